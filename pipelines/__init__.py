@@ -1,0 +1,1 @@
+"""A lake of Bluesky: starter packs into Parquet, every night."""

@@ -1,0 +1,1 @@
+"""Where the data lands, and what it looks like there."""

@@ -1,0 +1,252 @@
+"""The contract of the raw layer: one Arrow schema for each table that the pull writes.
+
+Tables are append-only. A row says what was seen, and when (`observed_at`); dlt adds `_dlt_load_id`, the load that
+brought it. Times are UTC with a zone. Columns that come from other people's records are nullable: a value that does
+not fit leaves its column null, stays in `raw`, and is named in `issues` by its path in the item.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import pyarrow as pa
+
+UTC_TIMESTAMP: Final = pa.timestamp("us", tz="UTC")
+STRINGS: Final = pa.list_(pa.string())
+FACETS: Final = pa.list_(
+    pa.struct(
+        [
+            ("feature", pa.string()),
+            ("value", pa.string()),
+            ("byte_start", pa.int64()),
+            ("byte_end", pa.int64()),
+        ]
+    )
+)
+MEDIA: Final = pa.list_(pa.struct([("kind", pa.string()), ("alt", pa.string())]))
+
+
+@dataclass(frozen=True)
+class RawTable:
+    """One table of the raw layer.
+
+    Attributes:
+        name: Its name in the lake.
+        description: What one row is.
+        key: The columns that name a row; what is seen twice in one run, or loaded twice after a crash, has equal keys.
+        schema: Its columns. The metadata of each field holds its `description`.
+    """
+
+    name: str
+    description: str
+    key: tuple[str, ...]
+    schema: pa.Schema
+
+    def column_description(self, column: str) -> str:
+        """Say what a column holds."""
+        metadata = self.schema.field(column).metadata or {}
+        return metadata[b"description"].decode()
+
+
+def _column(name: str, data_type: pa.DataType, description: str) -> pa.Field[pa.DataType]:
+    return pa.field(name, data_type, metadata={"description": description})
+
+
+def _required(name: str, data_type: pa.DataType, description: str) -> pa.Field[pa.DataType]:
+    return _column(name, data_type, description).with_nullable(False)
+
+
+_OBSERVED_AT = _required("observed_at", UTC_TIMESTAMP, "When this run asked for it.")
+_ISSUES = _column(
+    "issues", STRINGS, "JSON paths of the values that did not fit their columns, with the reason; null when all did."
+)
+_RAW = _column("raw", pa.string(), "The item's own JSON, byte for byte as it was served.")
+_SEED_TYPE = _required("seed_type", pa.string(), "What the configuration named: starter_pack, list or actor.")
+
+STARTER_PACKS: Final = RawTable(
+    "starter_packs",
+    "A starter pack, or a plain list that is followed like one, as seen by one run.",
+    ("uri", "observed_at"),
+    pa.schema(
+        [
+            _required("uri", pa.string(), "at:// URI of the pack (of the list, when a plain list is followed)."),
+            _OBSERVED_AT,
+            _SEED_TYPE,
+            _column("name", pa.string(), "Its name."),
+            _column("description", pa.string(), "What its creator says of it."),
+            _column("creator_did", pa.string(), "DID of its creator."),
+            _column("creator_handle", pa.string(), "Handle of its creator at that moment."),
+            _column("list_uri", pa.string(), "at:// URI of the list that holds the members."),
+            _column("list_item_count", pa.int64(), "Members by the service's count; includes those it does not show."),
+            _column("joined_week_count", pa.int64(), "People who joined Bluesky through the pack in the last week."),
+            _column("joined_all_time_count", pa.int64(), "People who ever joined Bluesky through the pack."),
+            _column("created_at", UTC_TIMESTAMP, "When its creator says it was made."),
+            _column("indexed_at", UTC_TIMESTAMP, "When the service indexed it."),
+            _column("labels", STRINGS, "Values of the labels on it."),
+            _required(
+                "is_membership_complete",
+                pa.bool_(),
+                "Whether this run read every membership of the pack, those of hidden members too. Only then does"
+                " a member's absence mean that they left.",
+            ),
+            _ISSUES,
+            _RAW,
+        ]
+    ),
+)
+
+STARTER_PACK_MEMBERS: Final = RawTable(
+    "starter_pack_members",
+    "A member of a pack, as seen by one run. Somebody in two packs has two rows.",
+    ("pack_uri", "did", "observed_at"),
+    pa.schema(
+        [
+            _required(
+                "pack_uri",
+                pa.string(),
+                "URI of the row in starter_packs. For an actor that the configuration names, at://<did>.",
+            ),
+            _required("did", pa.string(), "The member's DID."),
+            _OBSERVED_AT,
+            _SEED_TYPE,
+            _column("list_item_uri", pa.string(), "at:// URI of the listitem record; null for an actor."),
+            _required(
+                "is_listed",
+                pa.bool_(),
+                "Whether the service showed the member. False: still a member by the creator's own records, but hidden"
+                " (deactivated, suspended, gone, or in a block relation with the creator).",
+            ),
+            _column("handle", pa.string(), "Handle at that moment; null when hidden."),
+            _column("display_name", pa.string(), "Display name at that moment."),
+            _column("labels", STRINGS, "Values of the labels on the member's account and profile."),
+            _ISSUES,
+            _RAW,
+        ]
+    ),
+)
+
+PROFILES: Final = RawTable(
+    "profiles",
+    "A member's detailed profile, as seen by one run. Members who are unavailable have none.",
+    ("did", "observed_at"),
+    pa.schema(
+        [
+            _required("did", pa.string(), "The member's DID."),
+            _OBSERVED_AT,
+            _column("handle", pa.string(), "Handle at that moment; may be `handle.invalid`."),
+            _column("display_name", pa.string(), "Display name; null where there is no profile record."),
+            _column("description", pa.string(), "What the member says of themself."),
+            _column("avatar_url", pa.string(), "Address of the picture."),
+            _column("followers_count", pa.int64(), "Followers."),
+            _column("follows_count", pa.int64(), "Accounts the member follows."),
+            _column("posts_count", pa.int64(), "Posts and replies, by the service's count; no reposts."),
+            _column("pinned_post_uri", pa.string(), "at:// URI of the pinned post."),
+            _column("joined_via_pack_uri", pa.string(), "Starter pack through which the member joined Bluesky."),
+            _column("created_at", UTC_TIMESTAMP, "When the account says it was made."),
+            _column("indexed_at", UTC_TIMESTAMP, "When the service indexed the profile record."),
+            _column(
+                "labels", STRINGS, "Values of the labels on account and profile, `!no-unauthenticated` and `bot` too."
+            ),
+            _ISSUES,
+            _RAW,
+        ]
+    ),
+)
+
+AUTHOR_FEED: Final = RawTable(
+    "author_feed",
+    "An item of a member's feed (own post, reply, quote, repost), as seen by one run, with its counts at that moment.",
+    ("member_did", "item_uri", "observed_at"),
+    pa.schema(
+        [
+            _required("member_did", pa.string(), "DID of the member whose feed it is; the reposter of a repost."),
+            _OBSERVED_AT,
+            _column(
+                "item_uri", pa.string(), "URI of the repost record for a repost, else of the post. Null: see `raw`."
+            ),
+            _column(
+                "item_at",
+                UTC_TIMESTAMP,
+                "The time the feed is ordered by: when the repost was indexed, else the earlier of post_indexed_at and"
+                " created_at.",
+            ),
+            _column("item_indexed_at", UTC_TIMESTAMP, "When the repost was indexed, else post_indexed_at."),
+            _column("reason_type", pa.string(), "`repost`, `pin`, another full type, or null for an own post."),
+            _column("post_uri", pa.string(), "URI of the post; somebody else's, in a repost."),
+            _column("post_cid", pa.string(), "CID of the post record: the version. An edit changes it."),
+            _column("post_indexed_at", UTC_TIMESTAMP, "When the service indexed the post."),
+            _column("author_did", pa.string(), "DID of the post's author."),
+            _column("author_handle", pa.string(), "Handle of the post's author at that moment."),
+            _column("author_display_name", pa.string(), "Display name of the post's author at that moment."),
+            _column("author_labels", STRINGS, "Values of the labels on the author, `!no-unauthenticated` too."),
+            _column("created_at", UTC_TIMESTAMP, "When the author's client says the post was written."),
+            _column("text", pa.string(), "Text of the post."),
+            _column("langs", STRINGS, "Languages the author's client claims, as BCP-47 tags."),
+            _column("tags", STRINGS, "Tags of the record that are not in the text."),
+            _column(
+                "facets",
+                FACETS,
+                "Features of the text, in order: `mention` (value: DID), `link` (URI), `tag` (without #), or another"
+                " feature's full type (value null). Offsets count UTF-8 bytes.",
+            ),
+            _column("reply_parent_uri", pa.string(), "URI of the post this one answers."),
+            _column("reply_root_uri", pa.string(), "URI of the first post of the thread."),
+            _column("embed_type", pa.string(), "Full type of the record's embed, e.g. `app.bsky.embed.images`."),
+            _column("quoted_uri", pa.string(), "URI of the embedded record: a quoted post, or a list, feed or pack."),
+            _column("link_uri", pa.string(), "Address of the link card."),
+            _column("link_title", pa.string(), "Title of the link card."),
+            _column("link_description", pa.string(), "Description of the link card."),
+            _column("media", MEDIA, "Pictures and videos in order: kind `image` or `video`, and the alt text."),
+            _column("like_count", pa.int64(), "Likes at that moment."),
+            _column("repost_count", pa.int64(), "Reposts at that moment."),
+            _column("reply_count", pa.int64(), "Replies at that moment."),
+            _column("quote_count", pa.int64(), "Quotes at that moment."),
+            _column("bookmark_count", pa.int64(), "Bookmarks at that moment."),
+            _column("labels", STRINGS, "Values of the labels that labelers put on the post."),
+            _column("self_labels", STRINGS, "Values of the labels that the author put on the post."),
+            _ISSUES,
+            _RAW,
+        ]
+    ),
+)
+
+FEED_PULLS: Final = RawTable(
+    "feed_pulls",
+    "One member in one run: how the walk through their feed ended and what it covers.",
+    ("member_did", "observed_at"),
+    pa.schema(
+        [
+            _required("member_did", pa.string(), "DID of the member."),
+            _required(
+                "observed_at", UTC_TIMESTAMP, "When the walk began; the same on each author_feed row it brought."
+            ),
+            _required(
+                "outcome",
+                pa.string(),
+                "`ok`, `deactivated`, `suspended`, `not_found`, `blocked`, or `failed` (for our reasons: asked again).",
+            ),
+            _column("error", pa.string(), "What the service or the network said; null when all was well."),
+            _required("page_count", pa.int64(), "Feed pages that were read."),
+            _required("item_count", pa.int64(), "Items that were read."),
+            _required("new_item_count", pa.int64(), "Items indexed after cursor_before; all of them on a first walk."),
+            _column(
+                "covered_from",
+                UTC_TIMESTAMP,
+                "Every item with item_at after this and up to covered_to was read. Null when nothing is claimed.",
+            ),
+            _column("covered_to", UTC_TIMESTAMP, "The newest time covered: observed_at. Null as covered_from."),
+            _required(
+                "reached_end",
+                pa.bool_(),
+                "Whether the feed was read to its end, so that the claim extends to all that is older. False where"
+                " the end came earlier than what is known of the member, until a second walk ends there too.",
+            ),
+            _column("posts_count", pa.int64(), "The service's own count of the member's posts at that time."),
+            _column("cursor_before", UTC_TIMESTAMP, "The member's cursor before the walk; null on a first walk."),
+            _column("cursor_after", UTC_TIMESTAMP, "The cursor after it: the newest item_indexed_at seen."),
+        ]
+    ),
+)
+
+RAW_TABLES: Final = (STARTER_PACKS, STARTER_PACK_MEMBERS, PROFILES, AUTHOR_FEED, FEED_PULLS)

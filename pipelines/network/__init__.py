@@ -1,0 +1,1 @@
+"""Talking to the AT Protocol. Knows no dlt, no DuckDB, no Parquet."""
