@@ -1,0 +1,297 @@
+"""The nightly job: pull starter packs into the lake.
+
+    python pipelines/bluesky.py --sample     the sample network on localhost, no internet needed
+    python pipelines/bluesky.py              what `.dlt/config.toml` names
+
+Exit codes: 0 all well; 1 nothing could be loaded; 2 loaded, but something could not be read (it is named).
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import dlt
+from dlt.common.configuration.exceptions import ConfigFieldMissingException
+from rich.console import Console
+
+from pipelines.lake.bucket import (
+    LakeError,
+    check_lake,
+    explain_lake_error,
+    lake_location,
+    use_atomic_local_files,
+    use_project_settings,
+)
+from pipelines.network.appview import FEED_PAGE_SIZE, AppView, NetworkError, RequestStats, ServiceUnreachable
+from pipelines.progress import show_progress
+from pipelines.sample.server import SampleServer
+from pipelines.sample.world import World
+from pipelines.sources.bluesky import PullRun, bluesky
+from pipelines.sources.roster import Roster
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from dlt.common.pipeline import LoadInfo
+
+    from pipelines.sources.feed_walk import MemberState
+
+SAMPLE_REQUESTS_PER_SECOND: Final = 1_000.0
+"""Nobody has to be spared on localhost."""
+
+FIRST_SAMPLE_NIGHTS: Final = 7
+"""How many nights `--sample` pulls into an empty lake, so that there is a history to look at."""
+
+
+@dataclass
+class Night:
+    """One run of the pull: of which service and when, and what came of it."""
+
+    settings: dict[str, Any]
+    run: PullRun = field(default_factory=PullRun)
+    label: str = ""
+    file_count: int = 0
+    byte_count: int = 0
+    seconds: float = 0.0
+
+    def count_files(self, info: LoadInfo) -> None:
+        """Add the data files of a load."""
+        for package in info.load_packages:
+            for job in package.jobs["completed_jobs"]:
+                if not job.job_file_info.table_name.startswith("_dlt"):
+                    self.file_count += 1
+                    self.byte_count += job.file_size
+
+
+def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python pipelines/bluesky.py",
+        description="Pull the members of Bluesky starter packs, their profiles and feeds, into the lake.",
+        epilog="Settings: .dlt/config.toml. Exit codes: 0 all well, 1 nothing loaded, 2 loaded but with failures.",
+    )
+    parser.add_argument("--sample", action="store_true", help="pull the sample network on localhost, into its own lake")
+    parser.add_argument("--day", type=int, metavar="N", help="with --sample: only this day of it (1, 2, ...)")
+    parser.add_argument(
+        "--pack", action="append", metavar="LINK", help="a starter pack, instead of the configured ones"
+    )
+    parser.add_argument("--list", action="append", metavar="LINK", help="a plain list, instead of the configured ones")
+    parser.add_argument("--actor", action="append", metavar="HANDLE", help="an actor, instead of the configured ones")
+    parser.add_argument("--full", action="store_true", help="read every feed to its end again")
+    parser.add_argument("--refresh-days", type=float, metavar="DAYS", help="how old a post may be to be counted again")
+    parser.add_argument("--backfill-days", type=float, metavar="DAYS", help="how far back a member's first walk goes")
+    parser.add_argument("--requests-per-second", type=float, metavar="N", help="the pace that is never exceeded")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be asked and how long it takes; no load")
+    options = parser.parse_args(arguments)
+    if options.day is not None and (not options.sample or options.day < 1):
+        parser.error("--day takes a number from 1 and goes with --sample")
+    for name in ("refresh_days", "backfill_days"):
+        if (getattr(options, name) or 0) < 0:
+            parser.error(f"--{name.replace('_', '-')} takes a number from 0")
+    if options.requests_per_second is not None and options.requests_per_second <= 0:
+        parser.error("--requests-per-second takes a number above 0")
+    return options
+
+
+def settings_from(options: argparse.Namespace) -> dict[str, Any]:
+    """Turn options into arguments of the source; what is not given comes from dlt's configuration."""
+    given = {
+        "refresh_days": options.refresh_days,
+        "backfill_days": options.backfill_days,
+        "requests_per_second": options.requests_per_second,
+        "full": options.full or None,
+    }
+    settings = {name: value for name, value in given.items() if value is not None}
+    if options.pack or options.list or options.actor:
+        settings |= {
+            "starter_packs": options.pack or [],
+            "lists": options.list or [],
+            "actors": options.actor or [],
+        }
+    return settings
+
+
+def sample_nights(pipeline: dlt.Pipeline, options: argparse.Namespace) -> Iterator[Night]:
+    """Serve the sample network on localhost, one night after the other.
+
+    Yields:
+        The night that `--day` names, or the first seven into an empty lake, or the one after the newest in it.
+    """
+    world = World()
+    newest = newest_pull(pipeline)
+    if options.day:
+        days = [options.day]
+    elif newest is None:
+        days = list(range(1, FIRST_SAMPLE_NIGHTS + 1))
+    else:
+        days = [(newest.date() - world.on(1).now.date()).days + 2]
+    with SampleServer(world, day=days[0]) as server:
+        network = {
+            "service": server.url,
+            "plc_directory": server.url,
+            "short_link_service": server.url,
+            "starter_packs": [pack.uri for pack in world.packs],
+            "lists": [],
+            "actors": [],
+            "requests_per_second": SAMPLE_REQUESTS_PER_SECOND,
+        }
+        for day in days:
+            server.day = day
+            evening = world.on(day).now
+            if newest and newest.date() == evening.date():
+                evening = newest + timedelta(minutes=1)
+            yield Night(network | settings_from(options), PullRun(_clock_from(evening)), f"day {day} of the sample")
+
+
+def _clock_from(start: datetime) -> Callable[[], datetime]:
+    begun = time.monotonic()
+    return lambda: start + timedelta(seconds=time.monotonic() - begun)
+
+
+def member_states(pipeline: dlt.Pipeline) -> dict[str, MemberState]:
+    """Read the cursors from the pipeline's state, by DID."""
+    sources = pipeline.state.get("sources", {})
+    members: dict[str, MemberState] = (
+        sources.get("bluesky", {}).get("resources", {}).get("member_feeds", {}).get("members", {})
+    )
+    return members
+
+
+def newest_pull(pipeline: dlt.Pipeline) -> datetime | None:
+    """Tell when the newest walk in the lake began."""
+    return max((datetime.fromisoformat(state["pulled_at"]) for state in member_states(pipeline).values()), default=None)
+
+
+def recover(pipeline: dlt.Pipeline) -> dlt.Pipeline:
+    """Finish what an earlier run left behind, then take the cursors from the lake: they must match what is in it.
+
+    A run that was killed while dlt moved a package from one folder to the next left it in both, and every later run
+    would fail; it is complete in the second. A pending package would make dlt ignore the new data, so it goes first.
+    """
+    moved = set(pipeline.list_extracted_load_packages()) & set(pipeline.list_normalized_load_packages())
+    for load_id in moved:
+        pipeline._get_normalize_storage().extracted_packages.delete_package(load_id)
+    if pipeline.has_pending_data:
+        pipeline.run()
+    pipeline = pipeline.drop()
+    pipeline.sync_destination()
+    return pipeline
+
+
+def pull(pipeline: dlt.Pipeline, night: Night, console: Console) -> int:
+    """Pull one night into the lake, say what happened, and return the exit code."""
+    begun = time.monotonic()
+    source = bluesky(**night.settings, run=night.run)
+    with show_progress(night.run, console):
+        night.count_files(pipeline.run(source))
+        while night.run.deferred:
+            night.run.begin_load()
+            night.count_files(pipeline.run(source.with_resources("author_feed", "feed_pulls")))
+    night.seconds = time.monotonic() - begun
+    print_summary(pipeline, night, console)
+    if not night.run.outcomes:
+        return 1
+    return 2 if night.run.outcomes["failed"] or (night.run.roster and night.run.roster.problems) else 0
+
+
+def print_summary(pipeline: dlt.Pipeline, night: Night, console: Console) -> None:
+    """Say what a night brought, and where it is."""
+    run, roster = night.run, night.run.roster or Roster()
+    packs = Counter(pack["seed_type"] for pack in roster.starter_packs)
+    outcomes = ", ".join(f"{count:,} {outcome}" for outcome, count in run.outcomes.most_common()) or "none"
+    for line in (*roster.problems, *run.notes):
+        console.print(line, markup=False, highlight=False)
+    facts = {
+        "pulled": night.label or ", ".join(night.settings.get("starter_packs", [])) or "what .dlt/config.toml names",
+        "packs": f"{packs['starter_pack']:,} starter packs, {packs['list']:,} lists",
+        "members": f"{len(roster.dids):,}: {outcomes}",
+        "items": f"{run.item_count:,} seen, {run.new_item_count:,} new",
+        "requests": _requests(run.appview, night.seconds),
+        "files": f"{night.file_count:,}, {night.byte_count / 1e6:,.1f} MB",
+        "lake": lake_location(pipeline),
+    }
+    for name, fact in facts.items():
+        console.print(f"{name:>9}  {fact}", markup=False, highlight=False)
+
+
+def _requests(appview: AppView | None, seconds: float) -> str:
+    stats = appview.stats if appview else RequestStats()
+    return (
+        f"{stats.requests:,} in {seconds:,.1f} s, {stats.requests / seconds:,.1f} a second;"
+        f" {stats.retries:,} retries, {stats.waited_seconds:,.1f} s waited for the pace"
+    )
+
+
+def dry_run(pipeline: dlt.Pipeline, night: Night, console: Console) -> int:
+    """Read the packs and the profiles, and say what a pull would ask for beyond them. Nothing is loaded."""
+    source = bluesky(**night.settings, run=night.run)
+    with show_progress(night.run, console):
+        list(source.profiles)
+    roster, states = night.run.roster or Roster(), member_states(pipeline)
+    pages = 0
+    for did in roster.dids:
+        posts = (roster.profiles.get(did) or {}).get("posts_count") or 0
+        is_known = did in states and not night.settings.get("full")
+        pages += 1 if is_known else max(1, math.ceil(posts / FEED_PAGE_SIZE))
+    new = [did for did in roster.dids if did not in states]
+    for line in roster.problems:
+        console.print(line, markup=False, highlight=False)
+    pace = night.run.requests_per_second
+    console.print(f"  members  {len(roster.dids):,}, {len(new):,} of them for the first time", highlight=False)
+    console.print(f"    asked  {night.run.request_count:,} requests for packs, lists and profiles", highlight=False)
+    console.print(f"would ask  about {pages:,} feed pages (more where people repost much)", highlight=False)
+    console.print(
+        f"  it takes  about {timedelta(seconds=math.ceil(pages / pace))} at {pace:g} a second", highlight=False
+    )
+    return 0 if roster.members else 1
+
+
+def explain(error: BaseException) -> str | None:
+    """Say in one line what went wrong, and what to do; None for what no user can cause."""
+    cause: BaseException | None = error
+    while cause is not None:
+        match cause:
+            case ServiceUnreachable():
+                return f"{cause} To try it without a network: python pipelines/bluesky.py --sample"
+            case NetworkError() | LakeError():
+                return str(cause)
+            case ConfigFieldMissingException():
+                return f"Not set: {', '.join(cause.fields)} of {cause.spec_name}. Set it in .dlt/config.toml."
+        reason = explain_lake_error(cause)
+        if reason:
+            return reason
+        cause = cause.__cause__ or cause.__context__
+    return None
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the job and return its exit code."""
+    options = parse_arguments(arguments)
+    use_project_settings()
+    use_atomic_local_files()
+    console = Console(soft_wrap=True)
+    try:
+        pipeline = dlt.pipeline("bluesky_sample" if options.sample else "bluesky")
+        check_lake(pipeline)
+        pipeline = recover(pipeline)
+        nights = sample_nights(pipeline, options) if options.sample else iter([Night(settings_from(options))])
+        if options.dry_run:
+            return dry_run(pipeline, next(nights), console)
+        return max(pull(pipeline, night, console) for night in nights)
+    except Exception as error:
+        reason = explain(error)
+        if reason is None:
+            raise
+        print(reason, file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,142 @@
+"""Where the lake is, by dlt's own settings, and how files get there."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+import fsspec
+from dlt.common.runtime.run_context import switch_context
+from dlt.destinations.impl.filesystem.filesystem import FilesystemClient
+from fsspec.implementations.local import LocalFileSystem
+
+if TYPE_CHECKING:
+    import dlt
+    from collections.abc import Iterator
+
+PROJECT_ROOT: Final = Path(__file__).parents[2]
+
+
+def use_project_settings() -> None:
+    """Make dlt find the project's `.dlt`, and take relative paths from there, wherever the command was started.
+
+    `DLT_PROJECT_DIR` and `DLT_LOCAL_DIR` still win (https://dlthub.com/docs/general-usage/credentials/setup).
+    """
+    switch_context(os.environ.get("DLT_PROJECT_DIR", str(PROJECT_ROOT)))
+
+
+class LakeError(Exception):
+    """The lake cannot be used as it is configured. The message says why and what to do, in one line."""
+
+
+def filesystem_client(pipeline: dlt.Pipeline) -> FilesystemClient:
+    """Open the lake of a pipeline through dlt's own client.
+
+    Raises:
+        LakeError: The pipeline's destination is not made of files.
+    """
+    with pipeline.destination_client() as client:
+        if not isinstance(client, FilesystemClient):
+            raise LakeError(
+                f"The destination of {pipeline.pipeline_name} must be a `filesystem`: see .dlt/config.toml."
+            )
+        return client
+
+
+def lake_location(pipeline: dlt.Pipeline) -> str:
+    """Say where a pipeline's tables are: a folder, or the URL of one in a bucket."""
+    client = filesystem_client(pipeline)
+    return client.dataset_path if client.config.is_local_filesystem else client.make_remote_url(client.dataset_path)
+
+
+def check_lake(pipeline: dlt.Pipeline) -> None:
+    """See that the lake can be opened, before anything is asked of anybody.
+
+    dlt itself makes a bucket that is missing: a typo in its name would begin a second, empty lake.
+
+    Raises:
+        LakeError: It cannot.
+    """
+    client = filesystem_client(pipeline)
+    if client.config.is_local_filesystem:
+        _check_folder(Path(client.config.make_local_path(client.config.bucket_url)))
+        return
+    files, bucket = client.fs_client, urlsplit(client.config.bucket_url).netloc
+    try:
+        if client.config.protocol == "s3":
+            files.call_s3("head_bucket", Bucket=bucket)
+        elif not files.exists(bucket):
+            raise FileNotFoundError(bucket)
+    except FileNotFoundError as error:
+        raise LakeError(
+            f"There is no bucket {bucket!r}. Create it, or correct bucket_url in [destination.filesystem]."
+        ) from error
+    except Exception as error:
+        raise LakeError(explain_lake_error(error) or f"The bucket {bucket!r} cannot be opened: {error}") from error
+
+
+def _check_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LakeError(f"The lake's folder {folder} cannot be made: {error.strerror}.") from error
+    if not os.access(folder, os.W_OK):
+        raise LakeError(f"The lake's folder {folder} is not writable for you.")
+
+
+def explain_lake_error(error: BaseException) -> str | None:
+    """Say in one line what a user can do about an error of the lake's storage; None if it is no such error."""
+    # Imported here, since most runs have neither a bucket nor an error.
+    import azure.core.exceptions as azure  # noqa: PLC0415
+    import botocore.exceptions as boto  # noqa: PLC0415
+
+    match error:
+        case boto.NoCredentialsError():
+            return "There are no keys for the bucket. Put them into .dlt/secrets.toml: see .dlt/example.secrets.toml."
+        case boto.ConnectionError() | boto.HTTPClientError() | azure.ServiceRequestError():
+            return f"The bucket's endpoint cannot be reached. Check endpoint_url and the network. ({error})"
+        case azure.ClientAuthenticationError():
+            return "The bucket refuses the key. Check the account's name and key in .dlt/secrets.toml."
+        case PermissionError(filename=None):
+            return f"The bucket refuses the key ({error}). Check it, and what it may do, in .dlt/secrets.toml."
+        case PermissionError():
+            return f"{error.filename} is not writable for you."
+        case OSError(errno=errno.ENOSPC):
+            return "The disk is full. Nothing is lost: make room and run again."
+    return None
+
+
+class AtomicLocalFileSystem(LocalFileSystem):  # type: ignore[misc]
+    """A local folder in which a file is there whole or not at all, as in a bucket.
+
+    fsspec's own copies into place: a crash leaves half a Parquet file, which breaks every reader of the table, or an
+    empty state file, which breaks every later run.
+    """
+
+    def cp_file(self, path1: str, path2: str, **kwargs: Any) -> None:
+        """Copy a file."""
+        with self._in_place(path2) as temporary:
+            shutil.copyfile(self._strip_protocol(path1), temporary)
+
+    def write_text(self, path: str, value: str, *args: Any, **kwargs: Any) -> None:
+        """Write a text file."""
+        with self._in_place(path) as temporary:
+            super().write_text(temporary, value, *args, **kwargs)
+
+    @contextmanager
+    def _in_place(self, path: str) -> Iterator[str]:
+        target = Path(self._strip_protocol(path))
+        # No reader takes a hidden file without a known ending for a part of a table.
+        temporary = target.with_name(f".{target.name}.partial")
+        yield str(temporary)
+        temporary.replace(target)
+
+
+def use_atomic_local_files() -> None:
+    """Let dlt, in this process, write local files through `AtomicLocalFileSystem`."""
+    fsspec.register_implementation("file", AtomicLocalFileSystem, clobber=True)

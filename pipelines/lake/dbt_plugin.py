@@ -1,0 +1,56 @@
+"""The dbt-duckdb plugin through which `dbt run`, started by itself, finds the same bucket as the pull."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dbt.adapters.duckdb.plugins import BasePlugin
+from dbt_common.exceptions import DbtRuntimeError
+
+from pipelines.lake.duckdb_settings import duckdb_settings
+
+if TYPE_CHECKING:
+    from dbt.adapters.duckdb.credentials import DuckDBCredentials
+    from duckdb import DuckDBPyConnection
+
+
+class Plugin(BasePlugin):  # type: ignore[misc]
+    """Takes bucket, credentials, warehouse file and memory limit from dlt's configuration.
+
+    dbt-duckdb makes one for each dbt run, from the `plugins:` entry in profiles.yml; its `config` names the pipeline.
+    """
+
+    def initialize(self, plugin_config: dict[str, Any]) -> None:
+        """Read the settings and put the warehouse where they say.
+
+        Raises:
+            DbtRuntimeError: If a setting is missing or the warehouse has another name than in profiles.yml, which
+                dbt has by then put into every table's address.
+        """
+        try:
+            self._settings = duckdb_settings(plugin_config["pipeline"])
+        except (ValueError, KeyError) as error:
+            raise DbtRuntimeError(str(error)) from error
+        warehouse = self._settings.warehouse_path
+        profile_name = Path(self.creds.path).name
+        if warehouse.name != profile_name:
+            message = f"The warehouse's file must be named {profile_name}: the settings say {warehouse}."
+            raise DbtRuntimeError(message)
+        warehouse.parent.mkdir(parents=True, exist_ok=True)
+        self.creds.path = str(warehouse)
+
+    def update_connection_config(self, creds: DuckDBCredentials, config: dict[str, Any]) -> None:
+        """Bound the memory."""
+        config["memory_limit"] = self._settings.memory_limit
+
+    def configure_connection(self, conn: DuckDBPyConnection) -> None:
+        """Load the extension and create the secret."""
+        try:
+            self._settings.configure(conn)
+        except RuntimeError as error:
+            raise DbtRuntimeError(str(error)) from error
+
+    def configure_cursor(self, cursor: DuckDBPyConnection) -> None:
+        """Tell each cursor where the lake is: variables belong to a cursor."""
+        cursor.execute("set variable lake_path = $1", [self._settings.lake_path])

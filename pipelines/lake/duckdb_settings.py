@@ -1,0 +1,156 @@
+"""The lake's settings, as DuckDB wants them: paths, extension and secret, all taken from dlt's configuration."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, cast
+from urllib.parse import urlparse
+
+import dlt
+import duckdb
+from dlt.common.configuration import resolve_configuration
+from dlt.common.configuration.specs import AwsCredentials, AzureCredentials
+from dlt.common.destination import Destination
+from dlt.common.runtime.run_context import active
+from dlt.destinations.impl.filesystem.configuration import FilesystemDestinationClientConfiguration
+from dlt.pipeline.configuration import PipelineConfiguration
+
+from pipelines.lake.bucket import use_project_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dlt.common.configuration.specs import CredentialsConfiguration
+
+_EXTENSION_OF: Final = {"s3": "httpfs", "az": "azure", "abfss": "azure"}
+
+
+@dataclass(frozen=True)
+class DuckDBSettings:
+    """What a DuckDB connection needs to read one pipeline's lake and to write its warehouse.
+
+    Attributes:
+        lake_path: Folder or URL of the dataset in the bucket, without a slash at its end.
+        warehouse_path: The DuckDB file that dbt builds.
+        memory_limit: Most memory that DuckDB may use, e.g. `2GB`; what does not fit is spilled to disk.
+        statements: SQL that loads the extension and creates the secret. Holds keys: never print it.
+    """
+
+    lake_path: str
+    warehouse_path: Path
+    memory_limit: str
+    statements: tuple[str, ...]
+
+    def configure(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Give a connection its extension and its secret.
+
+        Raises:
+            RuntimeError: If DuckDB refuses. The message leaves the statement out, because it may hold a key.
+        """
+        for statement in self.statements:
+            try:
+                connection.execute(statement)
+            except duckdb.Error as error:
+                what = statement.split("(", maxsplit=1)[0].strip()
+                message = f"DuckDB cannot be set up to read {self.lake_path}: {type(error).__name__} at `{what}`."
+                raise RuntimeError(message) from None
+
+
+def duckdb_settings(pipeline_name: str) -> DuckDBSettings:
+    """Ask dlt's configuration where a pipeline's lake and warehouse are, and how DuckDB gets there.
+
+    Args:
+        pipeline_name: `bluesky`, or `bluesky_sample`.
+
+    Raises:
+        ValueError: If the lake is in a bucket that DuckDB cannot read.
+        dlt.common.configuration.exceptions.ConfigFieldMissingException: If a setting is missing; its message names it.
+    """
+    use_project_settings()
+    pipeline = resolve_configuration(
+        PipelineConfiguration(pipeline_name=pipeline_name), sections=("pipelines", pipeline_name)
+    )
+    destination = Destination.from_reference(
+        pipeline.destination_type or "filesystem", destination_name=pipeline.destination_name
+    )
+    bucket = cast(
+        "FilesystemDestinationClientConfiguration",
+        destination.configuration(FilesystemDestinationClientConfiguration()._bind_dataset_name("bluesky")),
+    )
+    warehouse = dlt.config.get(f"pipelines.{pipeline_name}.warehouse", str) or f"_data/{pipeline_name}.duckdb"
+    return DuckDBSettings(
+        lake_path=f"{_root_of(bucket)}/{pipeline.dataset_name or pipeline_name}",
+        warehouse_path=(Path(active().local_dir) / warehouse).resolve(),
+        memory_limit=dlt.config.get("warehouse.memory_limit", str) or "2GB",
+        statements=() if bucket.is_local_filesystem else _statements(bucket),
+    )
+
+
+def _root_of(bucket: FilesystemDestinationClientConfiguration) -> str:
+    url = bucket.bucket_url
+    if bucket.is_local_filesystem:
+        url = bucket.make_local_path(bucket.make_file_url(url)) if bucket.is_local_path(url) else urlparse(url).path
+    return url.rstrip("/")
+
+
+def _statements(bucket: FilesystemDestinationClientConfiguration) -> tuple[str, ...]:
+    extension = _EXTENSION_OF.get(bucket.protocol)
+    if extension is None:
+        known = ", ".join(f"{protocol}://" for protocol in _EXTENSION_OF)
+        message = f"DuckDB cannot read {bucket.bucket_url}: use a folder, or one of {known}."
+        raise ValueError(message)
+    secret = _s3_secret(bucket.credentials) if extension == "httpfs" else _azure_secret(bucket)
+    options = ", ".join(
+        f"{name} {value}" if name in {"TYPE", "USE_SSL", "PROVIDER"} else f"{name} {_quote(value)}"
+        for name, value in {**secret, "SCOPE": bucket.bucket_url}.items()
+        if value
+    )
+    return (f"LOAD {_quote(_extension_file(extension))}", f"CREATE OR REPLACE SECRET lake ({options})")
+
+
+def _extension_file(name: str) -> str:
+    """Find the extension in its PyPI wheel, so that DuckDB downloads nothing."""
+    package = importlib.import_module(f"duckdb_extension_{name}")
+    version = f"v{duckdb.__version__}"
+    path = Path(str(package.__file__)).parent / "extensions" / version / f"{name}.duckdb_extension"
+    if not path.exists():
+        message = (
+            f"duckdb-extension-{name} is not the version of duckdb ({duckdb.__version__}): install the two together."
+        )
+        raise ValueError(message)
+    return str(path)
+
+
+def _s3_secret(credentials: CredentialsConfiguration | str) -> Mapping[str, Any]:
+    aws = cast("AwsCredentials", credentials)
+    keys = aws.to_session_credentials()
+    endpoint = urlparse(aws.endpoint_url or "https://s3.amazonaws.com")
+    return {
+        "TYPE": "s3",
+        "KEY_ID": keys["aws_access_key_id"],
+        "SECRET": keys["aws_secret_access_key"],
+        "SESSION_TOKEN": keys["aws_session_token"],
+        "REGION": aws.region_name,
+        "ENDPOINT": f"{endpoint.netloc}{endpoint.path}".rstrip("/") if aws.endpoint_url else None,
+        "URL_STYLE": aws.s3_url_style or ("path" if aws.endpoint_url else None),
+        "USE_SSL": "false" if endpoint.scheme == "http" else "true",
+    }
+
+
+def _azure_secret(bucket: FilesystemDestinationClientConfiguration) -> Mapping[str, Any]:
+    connection_string = (bucket.kwargs or {}).get("connection_string")
+    if connection_string:
+        return {"TYPE": "azure", "CONNECTION_STRING": connection_string}
+    azure = cast("AzureCredentials", bucket.credentials)
+    name = azure.azure_storage_account_name
+    if isinstance(azure, AzureCredentials) and azure.has_default_credentials():
+        return {"TYPE": "azure", "PROVIDER": "credential_chain", "ACCOUNT_NAME": name}
+    key_name = "AccountKey" if azure.azure_storage_account_key else "SharedAccessSignature"
+    key = azure.azure_storage_account_key or azure.azure_storage_sas_token
+    return {"TYPE": "azure", "CONNECTION_STRING": f"AccountName={name};{key_name}={key}"}
+
+
+def _quote(value: object) -> str:
+    return "'" + str(value).replace("'", "''") + "'"

@@ -1,0 +1,326 @@
+"""What the AppView serves, as far as the raw layer has columns for it.
+
+Structs for one typed decode of an item's JSON. They accept unknown fields and unknown `$type`s, and nothing in them is
+required: the lexicon (https://github.com/bluesky-social/atproto, `lexicons/app/bsky`) says what should be there, but
+records are written by anybody's software. A value of a wrong type is left out and named; the rest of the item is read.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+
+Count = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+
+
+class _Lexicon(msgspec.Struct, rename="camel", gc=False):
+    pass
+
+
+class StrongRef(_Lexicon):
+    """`com.atproto.repo.strongRef`."""
+
+    uri: str | None = None
+    cid: str | None = None
+
+
+class Label(_Lexicon):
+    """`com.atproto.label.defs#label` and `#selfLabel`."""
+
+    val: str | None = None
+
+
+class SelfLabels(_Lexicon):
+    """`com.atproto.label.defs#selfLabels`."""
+
+    values: list[Label | None] | None = None
+
+
+class ByteSlice(_Lexicon):
+    """`app.bsky.richtext.facet#byteSlice`."""
+
+    byte_start: Count | None = None
+    byte_end: Count | None = None
+
+
+class FacetFeature(_Lexicon):
+    """`app.bsky.richtext.facet#mention`, `#link`, `#tag` or one that is not known."""
+
+    type: str | None = msgspec.field(default=None, name="$type")
+    did: str | None = None
+    uri: str | None = None
+    tag: str | None = None
+
+
+class Facet(_Lexicon):
+    """`app.bsky.richtext.facet`."""
+
+    index: ByteSlice | None = None
+    features: list[FacetFeature | None] | None = None
+
+
+class Image(_Lexicon):
+    """`app.bsky.embed.images#image`, `app.bsky.embed.gallery#image`."""
+
+    alt: str | None = None
+
+
+class External(_Lexicon):
+    """`app.bsky.embed.external#external`: a link card."""
+
+    uri: str | None = None
+    title: str | None = None
+    description: str | None = None
+
+
+class EmbeddedRecord(_Lexicon):
+    """The `record` of `app.bsky.embed.record` (a strongRef) or of `recordWithMedia` (which holds one more `record`)."""
+
+    uri: str | None = None
+    record: StrongRef | None = None
+
+
+class Embed(_Lexicon):
+    """Any `app.bsky.embed.*` of a post record: the fields of all of them, since an unknown `$type` must be readable."""
+
+    type: str | None = msgspec.field(default=None, name="$type")
+    images: list[Image | None] | None = None
+    items: list[Image | None] | None = None
+    external: External | None = None
+    record: EmbeddedRecord | None = None
+    media: Embed | None = None
+    alt: str | None = None
+
+
+class ReplyRef(_Lexicon):
+    """`app.bsky.feed.post#replyRef`."""
+
+    root: StrongRef | None = None
+    parent: StrongRef | None = None
+
+
+class PostRecord(_Lexicon):
+    """`app.bsky.feed.post`."""
+
+    text: str | None = None
+    created_at: str | None = None
+    langs: list[str | None] | None = None
+    tags: list[str | None] | None = None
+    facets: list[Facet | None] | None = None
+    reply: ReplyRef | None = None
+    embed: Embed | None = None
+    labels: SelfLabels | None = None
+
+
+class Actor(_Lexicon):
+    """`app.bsky.actor.defs#profileViewBasic`."""
+
+    did: str | None = None
+    handle: str | None = None
+    display_name: str | None = None
+    labels: list[Label | None] | None = None
+
+
+class PostView(_Lexicon):
+    """`app.bsky.feed.defs#postView`."""
+
+    uri: str | None = None
+    cid: str | None = None
+    author: Actor | None = None
+    record: PostRecord | None = None
+    indexed_at: str | None = None
+    like_count: Count | None = None
+    repost_count: Count | None = None
+    reply_count: Count | None = None
+    quote_count: Count | None = None
+    bookmark_count: Count | None = None
+    labels: list[Label | None] | None = None
+
+
+class Reason(_Lexicon):
+    """`app.bsky.feed.defs#reasonRepost`, `#reasonPin` or one that is not known."""
+
+    type: str | None = msgspec.field(default=None, name="$type")
+    uri: str | None = None
+    indexed_at: str | None = None
+
+
+class FeedViewPost(_Lexicon):
+    """`app.bsky.feed.defs#feedViewPost`: an item of a feed."""
+
+    post: PostView | None = None
+    reason: Reason | None = None
+
+
+class JoinedVia(_Lexicon):
+    """`app.bsky.graph.defs#starterPackViewBasic`, of which only the URI is read."""
+
+    uri: str | None = None
+
+
+class ProfileViewDetailed(_Lexicon):
+    """`app.bsky.actor.defs#profileViewDetailed`."""
+
+    did: str | None = None
+    handle: str | None = None
+    display_name: str | None = None
+    description: str | None = None
+    avatar: str | None = None
+    followers_count: Count | None = None
+    follows_count: Count | None = None
+    posts_count: Count | None = None
+    pinned_post: StrongRef | None = None
+    joined_via_starter_pack: JoinedVia | None = None
+    created_at: str | None = None
+    indexed_at: str | None = None
+    labels: list[Label | None] | None = None
+
+
+class ListItemView(_Lexicon):
+    """`app.bsky.graph.defs#listItemView`."""
+
+    uri: str | None = None
+    subject: Actor | None = None
+
+
+class ListItemRecord(_Lexicon):
+    """`app.bsky.graph.listitem`."""
+
+    list_uri: str | None = msgspec.field(default=None, name="list")
+    subject: str | None = None
+
+
+class RepoListItem(_Lexicon):
+    """A listitem record as `com.atproto.repo.listRecords` serves it."""
+
+    uri: str | None = None
+    value: ListItemRecord | None = None
+
+
+class StarterPackRecord(_Lexicon):
+    """`app.bsky.graph.starterpack`."""
+
+    name: str | None = None
+    description: str | None = None
+    created_at: str | None = None
+
+
+class ListView(_Lexicon):
+    """`app.bsky.graph.defs#listView` and `#listViewBasic`."""
+
+    uri: str | None = None
+    name: str | None = None
+    description: str | None = None
+    creator: Actor | None = None
+    list_item_count: Count | None = None
+    indexed_at: str | None = None
+    labels: list[Label | None] | None = None
+
+
+class StarterPackView(_Lexicon):
+    """`app.bsky.graph.defs#starterPackView`."""
+
+    uri: str | None = None
+    record: StarterPackRecord | None = None
+    creator: Actor | None = None
+    member_list: ListView | None = msgspec.field(default=None, name="list")
+    joined_week_count: Count | None = None
+    joined_all_time_count: Count | None = None
+    indexed_at: str | None = None
+    labels: list[Label | None] | None = None
+
+
+T = TypeVar("T", bound=msgspec.Struct)
+_DECODERS: dict[type[msgspec.Struct], msgspec.json.Decoder[Any]] = {}
+_NOT_READABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_PATH_IN_ERROR = re.compile(r" - at `(\$.*)`$")
+_PATH_STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]")
+
+
+def decode(raw: bytes | msgspec.Raw, lexicon: type[T]) -> tuple[T, list[str]]:
+    """Read one item as far as it can be read.
+
+    Args:
+        raw: The item's own JSON.
+        lexicon: The struct to read it as.
+
+    Returns:
+        The item, without the values that are not what the lexicon says, and for each of those its path and what was
+        wrong with it. Nothing is raised for what somebody wrote into a record.
+    """
+    decoder = _DECODERS.get(lexicon) or _DECODERS.setdefault(lexicon, msgspec.json.Decoder(lexicon))
+    try:
+        return decoder.decode(raw), []
+    except _NOT_READABLE:
+        return _decode_what_fits(bytes(raw), lexicon)
+
+
+def _decode_what_fits(raw: bytes, lexicon: type[T]) -> tuple[T, list[str]]:
+    issues: list[str] = []
+    try:
+        item = msgspec.json.decode(raw)
+    except _NOT_READABLE as error:
+        issues.append(f"$: {error}")
+        try:
+            # The standard library reads what msgspec does not: lone surrogates, control characters in strings.
+            item = json.loads(readable_text(raw), strict=False, parse_constant=lambda _: None)
+        except (ValueError, RecursionError):
+            return lexicon(), issues
+        item = _without_surrogates(item)
+    while True:
+        try:
+            return msgspec.convert(item, lexicon), issues
+        except msgspec.ValidationError as error:
+            issue = str(error)
+            at = _PATH_IN_ERROR.search(issue)
+            path = at.group(1) if at else "$"
+            issues.append(f"{path}: {issue[: at.start()] if at else issue}")
+            if not _set_null(item, path):
+                return lexicon(), issues
+
+
+def _set_null(item: Any, path: str) -> bool:
+    """Put null where `path` points to; every field and list element of the structs may be null."""
+    steps = [key or int(index) for key, index in _PATH_STEP.findall(path)]
+    if not steps:
+        return False
+    for step in steps[:-1]:
+        item = item[step]
+    item[steps[-1]] = None
+    return True
+
+
+def _without_surrogates(value: Any) -> Any:
+    match value:
+        case str():
+            return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        case list():
+            return [_without_surrogates(element) for element in value]
+        case dict():
+            return {_without_surrogates(key): _without_surrogates(element) for key, element in value.items()}
+    return value
+
+
+def readable_text(raw: bytes) -> str:
+    """Turn bytes that should be UTF-8 into text; what is not becomes U+FFFD."""
+    return raw.decode("utf-8", "replace")
+
+
+def parse_datetime(value: str) -> datetime | None:
+    """Read a `datetime` of the AT Protocol.
+
+    Args:
+        value: RFC 3339 with a zone, any number of fractional digits (https://atproto.com/specs/lexicon#datetime).
+
+    Returns:
+        The time in UTC, or None where `value` is no such time or lies outside the years 1 to 9999.
+    """
+    try:
+        time = datetime.fromisoformat(value)
+        return time.astimezone(UTC) if time.tzinfo else None
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,56 @@
+"""How a job shows what it is doing: a bar in a terminal, plain lines where nobody watches."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import Console
+
+    from pipelines.sources.bluesky import PullRun
+
+SECONDS_BETWEEN_LINES: Final = 15.0
+
+
+@contextmanager
+def show_progress(run: PullRun, console: Console) -> Iterator[None]:
+    """Show how many members of a run were walked, while the block runs.
+
+    Args:
+        run: What to watch.
+        console: Where to show it: a bar if it is a terminal, else a line every `SECONDS_BETWEEN_LINES`.
+    """
+    is_over = threading.Event()
+    show = _show_bar if console.is_terminal else _print_lines
+    watcher = threading.Thread(target=show, args=(run, console, is_over), daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        watcher.join()
+
+
+def _show_bar(run: PullRun, console: Console, is_over: threading.Event) -> None:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("members", total=None)
+        while not is_over.wait(0.1):
+            progress.update(
+                task,
+                description=f"members  {run.item_count:,} items, {run.request_count:,} requests",
+                total=len(run.roster.dids) if run.roster else None,
+                completed=run.outcomes.total(),
+            )
+
+
+def _print_lines(run: PullRun, console: Console, is_over: threading.Event) -> None:
+    while not is_over.wait(SECONDS_BETWEEN_LINES):
+        members = f"{run.outcomes.total():,} of {len(run.roster.dids):,} members" if run.roster else "reading the packs"
+        console.print(f"{members}, {run.item_count:,} items, {run.request_count:,} requests")

@@ -1,0 +1,264 @@
+"""One member's walk through their feed: how far to read, what is new, and what the walk may claim to have covered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final, Literal, TypedDict
+
+from pipelines.network.appview import (
+    AccountDeactivated,
+    AccountSuspended,
+    ActorBlocked,
+    ActorNotFound,
+    AppView,
+    NetworkError,
+)
+from pipelines.sources.rows import Row, feed_item_row, feed_table, from_microseconds, microseconds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pyarrow as pa
+
+ROWS_PER_TABLE: Final = 1_000
+EMPTY_PAGES_IN_A_ROW: Final = 10
+"""A service that sends this many empty pages, each with another cursor, is not going to send items."""
+
+_OUTCOMES: Final[dict[type[NetworkError], str]] = {
+    AccountDeactivated: "deactivated",
+    AccountSuspended: "suspended",
+    ActorNotFound: "not_found",
+    ActorBlocked: "blocked",
+}
+
+
+class MemberState(TypedDict):
+    """What is kept of a member from run to run. Moved only by a walk that was completed.
+
+    Attributes:
+        cursor: The newest `item_indexed_at` seen, ISO 8601.
+        pulled_at: When the walk began, ISO 8601.
+        swept_at: When the feed was last read to its end, ISO 8601.
+        end_uri: The item that this reading ended with; empty for an empty feed.
+        is_end_confirmed: Whether that end can be believed: it agrees with the number of posts that the service counts,
+            or two walks ended there. Until then each walk goes to the end. (Feeds that end early for no reason are
+            known: https://github.com/bluesky-social/atproto/issues/2134.)
+    """
+
+    cursor: str | None
+    pulled_at: str
+    swept_at: str
+    end_uri: str
+    is_end_confirmed: bool
+
+
+@dataclass(frozen=True)
+class WalkRules:
+    """How far walks go.
+
+    Attributes:
+        refresh: What is newer than the cursor minus this is read again, for its counts.
+        backfill: How far back a first walk and a sweep go; None is to the end.
+        sweep_every: How often a feed is read to its end again, for items dated back.
+        is_full: Read every feed to its end now.
+    """
+
+    refresh: timedelta
+    backfill: timedelta | None
+    sweep_every: timedelta
+    is_full: bool
+
+
+@dataclass
+class FeedWalk:
+    """A walk through the author feed of one member.
+
+    Iterate `tables()` to its end; then `pull_row()` says how it went and `next_state` what to remember.
+
+    Attributes:
+        outcome: As in the column `feed_pulls.outcome`.
+        error: What went wrong, or what is odd though the outcome is `ok`.
+        next_state: What to keep for the next run; what it was, unless the walk was completed.
+    """
+
+    appview: AppView
+    did: str
+    state: MemberState | None
+    rules: WalkRules
+    observed_at: datetime
+    posts_count: int | None = None
+    outcome: str = "ok"
+    error: str | None = None
+    page_count: int = 0
+    item_count: int = 0
+    new_item_count: int = 0
+    next_state: MemberState | None = field(init=False)
+    _newest_indexed_at: int | None = None
+    _oldest_item_at: int | None = None
+    _last_item_uri: str = ""
+    _own_post_count: int = 0
+    _stop: Literal["end", "repeats", "floor"] | None = None
+    _reached_end: bool = False
+
+    def __post_init__(self) -> None:
+        self.next_state = self.state
+
+    @property
+    def _goes_to_end(self) -> bool:
+        if self.rules.is_full or not self.state or not self.state["is_end_confirmed"]:
+            return True
+        return self.observed_at - datetime.fromisoformat(self.state["swept_at"]) >= self.rules.sweep_every
+
+    @property
+    def _cursor(self) -> datetime | None:
+        cursor = self.state and self.state["cursor"]
+        return datetime.fromisoformat(cursor) if cursor else None
+
+    @property
+    def _floor(self) -> datetime | None:
+        """The time at which the walk may stop; None to go to the end."""
+        if not self._goes_to_end and self._cursor:
+            return self._cursor - self.rules.refresh
+        if self.rules.backfill and not self.rules.is_full:
+            return self.observed_at - self.rules.backfill
+        return None
+
+    def tables(self) -> Iterator[pa.Table]:
+        """Walk the feed, newest item first.
+
+        Yields:
+            Tables of `author_feed`, of about `ROWS_PER_TABLE` rows, so that memory does not grow with the feed.
+        """
+        rows: list[Row] = []
+        try:
+            for page in self._pages():
+                rows.extend(page)
+                if len(rows) >= ROWS_PER_TABLE:
+                    yield feed_table(rows, self.did, self.observed_at)
+                    rows = []
+        except NetworkError as error:
+            self.outcome, self.error = self._outcome_of(error)
+        if rows:
+            yield feed_table(rows, self.did, self.observed_at)
+        if self._stop:
+            self._remember()
+
+    def _pages(self) -> Iterator[list[Row]]:
+        floor = self._floor and microseconds(self._floor)
+        cursor: str | None = None
+        cursors: set[str] = set()
+        previous: set[str] = set()
+        empty_pages = 0
+        while True:
+            page = self.appview.feed_page(self.did, cursor)
+            self.page_count += 1
+            rows = [feed_item_row(raw) for raw in page.feed]
+            keys = {_key(row) for row in rows}
+            # Something posted since the last page was read moves that page's last items to the top of this one.
+            new_rows = [row for row in rows if _key(row) not in previous]
+            self._count(new_rows)
+            yield new_rows
+            if page.is_cursor_broken:
+                self.outcome, self.error = "failed", f"page {self.page_count} has a cursor that is no text"
+                return
+            cursor = page.cursor
+            if cursor is None:
+                self._stop = "end"
+                return
+            if cursor in cursors or (rows and not new_rows):
+                self._stop = "repeats"
+                return
+            if floor is not None and self._oldest_item_at is not None and self._oldest_item_at < floor:
+                self._stop = "floor"
+                return
+            empty_pages = 0 if rows else empty_pages + 1
+            if empty_pages == EMPTY_PAGES_IN_A_ROW:
+                self.outcome, self.error = "failed", f"{empty_pages} empty pages in a row, each with another cursor"
+                return
+            cursors.add(cursor)
+            previous = keys
+
+    def _count(self, rows: list[Row]) -> None:
+        cursor = self._cursor and microseconds(self._cursor)
+        for row in rows:
+            indexed_at = row["item_indexed_at"]
+            if indexed_at is not None:
+                self._newest_indexed_at = max(indexed_at, self._newest_indexed_at or indexed_at)
+            if cursor is None or (indexed_at is not None and indexed_at > cursor):
+                self.new_item_count += 1
+            if row.get("reason_type") is None and row["author_did"] == self.did:
+                self._own_post_count += 1
+            # The order of the feed decides where it was read to, not the smallest time: a pinned post is out of order.
+            if row["item_at"] is not None and row.get("reason_type") != "pin":
+                self._oldest_item_at = row["item_at"]
+            self._last_item_uri = row["item_uri"] or self._last_item_uri
+        self.item_count += len(rows)
+
+    def _remember(self) -> None:
+        is_same_end = self.state is not None and self.state["end_uri"] == self._last_item_uri
+        match self._stop:
+            case "floor":
+                is_end_confirmed = True
+            case "end":
+                is_end_confirmed = is_same_end or self._agrees_with_posts_count()
+            case _:
+                is_end_confirmed = is_same_end
+        self._reached_end = self._stop != "floor" and is_end_confirmed
+        if not is_end_confirmed:
+            self.error = (
+                f"the feed ended after {self._own_post_count} of {self.posts_count} posts"
+                if self._stop == "end"
+                else f"the feed repeats itself after {self.item_count} items"
+            )
+        newest = from_microseconds(self._newest_indexed_at) if self._newest_indexed_at is not None else None
+        cursors = [time for time in (newest, self._cursor) if time is not None]
+        was_swept = self._goes_to_end or self._stop == "end"
+        self.next_state = MemberState(
+            # A time in the future, from a wrong clock, would make every later item look old.
+            cursor=min(max(cursors), self.observed_at).isoformat() if cursors else None,
+            pulled_at=self.observed_at.isoformat(),
+            swept_at=self.observed_at.isoformat() if self.state is None or was_swept else self.state["swept_at"],
+            end_uri=self._last_item_uri if self.state is None or was_swept else self.state["end_uri"],
+            is_end_confirmed=is_end_confirmed,
+        )
+
+    def _agrees_with_posts_count(self) -> bool:
+        """Counts drift a little on the network, and posts that break the lexicon are counted but not shown."""
+        return self.posts_count is None or self._own_post_count >= 0.9 * self.posts_count - 5
+
+    def _outcome_of(self, error: NetworkError) -> tuple[str, str]:
+        """Tell apart the members who cannot be read: the feed says "Profile not found" for all of them."""
+        if isinstance(error, ActorNotFound):
+            try:
+                self.appview.profile(self.did)
+            except NetworkError as reason:
+                error = reason
+        for kind, outcome in _OUTCOMES.items():
+            if isinstance(error, kind):
+                return outcome, str(error)
+        return "failed", str(error)
+
+    def pull_row(self) -> Row:
+        """Say how the walk went, as a row of `feed_pulls`."""
+        is_covered = self.outcome == "ok" and (self._reached_end or self._oldest_item_at is not None)
+        cursor_after = self.next_state and self.next_state["cursor"]
+        return {
+            "member_did": self.did,
+            "observed_at": microseconds(self.observed_at),
+            "outcome": self.outcome,
+            "error": self.error,
+            "page_count": self.page_count,
+            "item_count": self.item_count,
+            "new_item_count": self.new_item_count,
+            "covered_from": self._oldest_item_at if is_covered else None,
+            "covered_to": microseconds(self.observed_at) if is_covered else None,
+            "reached_end": self._reached_end,
+            "posts_count": self.posts_count,
+            "cursor_before": self._cursor and microseconds(self._cursor),
+            "cursor_after": microseconds(datetime.fromisoformat(cursor_after)) if cursor_after else None,
+        }
+
+
+def _key(row: Row) -> str:
+    return str(row["item_uri"] or row["raw"])

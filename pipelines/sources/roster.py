@@ -1,0 +1,180 @@
+"""Who is followed: the members of the packs and lists that the configuration names, and the actors it names."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from pipelines.network.appview import AppView, NetworkError, ServiceUnreachable
+from pipelines.network.identifiers import UnrecognizedLink, resolve_actor, resolve_list, resolve_pack
+from pipelines.sources.rows import (
+    Row,
+    hidden_member_row,
+    list_row,
+    listed_member_row,
+    microseconds,
+    profile_row,
+    starter_pack_row,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from pipelines.network.repo import Repositories
+
+PROFILES_PER_REQUEST: Final = 25
+"""The most that `app.bsky.actor.getProfiles` answers."""
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """What the configuration names, in any form that `network/identifiers.py` reads."""
+
+    starter_packs: Sequence[str] = ()
+    lists: Sequence[str] = ()
+    actors: Sequence[str] = ()
+
+
+@dataclass
+class Roster:
+    """Whom one run follows.
+
+    Attributes:
+        starter_packs: Rows of `starter_packs`.
+        members: Rows of `starter_pack_members`: one for each pack that somebody is in.
+        profiles: Rows of `profiles` by DID. Members who are unavailable have none.
+        problems: One line for each pack, list or actor that could not be read, or not in full.
+    """
+
+    starter_packs: list[Row] = field(default_factory=list)
+    members: list[Row] = field(default_factory=list)
+    profiles: dict[str, Row] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def dids(self) -> list[str]:
+        """The members, each once, in the order of the packs."""
+        return list(dict.fromkeys(member["did"] for member in self.members))
+
+    def name_of(self, did: str) -> str:
+        """Name a member for people: by handle if it is known."""
+        profile = self.profiles.get(did)
+        return (profile and profile["handle"]) or did
+
+
+@dataclass
+class RosterReader:
+    """Reads a roster from the network.
+
+    Attributes:
+        appview: Whom to ask.
+        repositories: Where to look up members that the AppView does not show.
+        clock: Tells the time at which something is observed.
+        workers: How many requests for profiles may be under way at once.
+    """
+
+    appview: AppView
+    repositories: Repositories
+    clock: Callable[[], datetime]
+    workers: int
+
+    def read(self, seeds: Seeds) -> Roster:
+        """Read packs, lists, members and profiles.
+
+        Raises:
+            ServiceUnreachable: Nobody answers at all.
+        """
+        roster = Roster()
+        for kind, links in (
+            (self._read_starter_pack, seeds.starter_packs),
+            (self._read_list, seeds.lists),
+            (self._read_actor, seeds.actors),
+        ):
+            for link in links:
+                try:
+                    kind(link, roster)
+                except ServiceUnreachable as error:
+                    if not roster.members:
+                        raise
+                    roster.problems.append(str(error))
+                except (NetworkError, UnrecognizedLink) as error:
+                    roster.problems.append(str(error))
+        self._read_profiles(roster)
+        return roster
+
+    def _read_starter_pack(self, link: str, roster: Roster) -> None:
+        uri = resolve_pack(link, self.appview)
+        observed_at = microseconds(self.clock())
+        pack = starter_pack_row(self.appview.starter_pack(uri)) | {"observed_at": observed_at, "uri": uri}
+        self._read_members(pack, roster)
+
+    def _read_list(self, link: str, roster: Roster) -> None:
+        uri = resolve_list(link, self.appview)
+        self._read_members({"uri": uri, "list_uri": uri, "observed_at": microseconds(self.clock())}, roster)
+
+    def _read_actor(self, link: str, roster: Roster) -> None:
+        did = resolve_actor(link, self.appview)
+        seen = {"pack_uri": f"at://{did}", "did": did, "observed_at": microseconds(self.clock())}
+        roster.members.append(seen | {"seed_type": "actor", "is_listed": True})
+
+    def _read_members(self, pack: Row, roster: Roster) -> None:
+        members: dict[str, Row] = {}
+        is_complete = bool(pack["list_uri"])
+        if not is_complete:
+            roster.problems.append(f"{pack['uri']}: the service does not say which list holds its members")
+        else:
+            try:
+                for page in self.appview.list_pages(pack["list_uri"]):
+                    if "seed_type" not in pack:
+                        pack |= list_row(page.list) | {"uri": pack["uri"], "list_uri": pack["list_uri"]}
+                    for raw in page.items:
+                        is_complete &= _add(members, listed_member_row(raw))
+            except NetworkError as error:
+                if "seed_type" not in pack:
+                    raise
+                roster.problems.append(f"{pack['uri']}: {error}")
+                is_complete = False
+        if is_complete and (pack["list_item_count"] or 0) > len(members):
+            is_complete = self._add_hidden_members(pack, members, roster)
+        roster.starter_packs.append(pack | {"is_membership_complete": is_complete})
+        seen = {key: pack[key] for key in ("seed_type", "observed_at")} | {"pack_uri": pack["uri"]}
+        roster.members.extend(member | seen for member in members.values())
+
+    def _add_hidden_members(self, pack: Row, members: dict[str, Row], roster: Roster) -> bool:
+        """Members who are unavailable, or in a block relation with the creator, are left out of `getList`.
+
+        The creator's own repository still has them, so that somebody who is hidden is told from somebody who left.
+        """
+        try:
+            for raw in self.repositories.list_item_records(pack["creator_did"], pack["list_uri"]):
+                _add(members, hidden_member_row(raw))
+        except NetworkError as error:
+            roster.problems.append(f"{pack['uri']}: members that the service hides are unknown: {error}")
+            return False
+        return True
+
+    def _read_profiles(self, roster: Roster) -> None:
+        dids = roster.dids
+        batches = [dids[start : start + PROFILES_PER_REQUEST] for start in range(0, len(dids), PROFILES_PER_REQUEST)]
+        with ThreadPoolExecutor(self.workers) as pool:
+            for rows, problem in pool.map(self._profile_rows, batches):
+                roster.profiles.update((row["did"], row) for row in rows)
+                if problem:
+                    roster.problems.append(problem)
+
+    def _profile_rows(self, dids: Sequence[str]) -> tuple[list[Row], str | None]:
+        seen = {"observed_at": microseconds(self.clock())}
+        try:
+            rows = [profile_row(raw) | seen for raw in self.appview.profiles(dids)]
+        except NetworkError as error:
+            return [], f"profiles of {len(dids)} members: {error}"
+        return [row for row in rows if row["did"] is not None], None
+
+
+def _add(members: dict[str, Row], row: Row) -> bool:
+    """Add a member unless they are there; say whether the row names one at all."""
+    if row["did"] is not None:
+        members.setdefault(row["did"], row)
+    return row["did"] is not None

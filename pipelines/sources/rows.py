@@ -1,0 +1,272 @@
+"""From items as they are served to rows of the raw layer."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from pipelines.lake.tables import AUTHOR_FEED, RawTable
+from pipelines.network import lexicon
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import msgspec
+
+Row = dict[str, Any]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_REASONS = {"app.bsky.feed.defs#reasonRepost": "repost", "app.bsky.feed.defs#reasonPin": "pin"}
+
+
+def arrow_table(table: RawTable, rows: Sequence[Row]) -> pa.Table:
+    """Put rows into a table of the raw layer.
+
+    Args:
+        table: Which table.
+        rows: Its columns by name; those that are missing are null. Times are microseconds since 1970, UTC.
+
+    Returns:
+        An Arrow table with the schema of `table`.
+    """
+    columns = [pa.array([row.get(field.name) for row in rows], type=field.type) for field in table.schema]
+    return pa.Table.from_arrays(columns, schema=table.schema)
+
+
+def microseconds(time: datetime) -> int:
+    """Count the microseconds from 1970 to a time with a zone."""
+    return (time - _EPOCH) // _MICROSECOND
+
+
+def from_microseconds(time: int) -> datetime:
+    """Turn microseconds since 1970 into a UTC time."""
+    return _EPOCH + time * _MICROSECOND
+
+
+def _time(value: str | None, path: str, issues: list[str]) -> int | None:
+    if value is None:
+        return None
+    time = lexicon.parse_datetime(value)
+    if time is None:
+        issues.append(f"{path}: not a datetime")
+        return None
+    return microseconds(time)
+
+
+def _label_values(labels: list[lexicon.Label | None] | None) -> list[str] | None:
+    if labels is None:
+        return None
+    return [label.val for label in labels if label and label.val is not None]
+
+
+def _facets(facets: Iterable[lexicon.Facet | None]) -> list[tuple[str | None, str | None, int | None, int | None]]:
+    rows: list[tuple[str | None, str | None, int | None, int | None]] = []
+    for facet in facets:
+        if facet is None:
+            continue
+        index = facet.index or lexicon.ByteSlice()
+        for feature in facet.features or ():
+            if feature is None:
+                continue
+            kind, value = _feature(feature)
+            rows.append((kind, value, index.byte_start, index.byte_end))
+    return rows
+
+
+def _feature(feature: lexicon.FacetFeature) -> tuple[str | None, str | None]:
+    match feature.type:
+        case "app.bsky.richtext.facet#mention":
+            return "mention", feature.did
+        case "app.bsky.richtext.facet#link":
+            return "link", feature.uri
+        case "app.bsky.richtext.facet#tag":
+            return "tag", feature.tag
+        case unknown:
+            return unknown, None
+
+
+def _media(embed: lexicon.Embed) -> list[tuple[str, str | None]] | None:
+    holder = embed.media or embed
+    media = [("image", image.alt) for image in (*(holder.images or ()), *(holder.items or ())) if image]
+    if holder.type == "app.bsky.embed.video":
+        media.append(("video", holder.alt))
+    return media or None
+
+
+def feed_item_row(raw: msgspec.Raw) -> Row:
+    """Read one feed item.
+
+    Args:
+        raw: An `app.bsky.feed.defs#feedViewPost`.
+
+    Returns:
+        The columns of `author_feed` that the item itself decides: all but `member_did` and `observed_at`.
+    """
+    item, issues = lexicon.decode(raw, lexicon.FeedViewPost)
+    post = item.post or lexicon.PostView()
+    record = post.record or lexicon.PostRecord()
+    author = post.author or lexicon.Actor()
+    post_indexed_at = _time(post.indexed_at, "$.post.indexedAt", issues)
+    created_at = _time(record.created_at, "$.post.record.createdAt", issues)
+    row: Row = {
+        "item_uri": post.uri,
+        "item_at": None if post_indexed_at is None or created_at is None else min(post_indexed_at, created_at),
+        "item_indexed_at": post_indexed_at,
+        "post_uri": post.uri,
+        "post_cid": post.cid,
+        "post_indexed_at": post_indexed_at,
+        "author_did": author.did,
+        "author_handle": author.handle,
+        "author_display_name": author.display_name,
+        "author_labels": _label_values(author.labels),
+        "created_at": created_at,
+        "text": record.text,
+        "langs": _without_nulls(record.langs),
+        "tags": _without_nulls(record.tags),
+        "like_count": post.like_count,
+        "repost_count": post.repost_count,
+        "reply_count": post.reply_count,
+        "quote_count": post.quote_count,
+        "bookmark_count": post.bookmark_count,
+        "labels": _label_values(post.labels),
+        "raw": lexicon.readable_text(bytes(raw)),
+    }
+    if item.reason:
+        row["reason_type"] = _REASONS.get(item.reason.type or "", item.reason.type)
+        if row["reason_type"] == "repost":
+            row["item_uri"] = item.reason.uri
+            row["item_at"] = row["item_indexed_at"] = _time(item.reason.indexed_at, "$.reason.indexedAt", issues)
+    if record.facets:
+        row["facets"] = _facets(record.facets)
+    if record.reply:
+        row["reply_parent_uri"] = record.reply.parent and record.reply.parent.uri
+        row["reply_root_uri"] = record.reply.root and record.reply.root.uri
+    if record.embed:
+        _add_embed(row, record.embed)
+    if record.labels:
+        row["self_labels"] = _label_values(record.labels.values)
+    if row["item_uri"] is None:
+        issues.append("$: no URI")
+    row["issues"] = issues or None
+    return row
+
+
+def _add_embed(row: Row, embed: lexicon.Embed) -> None:
+    row["embed_type"] = embed.type
+    row["media"] = _media(embed)
+    if embed.record:
+        row["quoted_uri"] = embed.record.record.uri if embed.record.record else embed.record.uri
+    external = embed.external or (embed.media and embed.media.external)
+    if external:
+        row["link_uri"] = external.uri
+        row["link_title"] = external.title
+        row["link_description"] = external.description
+
+
+def _without_nulls(values: list[str | None] | None) -> list[str] | None:
+    return None if values is None else [value for value in values if value is not None]
+
+
+def profile_row(raw: msgspec.Raw) -> Row:
+    """Read one `app.bsky.actor.defs#profileViewDetailed` into the columns of `profiles`, save `observed_at`."""
+    profile, issues = lexicon.decode(raw, lexicon.ProfileViewDetailed)
+    return {
+        "did": profile.did,
+        "handle": profile.handle,
+        "display_name": profile.display_name,
+        "description": profile.description,
+        "avatar_url": profile.avatar,
+        "followers_count": profile.followers_count,
+        "follows_count": profile.follows_count,
+        "posts_count": profile.posts_count,
+        "pinned_post_uri": profile.pinned_post and profile.pinned_post.uri,
+        "joined_via_pack_uri": profile.joined_via_starter_pack and profile.joined_via_starter_pack.uri,
+        "created_at": _time(profile.created_at, "$.createdAt", issues),
+        "indexed_at": _time(profile.indexed_at, "$.indexedAt", issues),
+        "labels": _label_values(profile.labels),
+        "issues": issues or None,
+        "raw": lexicon.readable_text(bytes(raw)),
+    }
+
+
+def starter_pack_row(raw: msgspec.Raw) -> Row:
+    """Read one `app.bsky.graph.defs#starterPackView` into the columns of `starter_packs` that it decides."""
+    pack, issues = lexicon.decode(raw, lexicon.StarterPackView)
+    record = pack.record or lexicon.StarterPackRecord()
+    creator = pack.creator or lexicon.Actor()
+    members = pack.member_list or lexicon.ListView()
+    return {
+        "uri": pack.uri,
+        "seed_type": "starter_pack",
+        "name": record.name,
+        "description": record.description,
+        "creator_did": creator.did,
+        "creator_handle": creator.handle,
+        "list_uri": members.uri,
+        "list_item_count": members.list_item_count,
+        "joined_week_count": pack.joined_week_count,
+        "joined_all_time_count": pack.joined_all_time_count,
+        "created_at": _time(record.created_at, "$.record.createdAt", issues),
+        "indexed_at": _time(pack.indexed_at, "$.indexedAt", issues),
+        "labels": _label_values(pack.labels),
+        "issues": issues or None,
+        "raw": lexicon.readable_text(bytes(raw)),
+    }
+
+
+def list_row(raw: msgspec.Raw) -> Row:
+    """Read one `app.bsky.graph.defs#listView`, followed like a pack, into the columns of `starter_packs`."""
+    view, issues = lexicon.decode(raw, lexicon.ListView)
+    creator = view.creator or lexicon.Actor()
+    return {
+        "uri": view.uri,
+        "seed_type": "list",
+        "name": view.name,
+        "description": view.description,
+        "creator_did": creator.did,
+        "creator_handle": creator.handle,
+        "list_uri": view.uri,
+        "list_item_count": view.list_item_count,
+        "indexed_at": _time(view.indexed_at, "$.indexedAt", issues),
+        "labels": _label_values(view.labels),
+        "issues": issues or None,
+        "raw": lexicon.readable_text(bytes(raw)),
+    }
+
+
+def listed_member_row(raw: msgspec.Raw) -> Row:
+    """Read one `app.bsky.graph.defs#listItemView` into the columns of `starter_pack_members` that it decides."""
+    item, issues = lexicon.decode(raw, lexicon.ListItemView)
+    member = item.subject or lexicon.Actor()
+    return {
+        "did": member.did,
+        "list_item_uri": item.uri,
+        "is_listed": True,
+        "handle": member.handle,
+        "display_name": member.display_name,
+        "labels": _label_values(member.labels),
+        "issues": issues or None,
+        "raw": lexicon.readable_text(bytes(raw)),
+    }
+
+
+def hidden_member_row(raw: msgspec.Raw) -> Row:
+    """Read one listitem record from its creator's repository into the columns of `starter_pack_members`."""
+    item, issues = lexicon.decode(raw, lexicon.RepoListItem)
+    record = item.value or lexicon.ListItemRecord()
+    return {
+        "did": record.subject,
+        "list_item_uri": item.uri,
+        "is_listed": False,
+        "issues": issues or None,
+        "raw": lexicon.readable_text(bytes(raw)),
+    }
+
+
+def feed_table(rows: Sequence[Row], member_did: str, observed_at: datetime) -> pa.Table:
+    """Put a member's items into a table of `author_feed`."""
+    seen = {"member_did": member_did, "observed_at": microseconds(observed_at)}
+    return arrow_table(AUTHOR_FEED, [row | seen for row in rows])
