@@ -1,0 +1,275 @@
+"""The AppView: packs, lists, profiles and feeds, as the pages that it serves.
+
+Items keep the exact bytes they were served as (`msgspec.Raw`); what they mean is for the caller to read. The items of a
+page share its memory: copy (`Raw.copy()`) what is to outlive the page.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from pipelines.network import salvage
+from pipelines.network.errors import (
+    AccountDeactivated,
+    AccountSuspended,
+    ActorBlocked,
+    ActorNotFound,
+    AuthenticationFailed,
+    NetworkError,
+    RateLimited,
+    RecordNotFound,
+    RequestRejected,
+    ServiceFailed,
+    ServiceUnreachable,
+)
+from pipelines.network.paging import walk_pages
+from pipelines.network.xrpc import Params, RequestStats, XrpcClient, user_agent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+__all__ = [
+    "PAGE_LIMIT",
+    "PROFILES_LIMIT",
+    "AccountDeactivated",
+    "AccountSuspended",
+    "ActorBlocked",
+    "ActorNotFound",
+    "AppView",
+    "AuthenticationFailed",
+    "FeedPage",
+    "ListPage",
+    "NetworkError",
+    "RateLimited",
+    "RecordNotFound",
+    "RequestRejected",
+    "RequestStats",
+    "ServiceFailed",
+    "ServiceUnreachable",
+    "user_agent",
+]
+
+PAGE_LIMIT: Final = 100
+"""Items a page: the most that the lexicons of getList and getAuthorFeed allow."""
+
+PROFILES_LIMIT: Final = 25
+"""Actors a call of getProfiles: the most that its lexicon allows."""
+
+
+RawItems = list[msgspec.Raw]
+
+
+@dataclass(frozen=True)
+class ListPage:
+    """A page of a list.
+
+    Attributes:
+        list: The list (`app.bsky.graph.defs#listView`).
+        items: Its members on this page (`#listItemView`), newest first. Who is unavailable is left out unmarked.
+        cursor: Where the next page begins; None on the last one.
+        is_cursor_broken: Whether there was a cursor that is no text, so that what follows cannot be asked for.
+    """
+
+    list: msgspec.Raw
+    items: RawItems
+    cursor: str | None
+    is_cursor_broken: bool = False
+
+
+@dataclass(frozen=True)
+class FeedPage:
+    """A page of an author feed.
+
+    Attributes:
+        feed: Its items (`app.bsky.feed.defs#feedViewPost`), newest first; a few, or none, do not mean that it ends.
+        cursor: Where the next page begins; None on the last one.
+        is_cursor_broken: Whether what follows cannot be asked for: there was a cursor that is no text, or the page
+            came damaged at every attempt and this is what could be read of it.
+    """
+
+    feed: RawItems
+    cursor: str | None
+    is_cursor_broken: bool = False
+
+
+class _StarterPackBody(msgspec.Struct):
+    starter_pack: msgspec.Raw = msgspec.field(name="starterPack")
+
+
+class _ListBody(msgspec.Struct):
+    list_view: msgspec.Raw = msgspec.field(name="list")
+    items: RawItems
+    cursor: msgspec.Raw = msgspec.Raw()
+
+
+class _FeedBody(msgspec.Struct):
+    feed: RawItems
+    cursor: msgspec.Raw = msgspec.Raw()
+
+
+class _ProfilesBody(msgspec.Struct):
+    profiles: RawItems
+
+
+class _ListItem(msgspec.Struct):
+    uri: str
+
+
+class _ResolvedHandle(msgspec.Struct):
+    did: str
+
+
+_starter_pack = msgspec.json.Decoder(_StarterPackBody)
+_list = msgspec.json.Decoder(_ListBody)
+_feed = msgspec.json.Decoder(_FeedBody)
+_profiles = msgspec.json.Decoder(_ProfilesBody)
+_list_item = msgspec.json.Decoder(_ListItem)
+_resolved_handle = msgspec.json.Decoder(_ResolvedHandle)
+
+
+class AppView(XrpcClient):
+    """A client of an AppView; see `XrpcClient` for its settings.
+
+    All methods raise a subclass of `NetworkError` when they bring nothing.
+    """
+
+    def starter_pack(self, uri: str) -> msgspec.Raw:
+        """Ask for a starter pack (`app.bsky.graph.getStarterPack`).
+
+        Args:
+            uri: Its at:// URI, with a DID. (With a handle that is unknown, the service answers 500.)
+
+        Returns:
+            `app.bsky.graph.defs#starterPackView`. It names the list that holds the members.
+        """
+
+        def decode(body: bytes) -> msgspec.Raw:
+            return _object(_starter_pack.decode(body).starter_pack)
+
+        return self.query("app.bsky.graph.getStarterPack", {"starterPack": uri}, decode, subject=uri)
+
+    def list_pages(self, list_uri: str) -> Iterator[ListPage]:
+        """Ask for a list, page by page (`app.bsky.graph.getList`).
+
+        Args:
+            list_uri: Its at:// URI, with a DID.
+
+        Raises:
+            ServiceFailed: After the last page that could be read, if what follows cannot be asked for.
+        """
+
+        def ask(cursor: str | None) -> ListPage:
+            params: Params = {"list": list_uri, "limit": PAGE_LIMIT, "cursor": cursor}
+            return self.query("app.bsky.graph.getList", params, _list_page, subject=list_uri)
+
+        for page in walk_pages(ask, lambda page: [_item_uri(item) for item in page.items]):
+            yield page
+            if page.is_cursor_broken:
+                what = "a page has a cursor that is no text: the rest of the list cannot be read"
+                raise ServiceFailed(self.host, "app.bsky.graph.getList", list_uri, what)
+
+    def profiles(self, dids: Sequence[str]) -> RawItems:
+        """Ask for detailed profiles (`app.bsky.actor.getProfiles`).
+
+        Args:
+            dids: At most 25. One that is no DID makes the service refuse all of them.
+
+        Returns:
+            `app.bsky.actor.defs#profileViewDetailed` of those who are available; the others are left out.
+        """
+        if len(dids) > PROFILES_LIMIT:
+            raise ValueError(f"getProfiles takes at most {PROFILES_LIMIT} actors, not {len(dids)}")
+        if not dids:
+            return []
+
+        def decode(body: bytes) -> RawItems:
+            return _profiles.decode(body).profiles
+
+        subject = dids[0] if len(dids) == 1 else f"{len(dids)} actors"
+        return self.query("app.bsky.actor.getProfiles", {"actors": list(dids)}, decode, subject=subject)
+
+    def profile(self, actor: str) -> msgspec.Raw:
+        """Ask for one detailed profile (`app.bsky.actor.getProfile`), which tells why an actor is unavailable.
+
+        Args:
+            actor: DID or handle.
+        """
+
+        def decode(body: bytes) -> msgspec.Raw:
+            return _object(msgspec.json.decode(body, type=msgspec.Raw))
+
+        return self.query("app.bsky.actor.getProfile", {"actor": actor}, decode, subject=actor)
+
+    def feed_page(self, actor: str, cursor: str | None = None) -> FeedPage:
+        """Ask for a page of an actor's posts, replies and reposts (`app.bsky.feed.getAuthorFeed`), without pins.
+
+        Args:
+            actor: DID or handle.
+            cursor: From the page before; None for the first page.
+
+        Raises:
+            ActorNotFound: Also for accounts that are deactivated, suspended or gone; `profile` tells them apart.
+        """
+        params: Params = {"actor": actor, "limit": PAGE_LIMIT, "cursor": cursor}
+        return self.query("app.bsky.feed.getAuthorFeed", params, _feed_page, subject=actor, salvage=_damaged_feed_page)
+
+    def resolve_handle(self, handle: str) -> str:
+        """Resolve a handle to a DID (`com.atproto.identity.resolveHandle`).
+
+        Raises:
+            ActorNotFound: Nobody has that handle.
+        """
+
+        def decode(body: bytes) -> str:
+            return _resolved_handle.decode(body).did
+
+        return self.query("com.atproto.identity.resolveHandle", {"handle": handle}, decode, subject=handle)
+
+
+def _object(raw: msgspec.Raw) -> msgspec.Raw:
+    if not bytes(raw).lstrip().startswith(b"{"):
+        raise ValueError("expected an object")
+    msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+    return raw
+
+
+def _list_page(body: bytes) -> ListPage:
+    page = _list.decode(body)
+    cursor, is_broken = _cursor(page.cursor)
+    return ListPage(_object(page.list_view), page.items, cursor, is_broken)
+
+
+def _feed_page(body: bytes) -> FeedPage:
+    page = _feed.decode(body)
+    return FeedPage(page.feed, *_cursor(page.cursor))
+
+
+def _damaged_feed_page(body: bytes) -> FeedPage | None:
+    """Read what can be read of a page that no decoder takes; see `salvage`."""
+    parts = salvage.members(body)
+    items = [msgspec.Raw(item) for item in salvage.objects_of(parts.get("feed", b""))]
+    whole = salvage.split_container(body)
+    feed = salvage.split_container(parts.get("feed", b""))
+    if whole and whole.is_whole and feed and feed.is_whole:
+        return FeedPage(items, *_cursor(msgspec.Raw(parts.get("cursor", b""))))
+    return FeedPage(items, None, is_cursor_broken=True) if items else None
+
+
+def _cursor(raw: msgspec.Raw) -> tuple[str | None, bool]:
+    """Read a cursor apart from its page, so that a bad one does not take the items with it: the text, is it broken."""
+    if not bytes(raw):
+        return None, False
+    try:
+        return msgspec.json.decode(raw, type=str | None) or None, False
+    except ValueError:
+        return None, True
+
+
+def _item_uri(item: msgspec.Raw) -> str | bytes:
+    try:
+        return _list_item.decode(item).uri
+    except ValueError:
+        return bytes(item)

@@ -1,0 +1,170 @@
+"""How fast a service may be asked: a pace of our own, and what the service's responses say of its allowance."""
+
+from __future__ import annotations
+
+import math
+import re
+import threading
+import time
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+LONGEST_WINDOW: Final = 900.0
+"""Seconds. A window that says it ends later, without a policy that says so, is taken to end then."""
+
+_POLICY: Final = re.compile(r"\s*\d+\s*;\s*w=(\d+(?:\.\d+)?)\s*")
+
+
+@dataclass
+class _Window:
+    """What the service said of one of its rate limits, which count requests in windows of fixed length.
+
+    Attributes:
+        reset: End of the window as the service wrote it (epoch seconds): tells one window from the next.
+        remaining: Requests that were left when it answered.
+        reset_at: The latest moment, on our clock, at which the window can end.
+    """
+
+    reset: float
+    remaining: int
+    reset_at: float
+
+
+class Pacer:
+    """The pace of all workers that ask one service.
+
+    Two rules decide when the next request may be sent. Our own: requests are `1 / requests_per_second` apart, so that
+    no stretch of time holds more than that rate allows (one more where a thread was woken late). The service's: what
+    is left of its window (`RateLimit-Remaining`, less what is under way and not yet counted) is spread evenly over the
+    time until `RateLimit-Reset`. So the allowance is used to the end of the window and never overrun.
+
+    Each `acquire` is followed by one `observe` (an answer came) or one `lost` (none did).
+
+    The headers are those of https://github.com/bluesky-social/atproto, `packages/xrpc-server/src/rate-limiter-http.ts`:
+    `RateLimit-Reset` is in epoch seconds on the service's clock, rounded down; `RateLimit-Policy` is like `3000;w=300`.
+
+    Args:
+        requests_per_second: Never above this.
+        clock: Monotonic seconds.
+        epoch_clock: Epoch seconds; asked only where a response has no `Date`.
+        wait: How to wait on a condition for some seconds.
+    """
+
+    def __init__(
+        self,
+        requests_per_second: float,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        epoch_clock: Callable[[], float] = time.time,
+        wait: Callable[[threading.Condition, float], object] = threading.Condition.wait,
+    ) -> None:
+        if not (requests_per_second > 0 and math.isfinite(requests_per_second)):
+            raise ValueError(f"requests_per_second must be above 0, not {requests_per_second}")
+        self.requests_per_second = requests_per_second
+        self._interval = 1 / requests_per_second
+        self._clock = clock
+        self._epoch_clock = epoch_clock
+        self._wait = wait
+        self._turn = threading.Lock()
+        self._changed = threading.Condition()
+        self._last_slot = -math.inf
+        self._last_sent = -math.inf
+        self._not_before = -math.inf
+        self._in_flight = 0
+        self._windows: dict[str, _Window] = {}
+
+    def acquire(self) -> float:
+        """Wait until one request may be sent.
+
+        Returns:
+            The seconds that this took.
+        """
+        begin = self._clock()
+        with self._turn, self._changed:
+            slot = self._clock()
+            while (due := self._due_at()) > self._clock():
+                slot = due
+                self._wait(self._changed, due - self._clock())
+            # The next slot counts from this one, not from when the thread woke up: lateness must not add up.
+            self._last_slot = slot
+            self._last_sent = self._clock()
+            self._in_flight += 1
+            return self._last_sent - begin
+
+    def observe(self, headers: Mapping[str, str]) -> None:
+        """Take what a response says of the allowance.
+
+        Args:
+            headers: The response's headers; names in any case if the mapping ignores case, else as in the class's
+                description.
+        """
+        with self._changed:
+            self._in_flight = max(0, self._in_flight - 1)
+            self._read(headers)
+            self._changed.notify_all()
+
+    def lost(self) -> None:
+        """Note that a request got no answer. The service may have counted it."""
+        with self._changed:
+            self._in_flight = max(0, self._in_flight - 1)
+            for window in self._windows.values():
+                window.remaining -= 1
+            self._changed.notify_all()
+
+    def penalize(self, seconds: float) -> None:
+        """Let all workers wait: the service said for how long (`Retry-After`), which overrules what it said before."""
+        with self._changed:
+            self._not_before = max(self._not_before, self._clock() + seconds)
+            self._windows.clear()
+            self._changed.notify_all()
+
+    def _due_at(self) -> float:
+        due = max(self._not_before, self._last_slot + self._interval)
+        now = self._clock()
+        for policy, window in list(self._windows.items()):
+            if window.reset_at <= now:
+                del self._windows[policy]
+                continue
+            left = window.remaining - self._in_flight
+            if left <= 0:
+                due = max(due, window.reset_at)
+            else:
+                since = max(self._last_sent, window.reset_at - LONGEST_WINDOW)
+                due = max(due, since + (window.reset_at - since) / (left + 1))
+        return due
+
+    def _read(self, headers: Mapping[str, str]) -> None:
+        try:
+            remaining = int(headers["RateLimit-Remaining"])
+            reset = float(headers["RateLimit-Reset"])
+        except (KeyError, ValueError):
+            return
+        if not math.isfinite(reset):
+            return
+        now = self._clock()
+        policy = headers.get("RateLimit-Policy") or headers.get("RateLimit-Limit") or ""
+        length = _POLICY.fullmatch(policy)
+        # Both are rounded down to seconds, so this is the latest that the end can be. Later responses of the same
+        # window know better, the first one of a window best of all.
+        rounding = 1.0 if reset.is_integer() else 0.0
+        reset_at = now + reset + rounding - self._epoch_of(headers)
+        reset_at = min(reset_at, now + (float(length[1]) if length else LONGEST_WINDOW))
+        if reset_at <= now:
+            return
+        known = self._windows.get(policy)
+        if known is None or reset > known.reset + 1 or (reset > known.reset and remaining > known.remaining):
+            self._windows[policy] = _Window(reset, remaining, reset_at)
+        elif reset >= known.reset - 1:
+            known.remaining = min(known.remaining, remaining)
+            known.reset_at = min(known.reset_at, reset_at)
+
+    def _epoch_of(self, headers: Mapping[str, str]) -> float:
+        """Tell the service's own time, rounded down to a second; ours if it does not say."""
+        try:
+            return parsedate_to_datetime(headers["Date"]).timestamp()
+        except (KeyError, ValueError):
+            return self._epoch_clock()

@@ -1,0 +1,170 @@
+"""What only an account's own server knows: its records as they are, those that the AppView hides too."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+
+from pipelines.network.errors import ServiceFailed
+from pipelines.network.paging import walk_pages
+from pipelines.network.xrpc import Params, RequestStats, XrpcClient
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PLC_DIRECTORY: Final = "https://plc.directory"
+PAGE_LIMIT: Final = 100
+"""Records a page: the most that the lexicon of listRecords allows."""
+
+LOCALHOST: Final = ("localhost", "127.0.0.1", "::1")
+
+
+class _Service(msgspec.Struct):
+    id: str = ""
+    type: str = ""
+    endpoint: msgspec.Raw = msgspec.field(name="serviceEndpoint", default_factory=msgspec.Raw)
+
+
+class _DidDocument(msgspec.Struct):
+    id: str
+    service: list[_Service] = []
+
+
+class _RecordsBody(msgspec.Struct):
+    records: list[msgspec.Raw]
+    cursor: str | None = None
+
+
+class _ListItemValue(msgspec.Struct):
+    list: str
+
+
+class _ListItemRecord(msgspec.Struct):
+    uri: str
+    value: _ListItemValue
+
+
+@dataclass(frozen=True)
+class _RecordsPage:
+    records: list[msgspec.Raw]
+    cursor: str | None
+
+
+class Repositories:
+    """Reads records from the servers (PDS) that hold them. Each server is asked at a pace of its own.
+
+    Safe to use from several threads. All methods raise a subclass of `NetworkError` when they bring nothing.
+
+    Args:
+        client: Whose settings (pace, attempts, timeouts, User-Agent) are used; its session is not.
+        plc_directory: Where DIDs of the method `plc` are looked up.
+    """
+
+    def __init__(self, client: XrpcClient, plc_directory: str = PLC_DIRECTORY) -> None:
+        self._settings = client
+        self._plc_directory = plc_directory.rstrip("/")
+        self._changing = threading.Lock()
+        self._clients: dict[str, XrpcClient] = {}
+        self._endpoints: dict[str, str] = {}
+
+    @property
+    def stats(self) -> RequestStats:
+        """What was done so far, at all servers together."""
+        with self._changing:
+            return sum((client.stats for client in self._clients.values()), RequestStats())
+
+    def pds_endpoint(self, did: str) -> str:
+        """Find the server that holds an account's records, from its DID document (https://atproto.com/specs/did).
+
+        Raises:
+            ActorNotFound: The DID is not known, or was given up.
+        """
+        if did not in self._endpoints:
+            self._endpoints[did] = self._look_up(did)
+        return self._endpoints[did]
+
+    def list_item_records(self, creator_did: str, list_uri: str) -> Iterator[msgspec.Raw]:
+        """Read the memberships of a list from its creator's own records (`app.bsky.graph.listitem`).
+
+        Unlike `getList` this includes members who are unavailable or in a block relation with the creator. The
+        creator's other lists are read over on the way: stop when as many were found as the list has.
+
+        Args:
+            creator_did: Whose list it is.
+            list_uri: at:// URI of the list, with a DID.
+
+        Yields:
+            Records as `com.atproto.repo.listRecords` gives them (`uri`, `cid`, `value`), newest key first.
+        """
+        client = self._client(self.pds_endpoint(creator_did))
+
+        def ask(cursor: str | None) -> _RecordsPage:
+            params: Params = {
+                "repo": creator_did,
+                "collection": "app.bsky.graph.listitem",
+                "limit": PAGE_LIMIT,
+                "cursor": cursor,
+            }
+            return client.query("com.atproto.repo.listRecords", params, _records_page, subject=creator_did)
+
+        for page in walk_pages(ask, lambda page: [bytes(record) for record in page.records]):
+            for record in page.records:
+                if _list_of(record) == list_uri:
+                    yield record
+
+    def _look_up(self, did: str) -> str:
+        if did.startswith("did:web:"):
+            # did:web on atproto has a host and no path; a port is percent-encoded, and only used on localhost.
+            host = unquote(did.removeprefix("did:web:"))
+            scheme = "http" if urlsplit(f"//{host}").hostname in LOCALHOST else "https"
+            directory, path = f"{scheme}://{host}", "/.well-known/did.json"
+        else:
+            directory, path = self._plc_directory, f"/{did}"
+        client = self._client(directory)
+        document = client.document(
+            path, msgspec.json.Decoder(_DidDocument).decode, endpoint="DID document", subject=did
+        )
+        for service in document.service:
+            endpoint = _text(service.endpoint)
+            if service.id in ("#atproto_pds", f"{did}#atproto_pds") and _is_server(endpoint):
+                return endpoint.rstrip("/")
+        raise ServiceFailed(
+            client.host, "DID document", did, "names no server (#atproto_pds) for the account's records"
+        )
+
+    def _client(self, service: str) -> XrpcClient:
+        with self._changing:
+            return self._clients.setdefault(service, self._settings.for_service(service))
+
+
+def _is_server(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return bool(parts.hostname) and (
+        parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOCALHOST)
+    )
+
+
+def _text(raw: msgspec.Raw) -> str:
+    try:
+        return msgspec.json.decode(raw, type=str)
+    except ValueError:
+        return ""
+
+
+def _records_page(body: bytes) -> _RecordsPage:
+    page = msgspec.json.decode(body, type=_RecordsBody)
+    return _RecordsPage(page.records, page.cursor)
+
+
+def _list_of(record: msgspec.Raw) -> str | None:
+    try:
+        return msgspec.json.decode(record, type=_ListItemRecord).value.list
+    except ValueError:
+        return None

@@ -1,0 +1,306 @@
+"""Asking as an account: log-in with an app password, where a user wants that.
+
+Plain XRPC (`com.atproto.server.createSession`, `refreshSession`) rather than the SDK's client: two calls, and here the
+tokens are saved before they are used, several threads share one refresh, and each request is paced and counted.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import tempfile
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import filelock
+import msgspec
+
+from pipelines.network.errors import AuthenticationFailed, NetworkError, RequestRejected
+from pipelines.network.pacing import Pacer
+from pipelines.network.xrpc import XrpcClient, user_agent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DEFAULT_SERVICE: Final = "https://bsky.social"
+REFRESH_BEFORE: Final = 300.0
+"""Seconds before its end at which an access token is replaced."""
+
+LOCK_TIMEOUT: Final = 60.0
+
+
+class SessionCacheError(NetworkError):
+    """The file that keeps the session cannot be used."""
+
+
+class _Tokens(msgspec.Struct, rename="camel", frozen=True):
+    """A session as it is cached.
+
+    Attributes:
+        identifier: What the user logs in with, and...
+        service: ...where: a file of another account is not used.
+    """
+
+    identifier: str
+    service: str
+    did: str
+    handle: str
+    pds: str
+    access_jwt: str
+    refresh_jwt: str
+
+    def __repr__(self) -> str:
+        return f"<session of {self.handle}>"
+
+
+class _SessionBody(msgspec.Struct, rename="camel"):
+    did: str
+    handle: str
+    access_jwt: str
+    refresh_jwt: str
+    did_doc: msgspec.Raw = msgspec.field(default_factory=msgspec.Raw)
+
+    def __repr__(self) -> str:
+        return f"<session of {self.handle}>"
+
+
+class _Claims(msgspec.Struct):
+    exp: float
+    iat: float | None = None
+
+
+class _DidService(msgspec.Struct):
+    id: str = ""
+    endpoint: str = msgspec.field(name="serviceEndpoint", default="")
+
+
+class _DidDocument(msgspec.Struct):
+    service: list[_DidService] = []
+
+
+class Session:
+    """An account's session, kept in a file between runs: log-ins are limited (300 a day).
+
+    Tokens are rotated: each refresh makes the ones before it useless. So they are saved before they are used, and
+    threads and processes that share the file refresh in turn, each looking first whether another just did.
+
+    Args:
+        identifier: Handle, DID or email address.
+        password: An app password (https://bsky.app/settings/app-passwords).
+        cache_path: File for the session; it is made with mode 0600, in a folder that is made with mode 0700.
+        service: Where to log in.
+        user_agent: As for `XrpcClient`.
+        timeout: As for `XrpcClient`.
+        backoff: As for `XrpcClient`.
+    """
+
+    def __init__(
+        self,
+        identifier: str,
+        password: str,
+        cache_path: Path,
+        *,
+        service: str = DEFAULT_SERVICE,
+        user_agent: str = user_agent(),
+        timeout: float = 30,
+        backoff: float = 1.0,
+    ) -> None:
+        self._identifier = identifier.strip().removeprefix("@")
+        self._password = password
+        self._path = cache_path
+        self._service = service.rstrip("/")
+        self._user_agent = user_agent
+        self._timeout = timeout
+        self._backoff = backoff
+        self._owner = threading.RLock()
+        self._tokens: _Tokens | None = None
+        self._refresh_at = 0.0
+
+    def __repr__(self) -> str:
+        return f"<Session of {self._identifier} at {self._service}>"
+
+    @property
+    def pds(self) -> str:
+        """URL of the account's own server, which takes all its requests."""
+        return self._current().pds
+
+    @property
+    def did(self) -> str:
+        """The account's DID."""
+        return self._current().did
+
+    def access_token(self) -> str:
+        """Give a token for the `Authorization` header, refreshed if its end is near.
+
+        Raises:
+            AuthenticationFailed: The password is not accepted.
+            NetworkError: The service cannot be asked.
+        """
+        with self._owner:
+            tokens = self._current()
+            if time.monotonic() < self._refresh_at:
+                return tokens.access_jwt
+            return self._replace(tokens).access_jwt
+
+    def renew(self, refused: str) -> None:
+        """Replace a token that a service has refused, unless another thread already did.
+
+        Raises:
+            AuthenticationFailed: The password is not accepted.
+            NetworkError: The service cannot be asked.
+        """
+        with self._owner:
+            tokens = self._current()
+            if tokens.access_jwt == refused:
+                self._replace(tokens)
+
+    def _current(self) -> _Tokens:
+        with self._owner:
+            if self._tokens is None:
+                with self._file_lock():
+                    self._tokens = self._load() or self._log_in()
+                    self._refresh_at = _refresh_at(self._tokens.access_jwt, is_new=False)
+            return self._tokens
+
+    def _replace(self, stale: _Tokens) -> _Tokens:
+        """Get new tokens: those that another process has saved, by refreshing, or by the password."""
+        with self._file_lock():
+            saved = self._load()
+            if saved and saved.access_jwt != stale.access_jwt:
+                refresh_at = _refresh_at(saved.access_jwt, is_new=False)
+                if time.monotonic() < refresh_at:
+                    self._tokens, self._refresh_at = saved, refresh_at
+                    return saved
+                stale = saved
+            self._tokens = self._refresh(stale) or self._log_in()
+            self._refresh_at = _refresh_at(self._tokens.access_jwt, is_new=True)
+            return self._tokens
+
+    def _refresh(self, stale: _Tokens) -> _Tokens | None:
+        try:
+            body = self._client(stale.pds).procedure(
+                "com.atproto.server.refreshSession",
+                msgspec.json.Decoder(_SessionBody).decode,
+                authorization=f"Bearer {stale.refresh_jwt}",
+                subject=self._identifier,
+            )
+        except RequestRejected:
+            return None
+        return self._save(body, stale.pds)
+
+    def _log_in(self) -> _Tokens:
+        login = msgspec.json.encode({"identifier": self._identifier, "password": self._password})
+        try:
+            body = self._client(self._service).procedure(
+                "com.atproto.server.createSession",
+                msgspec.json.Decoder(_SessionBody).decode,
+                body=login,
+                subject=self._identifier,
+            )
+        except AuthenticationFailed as error:
+            what = error.message or str(error.status)
+            if error.error == "AuthFactorTokenRequired":
+                what = "the account asks for a code by email"
+            raise AuthenticationFailed(
+                error.service,
+                "log-in",
+                self._identifier,
+                f"{what}; use the account's handle and an app password (Settings > Privacy and security)",
+                status=error.status,
+                error=error.error,
+                message=error.message,
+            ) from None
+        return self._save(body, self._service)
+
+    def _client(self, service: str) -> XrpcClient:
+        # Log-in has limits of its own, which say nothing of the pace of other requests: so a pacer of its own.
+        return XrpcClient(service, Pacer(1), user_agent=self._user_agent, timeout=self._timeout, backoff=self._backoff)
+
+    @contextmanager
+    def _file_lock(self) -> Iterator[None]:
+        lock = filelock.FileLock(self._path.with_name(self._path.name + ".lock"), timeout=LOCK_TIMEOUT, mode=0o600)
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock.acquire()
+        except filelock.Timeout:
+            raise self._cache_error("another run is holding it") from None
+        except OSError as error:
+            raise self._cache_error(error.strerror or str(error)) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _load(self) -> _Tokens | None:
+        try:
+            tokens = msgspec.json.decode(self._path.read_bytes(), type=_Tokens)
+        except (OSError, ValueError, RecursionError):
+            return None
+        is_ours = (tokens.identifier, tokens.service) == (self._identifier, self._service)
+        return tokens if is_ours else None
+
+    def _save(self, body: _SessionBody, pds: str) -> _Tokens:
+        tokens = _Tokens(
+            identifier=self._identifier,
+            service=self._service,
+            did=body.did,
+            handle=body.handle,
+            pds=_pds_of(body.did_doc) or pds,
+            access_jwt=body.access_jwt,
+            refresh_jwt=body.refresh_jwt,
+        )
+        try:
+            _write_private(self._path, msgspec.json.encode(tokens))
+        except OSError as error:
+            raise self._cache_error(error.strerror or str(error)) from None
+        return tokens
+
+    def _cache_error(self, what: str) -> SessionCacheError:
+        return SessionCacheError(self._service, "log-in", self._identifier, f"the session file {self._path}: {what}")
+
+
+def _write_private(path: Path, content: bytes) -> None:
+    """Write a file that nobody else can read at any moment, and that is whole after a crash."""
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _refresh_at(jwt: str, *, is_new: bool) -> float:
+    """Tell when a token is to be replaced, on the monotonic clock.
+
+    A new token's lifetime is read from the token alone, so that a wrong clock here does not refresh it at once, again
+    and again. A token that says nothing of its end is used until it is refused.
+    """
+    try:
+        payload = jwt.split(".")[1]
+        claims = msgspec.json.decode(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)), type=_Claims)
+    except (IndexError, ValueError):
+        return float("inf")
+    issued_at = claims.iat if is_new and claims.iat is not None else time.time()
+    lifetime = claims.exp - issued_at
+    # Tokens that live shorter than the margin would be replaced at every request.
+    return time.monotonic() + (
+        lifetime - REFRESH_BEFORE if not is_new else max(lifetime - REFRESH_BEFORE, lifetime / 2)
+    )
+
+
+def _pds_of(did_doc: msgspec.Raw) -> str | None:
+    try:
+        document = msgspec.json.decode(did_doc, type=_DidDocument)
+    except ValueError:
+        return None
+    for service in document.service:
+        if service.id.endswith("#atproto_pds") and service.endpoint.startswith(("https://", "http://")):
+            return service.endpoint.rstrip("/")
+    return None
