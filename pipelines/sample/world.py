@@ -1,0 +1,179 @@
+"""The sample world: a small community of data people, the same for the same seed, to be looked at evening by evening."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from pipelines.sample.days import evening, slot_of
+from pipelines.sample.ids import did
+from pipelines.sample.simulation import Simulation
+from pipelines.sample.truth import Actor, Counts, Defect, FeedItem, ListItem, MemberList, Post, Repost, StarterPack
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+class World:
+    """Everything that is, was and will be true.
+
+    What it holds reaches as far as the latest day that was asked for; asking for a later day only adds to it.
+
+    Attributes:
+        labeler: DID of the labeler whose labels the service shows.
+        actors: Everybody, by DID: members, former and later members, and the people they talk to.
+        packs: The starter packs; the first is the one to follow by default. Each knows its list.
+        lists: The plain lists, that no pack stands on.
+        blocks: Who blocks whom.
+        posts: Every version of every post, deleted ones too.
+        reposts: Every repost, deleted ones too.
+    """
+
+    def __init__(self, seed: int = 1) -> None:
+        self.seed = seed
+        self.labeler = did(f"{seed}/moderation")
+        self._simulation = Simulation(seed)
+        self._days: dict[int, Day] = {}
+        self._simulation.run_to(1)
+        self.actors = self._simulation.actors
+        self.packs: tuple[StarterPack, ...] = self._simulation.packs
+        self.lists: tuple[MemberList, ...] = self._simulation.lists
+        self.blocks = self._simulation.blocks
+        self.posts = self._simulation.posts
+        self.reposts = self._simulation.reposts
+
+    def on(self, day: int) -> Day:
+        """Look at the world in the evening of a day, at 23:00 UTC; day 1 is Monday, 2 March 2026.
+
+        Raises:
+            ValueError: The day is before day 1.
+        """
+        if day < 1:
+            msg = f"The sample world can be looked at from day 1 on, not on day {day}"
+            raise ValueError(msg)
+        self._simulation.run_to(day)
+        if day not in self._days:
+            self._days[day] = Day(self, self._simulation, day)
+        return self._days[day]
+
+    def actor(self, name: str) -> Actor:
+        """Find somebody by the name that people.py gives them."""
+        return self._simulation.actor(name)
+
+    def counts(self, post: Post, at: datetime) -> Counts:
+        """Count the engagement of a post at a moment: what members did to it, and everybody else."""
+        share = post.engagement.share(at)
+        known = {"repost": 0, "reply": 0, "quote": 0}
+        for kind, since, until in self._simulation.answers.get(post.uri, ()):
+            if since <= at and (until is None or at < until):
+                known[kind] += 1
+        if post.defect is Defect.COUNTS_MISSING:
+            return Counts(None, None, None, None, None)
+        return Counts(
+            like=None if post.defect is Defect.COUNTS_TEXT else int(post.engagement.likes * share),
+            repost=int(post.engagement.reposts * share) + known["repost"],
+            reply=int(post.engagement.replies * share) + known["reply"],
+            quote=int(post.engagement.quotes * share) + known["quote"],
+            bookmark=int(post.engagement.bookmarks * share),
+        )
+
+
+class Day:
+    """The world in the evening of a day, as a logged-out reader is shown it.
+
+    Attributes:
+        number: Which day.
+        now: The moment of looking, 23:00 UTC.
+    """
+
+    def __init__(self, world: World, simulation: Simulation, number: int) -> None:
+        self.world = world
+        self.number = number
+        self.now = evening(number)
+        self._simulation = simulation
+        self._feeds: dict[str, list[FeedItem]] = {}
+
+    @cached_property
+    def actors(self) -> dict[str, Actor]:
+        """Everybody who has an account by now, whatever its status, by DID."""
+        return {did: actor for did, actor in self.world.actors.items() if actor.created_at <= self.now}
+
+    @cached_property
+    def posts(self) -> dict[str, Post]:
+        """Every post that is shown, in its present version, by URI."""
+        return {
+            post.uri: post
+            for did, actor in self.actors.items()
+            if actor.is_available(self.now)
+            for post in self._simulation.posts_by_author[did]
+            if post.exists(self.now)
+        }
+
+    def feed(self, did: str) -> list[FeedItem]:
+        """Give somebody's whole feed, newest first: their posts, and their reposts of what is still shown."""
+        if did not in self._feeds:
+            items = []
+            if did in self.actors and self.actors[did].is_available(self.now):
+                items = [FeedItem(did, post) for post in self._simulation.posts_by_author[did] if post.exists(self.now)]
+                for repost in self._simulation.reposts_by_author[did]:
+                    subject = self.posts.get(repost.subject.uri)
+                    if subject and repost.exists(self.now):
+                        items.append(FeedItem(did, subject, repost))
+                items.sort(key=lambda item: item.key, reverse=True)
+            self._feeds[did] = items
+        return self._feeds[did]
+
+    def counts(self, post: Post) -> Counts:
+        """Count a post's engagement by now."""
+        return self.world.counts(post, self.now)
+
+    def memberships(self, members: MemberList) -> list[ListItem]:
+        """Give the list's memberships by now, newest first, those of people who are not shown too."""
+        existing = [item for item in members.items if item.exists(self.now)]
+        return sorted(existing, key=lambda item: (item.added_at, item.cid), reverse=True)
+
+    def listed(self, members: MemberList) -> list[ListItem]:
+        """Give the memberships that are shown: of available people, in no block relation with the list's creator."""
+        return [
+            item
+            for item in self.memberships(members)
+            if item.subject in self.actors
+            and self.actors[item.subject].is_available(self.now)
+            and not self.is_blocked(item.subject, members.creator)
+        ]
+
+    def is_blocked(self, one: str, other: str) -> bool:
+        """Say whether either of two people blocks the other."""
+        return frozenset((one, other)) in self._blocked_pairs
+
+    def find(self, identifier: str) -> Actor | None:
+        """Find somebody by DID or by the handle they have now."""
+        if identifier.startswith("did:"):
+            return self.actors.get(identifier)
+        return self._by_handle.get(identifier.lower())
+
+    def posts_count(self, actor: Actor) -> int:
+        """Count somebody's posts by now, replies included, reposts not."""
+        return sum(post.exists(self.now) for post in self._simulation.posts_by_author[actor.did])
+
+    def followers_count(self, actor: Actor) -> int:
+        """Count somebody's followers by now."""
+        days = (self.now - max(actor.created_at, evening(0))).days
+        return max(0, actor.followers + int(actor.followers_per_day * days))
+
+    def follows_count(self, actor: Actor) -> int:
+        """Count whom somebody follows by now: one more every nine days."""
+        return actor.follows + self.number // 9
+
+    @cached_property
+    def _by_handle(self) -> dict[str, Actor]:
+        return {
+            handle: actor for actor in self.actors.values() if (handle := actor.handle(self.now)) != "handle.invalid"
+        }
+
+    @cached_property
+    def _blocked_pairs(self) -> frozenset[frozenset[str]]:
+        return frozenset(
+            frozenset((block.author, block.subject)) for block in self.world.blocks if block.created_at <= self.now
+        )

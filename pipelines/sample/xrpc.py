@@ -1,0 +1,229 @@
+"""The XRPC queries of the sample network, as functions from parameters to JSON.
+
+What they answer, and how they fail, follows Bluesky's own AppView and PDS.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from pipelines.sample.ids import microseconds
+from pipelines.sample.truth import ACTIVE, DEACTIVATED, DELETED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from pipelines.sample.truth import Actor
+    from pipelines.sample.views import Views
+
+    Params = Mapping[str, Sequence[str]]
+    Json = dict[str, Any]
+
+_encode: Final = msgspec.json.Encoder().encode
+_DID: Final = re.compile(r"did:[a-z]+:[A-Za-z0-9._:%-]*[A-Za-z0-9._-]")
+_HANDLE: Final = re.compile(r"([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+_CURSOR: Final = re.compile(r"(\d+)__(\w+)")
+
+
+class XrpcError(Exception):
+    """An error as XRPC tells it: a status, a name and a message."""
+
+    def __init__(self, status: int, error: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.error = error
+        self.message = message
+
+
+def answer(nsid: str, views: Views, params: Params) -> bytes:
+    """Answer a query.
+
+    Args:
+        nsid: The method, e.g. `app.bsky.graph.getList`.
+        views: The evening that is looked at.
+        params: Every value of every parameter.
+
+    Raises:
+        XrpcError: The method is unknown, a parameter is wrong, or what is asked for is not there.
+    """
+    method = _METHODS.get(nsid)
+    if method is None:
+        raise XrpcError(501, "MethodNotImplemented", "Method Not Implemented")
+    return method(views, params)
+
+
+def get_starter_pack(views: Views, params: Params) -> bytes:
+    """app.bsky.graph.getStarterPack: the only one here that resolves a handle in the URI."""
+    authority, _, rest = _one(params, "starterPack").removeprefix("at://").partition("/")
+    creator = views.day.find(authority)
+    if creator is None and not authority.startswith("did:"):
+        raise XrpcError(500, "InternalServerError", "Internal Server Error")
+    uri = f"at://{creator.did if creator else authority}/{rest}"
+    for pack in views.day.world.packs:
+        if pack.uri == uri:
+            return _encode({"starterPack": views.starter_pack(pack)})
+    raise _invalid("Starter pack not found")
+
+
+def get_starter_packs(views: Views, params: Params) -> bytes:
+    """app.bsky.graph.getStarterPacks: those that exist, in the order asked for."""
+    packs = {pack.uri: pack for pack in views.day.world.packs}
+    uris = _many(params, "uris", 25)
+    return _encode({"starterPacks": [views.basic_starter_pack(packs[uri]) for uri in uris if uri in packs]})
+
+
+def get_list(views: Views, params: Params) -> bytes:
+    """app.bsky.graph.getList: hidden members are left out of a page after it was cut, so that it may be short."""
+    uri, limit = _one(params, "list"), _limit(params)
+    lists = (*(pack.list for pack in views.day.world.packs), *views.day.world.lists)
+    members = next((members for members in lists if members.uri == uri), None)
+    if members is None:
+        raise _invalid("List not found")
+    rows = views.day.memberships(members)
+    start = 0
+    if cursor := _optional(params, "cursor"):
+        match = _CURSOR.fullmatch(cursor)
+        if match is None:
+            raise XrpcError(500, "InternalServerError", "Internal Server Error")
+        key = (int(match[1]), match[2])
+        start = bisect_left(rows, True, key=lambda item: (microseconds(item.added_at) // 1000, item.cid) < key)
+    page = rows[start : start + limit]
+    shown = {item.uri for item in views.day.listed(members)}
+    body: Json = {"list": views.list(members), "items": [views.list_item(item) for item in page if item.uri in shown]}
+    if start + limit < len(rows):
+        body["cursor"] = f"{microseconds(page[-1].added_at) // 1000}__{page[-1].cid}"
+    return _encode(body)
+
+
+def get_profile(views: Views, params: Params) -> bytes:
+    """app.bsky.actor.getProfile: tells the kinds of unavailability apart."""
+    actor = views.day.find(_actor(_one(params, "actor"), "actor"))
+    status = actor.status(views.day.now) if actor else DELETED
+    if actor is None or status == DELETED:
+        raise _invalid("Profile not found")
+    if status == DEACTIVATED:
+        raise XrpcError(400, "AccountDeactivated", "Account is deactivated")
+    if status != ACTIVE:
+        raise XrpcError(400, "AccountTakedown", "Account has been suspended")
+    return _encode(views.detailed_profile(actor))
+
+
+def get_profiles(views: Views, params: Params) -> bytes:
+    """app.bsky.actor.getProfiles: in the order asked for, repeated as asked for, without the unavailable."""
+    actors = [views.day.find(_actor(actor, f"actors/{n}")) for n, actor in enumerate(_many(params, "actors", 25))]
+    shown = [actor for actor in actors if actor and actor.is_available(views.day.now)]
+    return _encode({"profiles": [views.detailed_profile(actor) for actor in shown]})
+
+
+def get_author_feed(views: Views, params: Params) -> bytes:
+    """app.bsky.feed.getAuthorFeed: with the default filter, or without replies."""
+    actor = _available(views, params)
+    limit = _limit(params)
+    kind = _optional(params, "filter") or "posts_with_replies"
+    if kind != "posts_with_replies":
+        raise _invalid(f"The sample network has no filter {kind}, only posts_with_replies")
+    items = views.day.feed(actor.did)
+    start = 0
+    cursor = _optional(params, "cursor")
+    if cursor:
+        match = _CURSOR.fullmatch(cursor)
+        if match is None:
+            raise _invalid("Malformed cursor")
+        key = (int(match[1]), match[2])
+        start = bisect_left(items, True, key=lambda item: item.key < key)
+    page = items[start : start + limit]
+    following = f"{page[-1].key[0]}__{page[-1].key[1]}" if start + limit < len(items) else None
+    feed = []
+    profile = actor.profile(views.day.now)
+    if not cursor and _optional(params, "includePins") == "true" and profile and profile.pinned:
+        pinned = views.day.posts.get(profile.pinned.uri)
+        if pinned:
+            feed.append(views.pinned_item(pinned))
+            page = [item for item in page if item.uri != pinned.uri]
+    feed.extend(views.feed_item(item) for item in page)
+    body: Json = {"feed": feed}
+    if following:
+        body["cursor"] = following
+    return _encode(body)
+
+
+def get_posts(views: Views, params: Params) -> bytes:
+    """app.bsky.feed.getPosts: without those that are not there, each once."""
+    found = (views.day.posts.get(uri) for uri in dict.fromkeys(_many(params, "uris", 25)))
+    return _encode({"posts": [views.post(post) for post in found if post]})
+
+
+def resolve_handle(views: Views, params: Params) -> bytes:
+    """com.atproto.identity.resolveHandle."""
+    actor = views.day.find(_one(params, "handle"))
+    if actor is None or actor.status(views.day.now) == DELETED:
+        raise _invalid("Unable to resolve handle")
+    return _encode({"did": actor.did})
+
+
+_METHODS: Final[dict[str, Callable[[Views, Params], bytes]]] = {
+    "app.bsky.graph.getStarterPack": get_starter_pack,
+    "app.bsky.graph.getStarterPacks": get_starter_packs,
+    "app.bsky.graph.getList": get_list,
+    "app.bsky.actor.getProfile": get_profile,
+    "app.bsky.actor.getProfiles": get_profiles,
+    "app.bsky.feed.getAuthorFeed": get_author_feed,
+    "app.bsky.feed.getPosts": get_posts,
+    "com.atproto.identity.resolveHandle": resolve_handle,
+}
+
+
+def _available(views: Views, params: Params) -> Actor:
+    actor = views.day.find(_actor(_one(params, "actor"), "actor"))
+    if actor is None or not actor.is_available(views.day.now):
+        raise _invalid("Profile not found")
+    return actor
+
+
+def _invalid(message: str) -> XrpcError:
+    return XrpcError(400, "InvalidRequest", message)
+
+
+def _optional(params: Params, name: str) -> str | None:
+    values = params.get(name)
+    return values[0] if values else None
+
+
+def _one(params: Params, name: str) -> str:
+    value = _optional(params, name)
+    if value is None:
+        raise _invalid(f'Error: Params must have the property "{name}"')
+    return value
+
+
+def _many(params: Params, name: str, most: int) -> Sequence[str]:
+    values = params.get(name)
+    if not values:
+        raise _invalid(f'Error: Params must have the property "{name}"')
+    if len(values) > most:
+        raise _invalid(f"Error: {name} must not have more than {most} elements")
+    return values
+
+
+def _limit(params: Params) -> int:
+    text = _optional(params, "limit")
+    if text is None:
+        return 50
+    if not re.fullmatch(r"-?\d+", text):
+        raise _invalid("Error: limit must be an integer")
+    limit = int(text)
+    if limit > 100:
+        raise _invalid("Error: limit can not be greater than 100")
+    if limit < 1:
+        raise _invalid("Error: limit can not be less than 1")
+    return limit
+
+
+def _actor(identifier: str, name: str) -> str:
+    if not _DID.fullmatch(identifier) and not _HANDLE.fullmatch(identifier):
+        raise _invalid(f"Error: {name} must be a valid did or a handle")
+    return identifier
