@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from pipelines.network.errors import ServiceFailed
+from pipelines.network.errors import ActorNotFound, RequestRejected, ServiceFailed
+from pipelines.network.pacing import Pacer
 from pipelines.network.paging import walk_pages
 from pipelines.network.xrpc import Params, RequestStats, XrpcClient
 
@@ -17,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PLC_DIRECTORY: Final = "https://plc.directory"
-PAGE_LIMIT: Final = 100
-"""Records a page: the most that the lexicon of listRecords allows."""
+RECORDS_PAGE_SIZE: Final = 100
+"""The most that the lexicon of listRecords allows."""
 
 LOCALHOST: Final = ("localhost", "127.0.0.1", "::1")
 
@@ -48,6 +50,11 @@ class _ListItemRecord(msgspec.Struct):
     value: _ListItemValue
 
 
+_did_document = msgspec.json.Decoder(_DidDocument)
+_records_body = msgspec.json.Decoder(_RecordsBody)
+_list_item_record = msgspec.json.Decoder(_ListItemRecord)
+
+
 @dataclass(frozen=True)
 class _RecordsPage:
     records: list[msgspec.Raw]
@@ -60,13 +67,30 @@ class Repositories:
     Safe to use from several threads. All methods raise a subclass of `NetworkError` when they bring nothing.
 
     Args:
-        client: Whose settings (pace, attempts, timeouts, User-Agent) are used; its session is not.
         plc_directory: Where DIDs of the method `plc` are looked up.
+        requests_per_second: How fast each server may be asked.
+        contact: As for `XrpcClient`.
+        timeout: As for `XrpcClient`.
+        max_attempts: As for `XrpcClient`.
+        backoff: As for `XrpcClient`.
     """
 
-    def __init__(self, client: XrpcClient, plc_directory: str = PLC_DIRECTORY) -> None:
-        self._settings = client
+    def __init__(
+        self,
+        plc_directory: str = PLC_DIRECTORY,
+        *,
+        requests_per_second: float = 10,
+        contact: str | None = None,
+        timeout: float = 30,
+        max_attempts: int = 5,
+        backoff: float = 1.0,
+    ) -> None:
         self._plc_directory = plc_directory.rstrip("/")
+        self._requests_per_second = requests_per_second
+        self._contact = contact
+        self._timeout = timeout
+        self._max_attempts = max_attempts
+        self._backoff = backoff
         self._changing = threading.Lock()
         self._clients: dict[str, XrpcClient] = {}
         self._endpoints: dict[str, str] = {}
@@ -106,7 +130,7 @@ class Repositories:
             params: Params = {
                 "repo": creator_did,
                 "collection": "app.bsky.graph.listitem",
-                "limit": PAGE_LIMIT,
+                "limit": RECORDS_PAGE_SIZE,
                 "cursor": cursor,
             }
             return client.query("com.atproto.repo.listRecords", params, _records_page, subject=creator_did)
@@ -138,7 +162,16 @@ class Repositories:
 
     def _client(self, service: str) -> XrpcClient:
         with self._changing:
-            return self._clients.setdefault(service, self._settings.for_service(service))
+            if service not in self._clients:
+                self._clients[service] = XrpcClient(
+                    service,
+                    Pacer(self._requests_per_second),
+                    contact=self._contact,
+                    timeout=self._timeout,
+                    max_attempts=self._max_attempts,
+                    backoff=self._backoff,
+                )
+            return self._clients[service]
 
 
 def _is_server(url: str) -> bool:
@@ -159,12 +192,12 @@ def _text(raw: msgspec.Raw) -> str:
 
 
 def _records_page(body: bytes) -> _RecordsPage:
-    page = msgspec.json.decode(body, type=_RecordsBody)
+    page = _records_body.decode(body)
     return _RecordsPage(page.records, page.cursor)
 
 
 def _list_of(record: msgspec.Raw) -> str | None:
     try:
-        return msgspec.json.decode(record, type=_ListItemRecord).value.list
+        return _list_item_record.decode(record).value.list
     except ValueError:
         return None
