@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import dlt
@@ -24,6 +25,7 @@ from pipelines.network.appview import AppView
 from pipelines.network.pacing import Pacer
 from pipelines.network.repo import Repositories
 from pipelines.network.session import Session
+from pipelines.network.xrpc import user_agent
 from pipelines.sources.feed_walk import FeedWalk, MemberState, WalkRules
 from pipelines.sources.roster import Roster, RosterReader, Seeds
 from pipelines.sources.rows import arrow_table
@@ -52,14 +54,16 @@ class PullRun:
     Attributes:
         clock: Tells the time of an observation.
         appview: Set when the source is made; its `stats` count the requests.
+        requests_per_second: The pace; set when the source is made.
         roster: Whom the run follows; read when the first resource needs it.
         outcomes: Members by outcome.
-        notes: One line for each member who is not `ok`, or whose feed is odd, and each seed that could not be read.
+        notes: One line for each member who `failed`, or whose feed is odd.
         deferred: Members that the open load had no room for.
     """
 
     clock: Callable[[], datetime] = utc_now
     appview: AppView | None = None
+    requests_per_second: float = 0.0
     roster: Roster | None = None
     outcomes: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
@@ -97,7 +101,7 @@ class PullRun:
             self.item_count += walk.item_count
             self.new_item_count += walk.new_item_count
             self._room -= walk.item_count
-            if walk.error:
+            if walk.error and walk.outcome in ("ok", "failed"):
                 self.notes.append(f"{name}: {walk.outcome}: {walk.error}")
 
 
@@ -128,6 +132,7 @@ def bluesky(
     full: bool = False,
     handle: str | None = None,
     app_password: TSecretStrValue | None = None,
+    login_service: str = dlt.config.value,
     contact: str | None = None,
     plc_directory: str = dlt.config.value,
     short_link_service: str = dlt.config.value,
@@ -147,17 +152,23 @@ def bluesky(
         full: Read every feed to its end now.
         handle: Log in as this account; nobody, if not set.
         app_password: The account's app password.
+        login_service: Where the account logs in.
         contact: Address that the service can write to about these requests; sent in the User-Agent.
         plc_directory: Where a did:plc is looked up.
         short_link_service: What resolves the short links of packs.
         run: The run this is part of, for who wants to watch it or to set its clock.
     """
     run = run or PullRun()
-    pacer = Pacer(requests_per_second)
-    session = Session(handle, app_password) if handle and app_password else None
-    appview = run.appview = AppView(service, pacer, session=session, contact=contact, max_connections=WORKERS)
-    repositories = Repositories(plc_directory, requests_per_second=requests_per_second, contact=contact)
-    reader = RosterReader(appview, repositories, run.clock, WORKERS)
+    run.requests_per_second = requests_per_second
+    agent = user_agent(contact)
+    session = None
+    if handle and app_password:
+        cache = Path(dlt.current.run_context().data_dir, "bluesky_session.json")
+        session = Session(handle, app_password, cache, service=login_service, user_agent=agent)
+    appview = run.appview = AppView(
+        service, Pacer(requests_per_second), session=session, max_connections=WORKERS, user_agent=agent
+    )
+    reader = RosterReader(appview, Repositories(appview, plc_directory), short_link_service, run.clock, WORKERS)
     seeds = Seeds(starter_packs, lists, actors)
     rules = WalkRules(
         refresh=timedelta(days=refresh_days),
@@ -169,7 +180,6 @@ def bluesky(
     def roster() -> Roster:
         if run.roster is None:
             run.roster = reader.read(seeds)
-            run.notes.extend(run.roster.problems)
         return run.roster
 
     @dlt.resource(**_hints(STARTER_PACKS))

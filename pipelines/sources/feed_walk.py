@@ -14,6 +14,7 @@ from pipelines.network.appview import (
     AppView,
     NetworkError,
 )
+from pipelines.network.paging import EMPTY_PAGES_IN_A_ROW
 from pipelines.sources.rows import Row, feed_item_row, feed_table, from_microseconds, microseconds
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 ROWS_PER_TABLE: Final = 1_000
-EMPTY_PAGES_IN_A_ROW: Final = 10
-"""A service that sends this many empty pages, each with another cursor, is not going to send items."""
 
 _OUTCOMES: Final[dict[type[NetworkError], str]] = {
     AccountDeactivated: "deactivated",
@@ -145,7 +144,7 @@ class FeedWalk:
             self._remember()
 
     def _pages(self) -> Iterator[list[Row]]:
-        floor = self._floor and microseconds(self._floor)
+        floor = microseconds(self._floor) if self._floor else None
         cursor: str | None = None
         cursors: set[str] = set()
         previous: set[str] = set()
@@ -180,7 +179,7 @@ class FeedWalk:
             previous = keys
 
     def _count(self, rows: list[Row]) -> None:
-        cursor = self._cursor and microseconds(self._cursor)
+        cursor = microseconds(self._cursor) if self._cursor else None
         for row in rows:
             indexed_at = row["item_indexed_at"]
             if indexed_at is not None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from pipelines.network.appview import AppView, NetworkError, ServiceUnreachable
+from pipelines.network.appview import PROFILES_LIMIT, AppView, NetworkError, ServiceUnreachable
 from pipelines.network.identifiers import UnrecognizedLink, resolve_actor, resolve_list, resolve_pack
 from pipelines.sources.rows import (
     Row,
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from pipelines.network.repo import Repositories
-
-PROFILES_PER_REQUEST: Final = 25
-"""The most that `app.bsky.actor.getProfiles` answers."""
 
 
 @dataclass(frozen=True)
@@ -71,12 +68,14 @@ class RosterReader:
     Attributes:
         appview: Whom to ask.
         repositories: Where to look up members that the AppView does not show.
+        short_links: The service behind go.bsky.app.
         clock: Tells the time at which something is observed.
         workers: How many requests for profiles may be under way at once.
     """
 
     appview: AppView
     repositories: Repositories
+    short_links: str
     clock: Callable[[], datetime]
     workers: int
 
@@ -105,7 +104,7 @@ class RosterReader:
         return roster
 
     def _read_starter_pack(self, link: str, roster: Roster) -> None:
-        uri = resolve_pack(link, self.appview)
+        uri = resolve_pack(link, self.appview, self.short_links)
         observed_at = microseconds(self.clock())
         pack = starter_pack_row(self.appview.starter_pack(uri)) | {"observed_at": observed_at, "uri": uri}
         self._read_members(pack, roster)
@@ -150,6 +149,8 @@ class RosterReader:
         try:
             for raw in self.repositories.list_item_records(pack["creator_did"], pack["list_uri"]):
                 _add(members, hidden_member_row(raw))
+                if len(members) == pack["list_item_count"]:
+                    break
         except NetworkError as error:
             roster.problems.append(f"{pack['uri']}: members that the service hides are unknown: {error}")
             return False
@@ -157,7 +158,7 @@ class RosterReader:
 
     def _read_profiles(self, roster: Roster) -> None:
         dids = roster.dids
-        batches = [dids[start : start + PROFILES_PER_REQUEST] for start in range(0, len(dids), PROFILES_PER_REQUEST)]
+        batches = [dids[start : start + PROFILES_LIMIT] for start in range(0, len(dids), PROFILES_LIMIT)]
         with ThreadPoolExecutor(self.workers) as pool:
             for rows, problem in pool.map(self._profile_rows, batches):
                 roster.profiles.update((row["did"], row) for row in rows)
