@@ -26,15 +26,14 @@ from pipelines.network.errors import (
     ServiceUnreachable,
 )
 from pipelines.network.paging import walk_pages
-from pipelines.network.xrpc import Params, RequestStats, XrpcClient
+from pipelines.network.xrpc import Params, RequestStats, XrpcClient, user_agent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 __all__ = [
-    "FEED_PAGE_SIZE",
-    "LIST_PAGE_SIZE",
-    "PROFILES_PER_REQUEST",
+    "PAGE_LIMIT",
+    "PROFILES_LIMIT",
     "AccountDeactivated",
     "AccountSuspended",
     "ActorBlocked",
@@ -50,16 +49,14 @@ __all__ = [
     "RequestStats",
     "ServiceFailed",
     "ServiceUnreachable",
+    "user_agent",
 ]
 
-FEED_PAGE_SIZE: Final = 100
-"""The most that the lexicon of getAuthorFeed allows."""
+PAGE_LIMIT: Final = 100
+"""Items a page: the most that the lexicons of getList and getAuthorFeed allow."""
 
-LIST_PAGE_SIZE: Final = 100
-"""The most that the lexicon of getList allows."""
-
-PROFILES_PER_REQUEST: Final = 25
-"""The most that the lexicon of getProfiles allows."""
+PROFILES_LIMIT: Final = 25
+"""Actors a call of getProfiles: the most that its lexicon allows."""
 
 
 RawItems = list[msgspec.Raw]
@@ -165,7 +162,7 @@ class AppView(XrpcClient):
         """
 
         def ask(cursor: str | None) -> ListPage:
-            params: Params = {"list": list_uri, "limit": LIST_PAGE_SIZE, "cursor": cursor}
+            params: Params = {"list": list_uri, "limit": PAGE_LIMIT, "cursor": cursor}
             return self.query("app.bsky.graph.getList", params, _list_page, subject=list_uri)
 
         for page in walk_pages(ask, lambda page: [_item_uri(item) for item in page.items]):
@@ -183,8 +180,8 @@ class AppView(XrpcClient):
         Returns:
             `app.bsky.actor.defs#profileViewDetailed` of those who are available; the others are left out.
         """
-        if len(dids) > PROFILES_PER_REQUEST:
-            raise ValueError(f"getProfiles takes at most {PROFILES_PER_REQUEST} actors, not {len(dids)}")
+        if len(dids) > PROFILES_LIMIT:
+            raise ValueError(f"getProfiles takes at most {PROFILES_LIMIT} actors, not {len(dids)}")
         if not dids:
             return []
 
@@ -216,7 +213,7 @@ class AppView(XrpcClient):
         Raises:
             ActorNotFound: Also for accounts that are deactivated, suspended or gone; `profile` tells them apart.
         """
-        params: Params = {"actor": actor, "limit": FEED_PAGE_SIZE, "cursor": cursor}
+        params: Params = {"actor": actor, "limit": PAGE_LIMIT, "cursor": cursor}
         return self.query("app.bsky.feed.getAuthorFeed", params, _feed_page, subject=actor, salvage=_damaged_feed_page)
 
     def resolve_handle(self, handle: str) -> str:

@@ -11,7 +11,6 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from pipelines.network.errors import ActorNotFound, RequestRejected, ServiceFailed
-from pipelines.network.pacing import Pacer
 from pipelines.network.paging import walk_pages
 from pipelines.network.xrpc import Params, RequestStats, XrpcClient
 
@@ -19,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PLC_DIRECTORY: Final = "https://plc.directory"
-RECORDS_PAGE_SIZE: Final = 100
-"""The most that the lexicon of listRecords allows."""
+PAGE_LIMIT: Final = 100
+"""Records a page: the most that the lexicon of listRecords allows."""
 
 LOCALHOST: Final = ("localhost", "127.0.0.1", "::1")
 
@@ -67,30 +66,13 @@ class Repositories:
     Safe to use from several threads. All methods raise a subclass of `NetworkError` when they bring nothing.
 
     Args:
+        client: Whose settings (pace, attempts, timeouts, User-Agent) are used; its session is not.
         plc_directory: Where DIDs of the method `plc` are looked up.
-        requests_per_second: How fast each server may be asked.
-        contact: As for `XrpcClient`.
-        timeout: As for `XrpcClient`.
-        max_attempts: As for `XrpcClient`.
-        backoff: As for `XrpcClient`.
     """
 
-    def __init__(
-        self,
-        plc_directory: str = PLC_DIRECTORY,
-        *,
-        requests_per_second: float = 10,
-        contact: str | None = None,
-        timeout: float = 30,
-        max_attempts: int = 5,
-        backoff: float = 1.0,
-    ) -> None:
+    def __init__(self, client: XrpcClient, plc_directory: str = PLC_DIRECTORY) -> None:
+        self._settings = client
         self._plc_directory = plc_directory.rstrip("/")
-        self._requests_per_second = requests_per_second
-        self._contact = contact
-        self._timeout = timeout
-        self._max_attempts = max_attempts
-        self._backoff = backoff
         self._changing = threading.Lock()
         self._clients: dict[str, XrpcClient] = {}
         self._endpoints: dict[str, str] = {}
@@ -130,7 +112,7 @@ class Repositories:
             params: Params = {
                 "repo": creator_did,
                 "collection": "app.bsky.graph.listitem",
-                "limit": RECORDS_PAGE_SIZE,
+                "limit": PAGE_LIMIT,
                 "cursor": cursor,
             }
             return client.query("com.atproto.repo.listRecords", params, _records_page, subject=creator_did)
@@ -149,9 +131,16 @@ class Repositories:
         else:
             directory, path = self._plc_directory, f"/{did}"
         client = self._client(directory)
-        document = client.document(
-            path, msgspec.json.Decoder(_DidDocument).decode, endpoint="DID document", subject=did
-        )
+        try:
+            document = client.document(path, _did_document.decode, endpoint="DID document", subject=did)
+        except RequestRejected as error:
+            # 404: never registered; 410: a tombstone.
+            if error.status not in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
+                raise
+            what = f"no such DID ({error.status})"
+            raise ActorNotFound(
+                client.host, "DID document", did, what, status=error.status, error=error.error, message=error.message
+            ) from None
         for service in document.service:
             endpoint = _text(service.endpoint)
             if service.id in ("#atproto_pds", f"{did}#atproto_pds") and _is_server(endpoint):
@@ -162,16 +151,7 @@ class Repositories:
 
     def _client(self, service: str) -> XrpcClient:
         with self._changing:
-            if service not in self._clients:
-                self._clients[service] = XrpcClient(
-                    service,
-                    Pacer(self._requests_per_second),
-                    contact=self._contact,
-                    timeout=self._timeout,
-                    max_attempts=self._max_attempts,
-                    backoff=self._backoff,
-                )
-            return self._clients[service]
+            return self._clients.setdefault(service, self._settings.for_service(service))
 
 
 def _is_server(url: str) -> bool:

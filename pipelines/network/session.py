@@ -14,14 +14,13 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from urllib.parse import quote, urlsplit
 
 import filelock
 import msgspec
 
 from pipelines.network.errors import AuthenticationFailed, NetworkError, RequestRejected
 from pipelines.network.pacing import Pacer
-from pipelines.network.xrpc import XrpcClient
+from pipelines.network.xrpc import XrpcClient, user_agent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,10 +90,9 @@ class Session:
     Args:
         identifier: Handle, DID or email address.
         password: An app password (https://bsky.app/settings/app-passwords).
+        cache_path: File for the session; it is made with mode 0600, in a folder that is made with mode 0700.
         service: Where to log in.
-        cache_path: File for the session, made with mode 0600, in a folder made with mode 0700 if it is not there.
-            Without one, a file for this account in the user's cache folder.
-        contact: As for `XrpcClient`.
+        user_agent: As for `XrpcClient`.
         timeout: As for `XrpcClient`.
         backoff: As for `XrpcClient`.
     """
@@ -103,18 +101,18 @@ class Session:
         self,
         identifier: str,
         password: str,
+        cache_path: Path,
         *,
         service: str = DEFAULT_SERVICE,
-        cache_path: Path | None = None,
-        contact: str | None = None,
+        user_agent: str = user_agent(),
         timeout: float = 30,
         backoff: float = 1.0,
     ) -> None:
         self._identifier = identifier.strip().removeprefix("@")
         self._password = password
+        self._path = cache_path
         self._service = service.rstrip("/")
-        self._path = cache_path or self._default_cache_path()
-        self._contact = contact
+        self._user_agent = user_agent
         self._timeout = timeout
         self._backoff = backoff
         self._owner = threading.RLock()
@@ -158,11 +156,6 @@ class Session:
             tokens = self._current()
             if tokens.access_jwt == refused:
                 self._replace(tokens)
-
-    def _default_cache_path(self) -> Path:
-        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bluesky-lake"
-        account = f"{self._identifier}@{urlsplit(self._service).netloc}"
-        return folder / f"session-{quote(account, safe='@')}.json"
 
     def _current(self) -> _Tokens:
         with self._owner:
@@ -224,7 +217,7 @@ class Session:
 
     def _client(self, service: str) -> XrpcClient:
         # Log-in has limits of its own, which say nothing of the pace of other requests: so a pacer of its own.
-        return XrpcClient(service, Pacer(1), contact=self._contact, timeout=self._timeout, backoff=self._backoff)
+        return XrpcClient(service, Pacer(1), user_agent=self._user_agent, timeout=self._timeout, backoff=self._backoff)
 
     @contextmanager
     def _file_lock(self) -> Iterator[None]:

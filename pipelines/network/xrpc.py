@@ -84,6 +84,26 @@ _BY_MESSAGE: Final[dict[str, type[RequestRejected]]] = {
 }
 
 
+def user_agent(contact: str | None = None) -> str:
+    """Say who is asking, as services want to know it.
+
+    Args:
+        contact: How to reach whoever runs this: an address or a URL.
+
+    Raises:
+        ValueError: The contact cannot be sent in an HTTP header.
+    """
+    if contact and not (contact.isascii() and contact.isprintable()):
+        raise ValueError(f"contact must be plain ASCII, as it is sent in a header: {contact!r}")
+    try:
+        project = importlib.metadata.metadata("bluesky-lake")
+    except importlib.metadata.PackageNotFoundError:
+        return f"bluesky-lake ({contact})" if contact else "bluesky-lake"
+    urls = [url.rpartition(" ")[2] for url in project.get_all("Project-URL") or []]
+    about = "; ".join([f"+{url}" for url in urls[:1]] + ([contact] if contact else []))
+    return f"bluesky-lake/{project['Version']}" + (f" ({about})" if about else "")
+
+
 @dataclass(frozen=True)
 class RequestStats:
     """What a client has done so far.
@@ -92,7 +112,7 @@ class RequestStats:
         requests: Requests sent, each attempt counted.
         retries: Those of them that repeat a request that failed.
         rate_limited: Answers with status 429.
-        waited_seconds: By all threads together: for their turn, and before repeating a request.
+        seconds_waited: By all threads together: for their turn, and before repeating a request.
         bytes_received: Of bodies, as they came over the wire.
         requests_by_endpoint: `requests` by NSID.
     """
@@ -100,7 +120,7 @@ class RequestStats:
     requests: int = 0
     retries: int = 0
     rate_limited: int = 0
-    waited_seconds: float = 0.0
+    seconds_waited: float = 0.0
     bytes_received: int = 0
     requests_by_endpoint: Mapping[str, int] = field(default_factory=dict)
 
@@ -109,7 +129,7 @@ class RequestStats:
             self.requests + other.requests,
             self.retries + other.retries,
             self.rate_limited + other.rate_limited,
-            self.waited_seconds + other.waited_seconds,
+            self.seconds_waited + other.seconds_waited,
             self.bytes_received + other.bytes_received,
             Counter(self.requests_by_endpoint) + Counter(other.requests_by_endpoint),
         )
@@ -170,11 +190,11 @@ class XrpcClient:
         max_connections: Requests under way at once.
         timeout: Seconds for one attempt, from connecting to the last byte.
         max_attempts: How often a request is sent before it counts as failed.
-        contact: How to reach whoever runs this, an address or a URL; sent with each request, as services wish.
+        user_agent: See `user_agent()`.
         backoff: Seconds: before retry n the wait is random, up to `backoff * 2 ** (n - 1)`.
 
     Raises:
-        ValueError: The service is no http(s) URL, or the contact cannot be sent in a header.
+        ValueError: The service is no http(s) URL.
     """
 
     def __init__(
@@ -186,7 +206,7 @@ class XrpcClient:
         max_connections: int = 8,
         timeout: float = 30,
         max_attempts: int = 5,
-        contact: str | None = None,
+        user_agent: str = user_agent(),
         backoff: float = 1.0,
     ) -> None:
         parts = urlsplit(service)
@@ -198,15 +218,14 @@ class XrpcClient:
         self._max_connections = max_connections
         self._timeout = timeout
         self._max_attempts = max_attempts
-        self._contact = contact
-        self._user_agent = _user_agent(contact)
+        self._user_agent = user_agent
         self._backoff = backoff
         self._pool = urllib3.PoolManager(num_pools=4, maxsize=max_connections, retries=False)
         self._slots = threading.BoundedSemaphore(max_connections)
         self._counting = threading.Lock()
         self._counts: Counter[str] = Counter()
         self._by_endpoint: Counter[str] = Counter()
-        self._waited_seconds = 0.0
+        self._seconds_waited = 0.0
 
     @property
     def host(self) -> str:
@@ -221,7 +240,7 @@ class XrpcClient:
                 requests=self._counts["requests"],
                 retries=self._counts["retries"],
                 rate_limited=self._counts["rate_limited"],
-                waited_seconds=self._waited_seconds,
+                seconds_waited=self._seconds_waited,
                 bytes_received=self._counts["bytes_received"],
                 requests_by_endpoint=dict(self._by_endpoint),
             )
@@ -234,7 +253,7 @@ class XrpcClient:
             max_connections=self._max_connections,
             timeout=self._timeout,
             max_attempts=self._max_attempts,
-            contact=self._contact,
+            user_agent=self._user_agent,
             backoff=self._backoff,
         )
 
@@ -365,7 +384,7 @@ class XrpcClient:
                 self._counts["requests"] += 1
                 self._counts["retries"] += is_retry
                 self._by_endpoint[request.endpoint] += 1
-                self._waited_seconds += waited
+                self._seconds_waited += waited
             deadline = time.monotonic() + self._timeout
             try:
                 response = self._pool.request(
@@ -399,21 +418,8 @@ class XrpcClient:
             self._pacer.penalize(pause)
             return
         with self._counting:
-            self._waited_seconds += pause
+            self._seconds_waited += pause
         time.sleep(pause)
-
-
-def _user_agent(contact: str | None) -> str:
-    """Say who is asking: name, version, and where the project and whoever runs it can be reached."""
-    if contact and not (contact.isascii() and contact.isprintable()):
-        raise ValueError(f"contact must be plain ASCII, as it is sent in a header: {contact!r}")
-    try:
-        project = importlib.metadata.metadata("bluesky-lake")
-    except importlib.metadata.PackageNotFoundError:
-        return f"bluesky-lake ({contact})" if contact else "bluesky-lake"
-    urls = [url.rpartition(" ")[2] for url in project.get_all("Project-URL") or []]
-    about = "; ".join([f"+{url}" for url in urls[:1]] + ([contact] if contact else []))
-    return f"bluesky-lake/{project['Version']}" + (f" ({about})" if about else "")
 
 
 def _read(response: urllib3.BaseHTTPResponse, deadline: float, timeout: float) -> tuple[bytes, str | None]:
