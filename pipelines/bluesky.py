@@ -29,7 +29,7 @@ from pipelines.lake.bucket import (
     use_atomic_local_files,
     use_project_settings,
 )
-from pipelines.network.appview import FEED_PAGE_SIZE, AppView, NetworkError, RequestStats, ServiceUnreachable
+from pipelines.network.appview import PAGE_LIMIT, AppView, NetworkError, RequestStats, ServiceUnreachable
 from pipelines.progress import show_progress
 from pipelines.sample.server import SampleServer
 from pipelines.sample.world import World
@@ -225,7 +225,7 @@ def _requests(appview: AppView | None, seconds: float) -> str:
     stats = appview.stats if appview else RequestStats()
     return (
         f"{stats.requests:,} in {seconds:,.1f} s, {stats.requests / seconds:,.1f} a second;"
-        f" {stats.retries:,} retries, {stats.waited_seconds:,.1f} s waited for the pace"
+        f" {stats.retries:,} retries, {stats.seconds_waited:,.1f} s waited for the pace"
     )
 
 
@@ -239,7 +239,7 @@ def dry_run(pipeline: dlt.Pipeline, night: Night, console: Console) -> int:
     for did in roster.dids:
         posts = (roster.profiles.get(did) or {}).get("posts_count") or 0
         is_known = did in states and not night.settings.get("full")
-        pages += 1 if is_known else max(1, math.ceil(posts / FEED_PAGE_SIZE))
+        pages += 1 if is_known else max(1, math.ceil(posts / PAGE_LIMIT))
     new = [did for did in roster.dids if did not in states]
     for line in roster.problems:
         console.print(line, markup=False, highlight=False)
