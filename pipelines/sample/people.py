@@ -1,5 +1,7 @@
 """Who lives in the sample world. Nobody here is real."""
 
+# ruff: noqa: E501 - a table, one row a person
+
 from __future__ import annotations
 
 from typing import Final, NamedTuple
@@ -25,7 +27,7 @@ class Person(NamedTuple):
     groups: tuple[str, ...]
 
 
-def _person(
+def _person(  # noqa: PLR0917 - a row of the table
     name: str,
     display_name: str,
     bio: str,

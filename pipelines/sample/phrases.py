@@ -18,7 +18,8 @@ CONFERENCES: Final = (
     "Berlin Buzzwords", "PyData Lisboa", "Subsurface",
 )  # fmt: skip
 CITIES: Final = (
-    "Berlin", "Lisbon", "Amsterdam", "London", "São Paulo", "Oakland", "Warsaw", "Tokyo", "Kraków", "Montréal", "Nairobi"
+    "Berlin", "Lisbon", "Amsterdam", "London", "São Paulo", "Oakland", "Warsaw", "Tokyo", "Kraków", "Montréal",
+    "Nairobi",
 )  # fmt: skip
 WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday")
 
@@ -241,7 +242,13 @@ OTHER_LANGUAGES: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
             "De {n} minutos a {n} segundos con un solo índice. ¡Viva Postgres! {tag}",
             "Los datos no mienten, pero a veces llegan tarde.",
         ),
-        ("¡Totalmente de acuerdo!", "¿Y cómo lo medís?", "Gracias por compartir 🙌", "Jajaja, nos pasó igual.", "¡Qué bueno!"),
+        (
+            "¡Totalmente de acuerdo!",
+            "¿Y cómo lo medís?",
+            "Gracias por compartir 🙌",
+            "Jajaja, nos pasó igual.",
+            "¡Qué bueno!",
+        ),
     ),
     "de": (
         (
@@ -252,11 +259,17 @@ OTHER_LANGUAGES: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
             "Wer kommt zur {conf}? Ich bringe Aufkleber mit 🦆 {tag}",
             "Schöner Artikel über Zeitzonen, man lernt ja nie aus: {link}",
         ),
-        ("Stimmt!", "Läuft bei uns genauso.", "Wie groß ist das Ganze?", "Danke fürs Teilen!", "Schöne Grüße aus {city} 👋"),
+        (
+            "Stimmt!",
+            "Läuft bei uns genauso.",
+            "Wie groß ist das Ganze?",
+            "Danke fürs Teilen!",
+            "Schöne Grüße aus {city} 👋",
+        ),
     ),
     "ja": (
         (
-            "{tool}で{n}GBのログを集計した。ノートPCだけで十分でした 🦆 {tag}",
+            "{tool}で{n}GBのログを集計した。ノートPCだけで十分でした 🦆 {tag}",  # noqa: RUF001 - Japanese
             "データエンジニアの仕事の半分は列名を読むことだと思う。",
             "{conf}に参加します!見かけたら声をかけてください 🙌 {tag}",
             "Parquetの行グループについて書きました → {link} {tag}",
@@ -276,7 +289,7 @@ OTHER_LANGUAGES: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
         ),
         ("Tellement vrai !", "Merci pour le partage 🙏", "Chez nous aussi…", "Bravo !", "Tu as mesuré comment ?"),
     ),
-}  # fmt: skip
+}
 
 # Hashtags by topic; `world.py` lets some rise and some fall from week to week.
 HASHTAGS: Final[dict[str, tuple[str, ...]]] = {
@@ -302,12 +315,28 @@ HASHTAGS: Final[dict[str, tuple[str, ...]]] = {
 # Links by topic: address, title of the card, description of the card.
 LINKS: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
     "dbt": (
-        ("https://docs.getdbt.com/docs/build/unit-tests", "Unit tests", "Test the logic of a model on rows you write yourself."),
-        ("https://github.com/sample-people/dbt-style-guide", "sample-people/dbt-style-guide", "A style guide that fits on one page."),
-        ("https://medium.com/sample-analytics/grain-first-9f2c", "Grain first", "Why every mart starts with one sentence."),
+        (
+            "https://docs.getdbt.com/docs/build/unit-tests",
+            "Unit tests",
+            "Test the logic of a model on rows you write yourself.",
+        ),
+        (
+            "https://github.com/sample-people/dbt-style-guide",
+            "sample-people/dbt-style-guide",
+            "A style guide that fits on one page.",
+        ),
+        (
+            "https://medium.com/sample-analytics/grain-first-9f2c",
+            "Grain first",
+            "Why every mart starts with one sentence.",
+        ),
     ),
     "duckdb": (
-        ("https://duckdb.org/docs/stable/data/parquet/overview", "Reading and Writing Parquet Files", "Globs, hive partitions and pushdown."),
+        (
+            "https://duckdb.org/docs/stable/data/parquet/overview",
+            "Reading and Writing Parquet Files",
+            "Globs, hive partitions and pushdown.",
+        ),
         ("https://github.com/duckdb/duckdb/releases", "Releases · duckdb/duckdb", "What is new in DuckDB."),
         ("https://www.youtube.com/watch?v=smpl0duck01", "A terabyte on a laptop", "A talk, 32 minutes."),
         ("https://duckdb.org/docs/stable/sql/query_syntax/groupby", "GROUP BY Clause", "GROUP BY ALL and friends."),
@@ -315,22 +344,42 @@ LINKS: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
     "lakehouse": (
         ("https://parquet.apache.org/docs/file-format/", "File Format", "The Parquet file format, page by page."),
         ("https://iceberg.apache.org/spec/", "Iceberg Table Spec", "What a table format has to promise."),
-        ("https://arxiv.org/abs/2601.01234", "Compaction without regret", "When merging small files pays, and when it does not."),
-        ("https://sampledata.substack.com/p/socks-and-dictionaries", "Socks and dictionaries", "Dictionary encoding for the rest of us."),
+        (
+            "https://arxiv.org/abs/2601.01234",
+            "Compaction without regret",
+            "When merging small files pays, and when it does not.",
+        ),
+        (
+            "https://sampledata.substack.com/p/socks-and-dictionaries",
+            "Socks and dictionaries",
+            "Dictionary encoding for the rest of us.",
+        ),
     ),
     "streaming": (
         ("https://kafka.apache.org/documentation/", "Apache Kafka", "The documentation, for once read in full."),
-        ("https://docs.bsky.app/docs/advanced-guides/firehose", "Firehose | Bluesky", "How to listen to every public post."),
+        (
+            "https://docs.bsky.app/docs/advanced-guides/firehose",
+            "Firehose | Bluesky",
+            "How to listen to every public post.",
+        ),
         ("https://www.youtube.com/watch?v=smpl0wtrmrk", "Watermarks at a party", "A talk, 18 minutes."),
     ),
     "postgres": (
-        ("https://www.postgresql.org/docs/current/indexes-partial.html", "Partial Indexes", "Index the rows you ask for."),
+        (
+            "https://www.postgresql.org/docs/current/indexes-partial.html",
+            "Partial Indexes",
+            "Index the rows you ask for.",
+        ),
         ("https://sampledata.substack.com/p/uuid-and-your-cache", "UUIDs and your cache", "Random keys, random reads."),
     ),
     "python": (
         ("https://docs.python.org/3/library/asyncio.html", "asyncio", "Asynchronous I/O."),
         ("https://github.com/pola-rs/polars", "pola-rs/polars", "Dataframes powered by a multithreaded query engine."),
-        ("https://github.com/sample-people/boring-pipelines", "sample-people/boring-pipelines", "Templates for pipelines that let you sleep."),
+        (
+            "https://github.com/sample-people/boring-pipelines",
+            "sample-people/boring-pipelines",
+            "Templates for pipelines that let you sleep.",
+        ),
     ),
     "viz": (
         ("https://observablehq.com/@sample-people/small-multiples", "Small multiples", "A notebook."),
@@ -345,15 +394,23 @@ LINKS: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
         ("https://jobs.example.com/analytics-engineer", "Analytics engineer", "A team of six, kind on-call."),
     ),
     "community": (
-        ("https://www.meetup.com/sample-data-people/events/300000001/", "Data people, lightning talks", "Pizza and ten-minute talks."),
+        (
+            "https://www.meetup.com/sample-data-people/events/300000001/",
+            "Data people, lightning talks",
+            "Pizza and ten-minute talks.",
+        ),
         ("https://speakerdeck.com/samplepeople/boring-pipelines", "Boring pipelines", "41 slides."),
         ("https://pretalx.com/sample-conf-2026/cfp", "Call for papers", "Open until the end of March."),
     ),
     "governance": (
         ("https://atproto.com/specs/account", "Account status", "What a deleted account asks of others."),
-        ("https://sampledata.substack.com/p/a-catalogue-is-a-garden", "A catalogue is a garden", "Or a museum. You choose."),
+        (
+            "https://sampledata.substack.com/p/a-catalogue-is-a-garden",
+            "A catalogue is a garden",
+            "Or a museum. You choose.",
+        ),
     ),
-}  # fmt: skip
+}
 
 ALT_TEXTS: Final = (
     "Line chart of daily active pipelines, rising from 12 to 40 over six months",

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, assert_never
 
-from pipelines.sample.simulation import (
+from pipelines.sample.simulation import timestamp
+from pipelines.sample.truth import (
     BLOCK,
     EXTERNAL,
     GALLERY,
@@ -15,14 +16,12 @@ from pipelines.sample.simulation import (
     LIST,
     LIST_ITEM,
     POST,
+    PROFILE,
     RECORD,
     RECORD_WITH_MEDIA,
     REPOST,
     STARTER_PACK,
     VIDEO,
-    timestamp,
-)
-from pipelines.sample.truth import (
     Block,
     Card,
     Defect,
@@ -45,7 +44,6 @@ if TYPE_CHECKING:
     Json = dict[str, Any]
 
 FACET: Final = "app.bsky.richtext.facet"
-PROFILE: Final = "app.bsky.actor.profile"
 
 
 def record(thing: Post | Repost | ListItem | MemberList | StarterPack | Block | Profile) -> Json:
@@ -137,7 +135,7 @@ def _facets(facets: tuple[Facet, ...]) -> list[Json]:
         index = {"byteStart": facet.byte_start, "byteEnd": facet.byte_end}
         match facet.feature:
             case "mention":
-                feature = {"$type": f"{FACET}#mention", "did": facet.value}
+                feature: Json = {"$type": f"{FACET}#mention", "did": facet.value}
             case "link":
                 feature = {"$type": f"{FACET}#link", "uri": facet.value}
             case "tag":

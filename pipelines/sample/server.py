@@ -61,6 +61,7 @@ class SampleServer:
 
     @property
     def day(self) -> int:
+        """The day whose evening is served; may be set while the server runs."""
         return self._views.day.number
 
     @day.setter

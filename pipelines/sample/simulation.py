@@ -20,6 +20,18 @@ from pipelines.sample.ids import blob_cid, cid, did, tid
 from pipelines.sample.people import NEWCOMER_FIRST_NAMES, NEWCOMER_LAST_NAMES, PEOPLE, Person
 from pipelines.sample.truth import (
     ACTIVE,
+    BLOCK,
+    EXTERNAL,
+    GALLERY,
+    IMAGES,
+    LIST,
+    LIST_ITEM,
+    POST,
+    RECORD,
+    RECORD_WITH_MEDIA,
+    REPOST,
+    STARTER_PACK,
+    VIDEO,
     Actor,
     Block,
     Card,
@@ -43,20 +55,7 @@ if TYPE_CHECKING:
 
     from pipelines.sample.truth import Facet
 
-    Scene = tuple[datetime, Callable[[], None]]
-
-POST: Final = "app.bsky.feed.post"
-REPOST: Final = "app.bsky.feed.repost"
-LIST: Final = "app.bsky.graph.list"
-LIST_ITEM: Final = "app.bsky.graph.listitem"
-STARTER_PACK: Final = "app.bsky.graph.starterpack"
-BLOCK: Final = "app.bsky.graph.block"
-IMAGES: Final = "app.bsky.embed.images"
-GALLERY: Final = "app.bsky.embed.gallery"
-VIDEO: Final = "app.bsky.embed.video"
-EXTERNAL: Final = "app.bsky.embed.external"
-RECORD: Final = "app.bsky.embed.record"
-RECORD_WITH_MEDIA: Final = "app.bsky.embed.recordWithMedia"
+    Scene = tuple[datetime, Callable[[], object]]
 
 # How much is written in each hour of a writer's day, and on each day of the week from Monday on.
 _HOURS: Final = tuple(accumulate((1, 1, 0, 0, 0, 1, 3, 8, 13, 15, 14, 12, 11, 13, 14, 13, 12, 11, 9, 9, 10, 9, 6, 3)))
@@ -76,6 +75,7 @@ class Simulation:
         answers: By URI of the post: what members and their acquaintances did to it (`repost`, `reply` or `quote`),
             from when to when.
         landmarks: Posts that the script comes back to.
+        scenes: What the script wants to happen, by slot.
     """
 
     def __init__(self, seed: int) -> None:
@@ -89,6 +89,7 @@ class Simulation:
         self.answers: defaultdict[str, list[tuple[str, datetime, datetime | None]]] = defaultdict(list)
         self.blocks: list[Block] = []
         self.landmarks: dict[str, Post] = {}
+        self.scenes: defaultdict[int, list[Scene]] = defaultdict(list)
         self._slot = FIRST_SLOT - 1
         self._by_name: dict[str, Actor] = {}
         self._friends: dict[str, frozenset[str]] = {}
@@ -180,11 +181,9 @@ class Simulation:
     ) -> Post:
         """Write a post.
 
-        Args:
-            at: When it is sent; it is indexed a little later.
-            created_at: What its record says instead, where that differs.
-            created_at_text: How its record says it, where that is not the usual form.
-            reach: How much more, or less, it is noticed than what the author usually writes.
+        It is sent `at` a moment and indexed a little later. `created_at` is what its record says instead, where that
+        differs, and `created_at_text` how it says it, where that is not the usual form. `reach` is how much more, or
+        less, it is noticed than what its author usually writes. For the rest see `Post`.
         """
         rkey = self.next_tid(at)
         created = created_at or at
@@ -294,15 +293,15 @@ class Simulation:
         self._clock += 1
         return tid(at, self._clock)
 
-    def picture(self, alt: str) -> Media:
+    def picture(self, alt: str | None) -> Media:
         """Take a picture."""
         self._clock += 1
         return Media("image", alt, blob_cid(f"{self.seed}/{self._clock}"), *self.dice.pick(((1600, 900), (1200, 1200))))
 
     def video(self, alt: str) -> Media:
-        """Take a video."""
+        """Take a video; without alt text its record has no such field."""
         self._clock += 1
-        return Media("video", alt, blob_cid(f"{self.seed}/{self._clock}"), 1280, 720)
+        return Media("video", alt or None, blob_cid(f"{self.seed}/{self._clock}"), 1280, 720)
 
     def _found_packs(self) -> tuple[tuple[StarterPack, ...], tuple[MemberList, ...]]:
         mara, mikkel, grace = self.actor("mara"), self.actor("mikkel"), self.actor("grace")
@@ -353,15 +352,15 @@ class Simulation:
 
     def _run(self, slot: int) -> None:
         self.dice = Dice(self.seed, "slot", slot)
-        scenes = [*script.scenes(self, slot), *self._comings_and_goings(slot)]
+        scenes = [*self.scenes[slot], *self._comings_and_goings(slot)]
         start = evening(slot - 1)
         weekday = evening(slot).weekday()
         for actor in list(self.actors.values()):
             quiet = actor.quiet_from is not None and actor.quiet_from <= start
             if quiet or start < actor.writes_from:
                 continue
-            for _ in range(self.dice.poisson(actor.posts_per_day * _WEEKDAYS[weekday])):
-                scenes.append(self._ordinary_scene(actor, start))
+            count = self.dice.poisson(actor.posts_per_day * _WEEKDAYS[weekday])
+            scenes.extend(self._ordinary_scene(actor, start) for _ in range(count))
         # Ties keep their order: sorting is stable.
         for _, act in sorted(scenes, key=lambda scene: scene[0]):
             act()
@@ -383,12 +382,9 @@ class Simulation:
         post: Post | None = None
         if throw < 0.54 and (target := self._target(actor, at)):
             if throw < 0.17:
-                self.repost(actor, at, target, self._fate(at, 0.03))
+                self.repost(actor, at, target, self._fate(actor, at, 0.03))
                 return
-            if throw < 0.46:
-                post = self._answer(actor, at, target)
-            else:
-                post = self._quote(actor, at, target)
+            post = self._answer(actor, at, target) if throw < 0.46 else self._quote(actor, at, target)
         elif throw < 0.55:
             # A self-repost: last week's post, once more for the other half of the planet.
             own = [post for post in self.posts_by_author[actor.did][-12:] if post.exists(at) and post.defect is None]
@@ -404,16 +400,16 @@ class Simulation:
     def _target(self, actor: Actor, at: datetime) -> Post | None:
         """Choose what to react to: something recent, rather by a friend, in a language one speaks."""
         friends = self._friends.get(actor.did, frozenset())
-        wants_friend = self.dice.chance(0.65)
-        possible = [
-            post
-            for post in self._recent
-            if post.author != actor.did
-            and (not wants_friend or post.author in friends)
-            and post.exists(at)
-            and self.actors[post.author].status(at) == ACTIVE
-        ]
-        return self.dice.pick(possible[-40:]) if possible else None
+        if self.dice.chance(0.65):
+            possible = [post for post in self._recent if post.author in friends]
+        else:
+            possible = [post for post in self._recent if post.author != actor.did]
+        for _ in range(3):
+            if possible:
+                post = self.dice.pick(possible[-40:])
+                if post.exists(at) and self.actors[post.author].status(at) == ACTIVE:
+                    return post
+        return None
 
     def _answer(self, actor: Actor, at: datetime, target: Post) -> Post:
         parent = StrongRef(target.uri, target.cid)
@@ -424,7 +420,7 @@ class Simulation:
         embed = self._pictures() if self.dice.chance(0.03) else None
         return self.write(
             actor, at, text, facets, langs=(lang,), embed=embed, reply=Reply(root, parent),
-            deleted_at=self._fate(at, 0.04), reach=0.12,
+            deleted_at=self._fate(actor, at, 0.04), reach=0.12,
         )  # fmt: skip
 
     def _quote(self, actor: Actor, at: datetime, target: Post) -> Post:
@@ -438,7 +434,7 @@ class Simulation:
             detached = at + timedelta(hours=self.dice.between(1, 200)) if self.dice.chance(0.02) else None
             embed = Embed(RECORD, quoted=StrongRef(target.uri, target.cid), detached_at=detached)
         return self.write(
-            actor, at, text, facets, langs=(lang,), embed=embed, deleted_at=self._fate(at, 0.03), reach=0.5
+            actor, at, text, facets, langs=(lang,), embed=embed, deleted_at=self._fate(actor, at, 0.03), reach=0.5
         )
 
     def _thread(self, actor: Actor, at: datetime) -> None:
@@ -479,7 +475,7 @@ class Simulation:
         elif lang != "en" and self.dice.chance(0.05):
             langs = (lang, "en")
         return self.write(
-            actor, at, text, facets, langs=langs, embed=embed, deleted_at=self._fate(at, 0.03),
+            actor, at, text, facets, langs=langs, embed=embed, deleted_at=self._fate(actor, at, 0.03),
             tags=("data", topic) if self.dice.chance(0.01) else None,
             reach=12.0 if self.dice.chance(0.01) else 1.0,
         )  # fmt: skip
@@ -556,7 +552,7 @@ class Simulation:
     def _engagement(self, actor: Actor, since: datetime, reach: float) -> Engagement:
         dice = self.dice
         likes = 0.12 * max(actor.followers, 1) ** 0.55 * math.exp(1.1 * dice.bell()) * reach
-        if dice.chance(0.22):
+        if dice.chance(0.22) and reach <= 1.0:
             likes = 0.0
         return Engagement(
             since=since,
@@ -568,14 +564,16 @@ class Simulation:
             bookmarks=int(likes * 0.15 * dice.random()),
         )
 
-    def _fate(self, at: datetime, probability: float) -> datetime | None:
+    def _fate(self, actor: Actor, at: datetime, probability: float) -> datetime | None:
         """Settle whether and when something will be deleted: mostly soon, sometimes after weeks."""
         if not self.dice.chance(probability):
             return None
         throw = self.dice.random()
         if throw < 0.4:
-            return at + timedelta(seconds=self.dice.between(60, 86_400))
-        return at + timedelta(seconds=self.dice.between(86_400, (6 if throw < 0.75 else 60) * 86_400))
+            deleted_at = at + timedelta(seconds=self.dice.between(60, 86_400))
+        else:
+            deleted_at = at + timedelta(seconds=self.dice.between(86_400, (6 if throw < 0.75 else 60) * 86_400))
+        return deleted_at if actor.status(deleted_at) == ACTIVE else None
 
     def _comings_and_goings(self, slot: int) -> list[Scene]:
         """After the days that the script tells, somebody new joins the main pack every week and somebody leaves."""
@@ -585,9 +583,16 @@ class Simulation:
             first = NEWCOMER_FIRST_NAMES[slot // 7 % len(NEWCOMER_FIRST_NAMES)]
             last = NEWCOMER_LAST_NAMES[slot // 7 % len(NEWCOMER_LAST_NAMES)]
             person = Person(
-                f"{first}-{last}-{slot}", f"{first.title()} {last.title()}", "New here.", ("en",), self.dice.between(-8, 9),
-                0.6 + 1.5 * self.dice.random(), self.dice.between(20, 900), self.dice.pick(PEOPLE[:25]).topics, (),
-            )  # fmt: skip
+                name=f"{first}-{last}-{slot}",
+                display_name=f"{first.title()} {last.title()}",
+                bio="New here.",
+                langs=("en",),
+                utc_offset_hours=self.dice.between(-8, 9),
+                posts_per_day=0.6 + 1.5 * self.dice.random(),
+                followers=self.dice.between(20, 900),
+                topics=self.dice.pick(PEOPLE[:25]).topics,
+                groups=(),
+            )
             joined_at = moment(slot, "10:12")
             actor = self.introduce(person, joined_at - timedelta(days=2), joined_at - timedelta(days=1))
             self._befriend(actor)

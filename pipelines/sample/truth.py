@@ -17,6 +17,21 @@ DEACTIVATED: Final = "deactivated"
 SUSPENDED: Final = "suspended"
 DELETED: Final = "deleted"
 
+POST: Final = "app.bsky.feed.post"
+REPOST: Final = "app.bsky.feed.repost"
+PROFILE: Final = "app.bsky.actor.profile"
+LIST: Final = "app.bsky.graph.list"
+LIST_ITEM: Final = "app.bsky.graph.listitem"
+STARTER_PACK: Final = "app.bsky.graph.starterpack"
+BLOCK: Final = "app.bsky.graph.block"
+
+IMAGES: Final = "app.bsky.embed.images"
+GALLERY: Final = "app.bsky.embed.gallery"
+VIDEO: Final = "app.bsky.embed.video"
+EXTERNAL: Final = "app.bsky.embed.external"
+RECORD: Final = "app.bsky.embed.record"
+RECORD_WITH_MEDIA: Final = "app.bsky.embed.recordWithMedia"
+
 
 class Defect(StrEnum):
     """A way in which a record, or its view, breaks the lexicon on purpose."""

@@ -10,16 +10,25 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from pipelines.sample.records import record
-from pipelines.sample.simulation import (
+from pipelines.sample.simulation import timestamp
+from pipelines.sample.truth import (
     EXTERNAL,
     GALLERY,
     IMAGES,
     RECORD,
     RECORD_WITH_MEDIA,
     VIDEO,
-    timestamp,
+    Actor,
+    Card,
+    Defect,
+    Embed,
+    FeedItem,
+    ListItem,
+    Media,
+    MemberList,
+    Post,
+    StarterPack,
 )
-from pipelines.sample.truth import Actor, Card, Defect, Embed, FeedItem, ListItem, Media, MemberList, Post, StarterPack
 
 if TYPE_CHECKING:
     from pipelines.sample.world import Day
@@ -144,7 +153,7 @@ class Views:
         """Show a starter pack in brief (graph.defs#starterPackViewBasic)."""
         return {**self._pack(pack), "listItemCount": len(self.day.memberships(pack.list))}
 
-    def list(self, members: MemberList) -> Json:
+    def member_list(self, members: MemberList) -> Json:
         """Show a list (graph.defs#listView)."""
         view = {
             "uri": members.uri,
@@ -253,7 +262,7 @@ class Views:
                 return {"$type": "app.bsky.graph.defs#starterPackViewBasic", **self.basic_starter_pack(pack)}
         for members in self.day.world.lists:
             if members.uri == uri:
-                return {"$type": "app.bsky.graph.defs#listView", **self.list(members)}
+                return {"$type": "app.bsky.graph.defs#listView", **self.member_list(members)}
         if "/app.bsky.feed.generator/" in uri:
             return self._generator(uri, embed)
         quoted = self.day.posts.get(uri)

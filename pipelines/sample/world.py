@@ -1,15 +1,14 @@
-"""The sample world: a small community of data people, the same for the same seed, to be looked at evening by evening."""
+"""The sample world: a small community of data people, to be looked at evening by evening. Same seed, same world."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from pipelines.sample.days import evening, slot_of
+from pipelines.sample.days import evening
 from pipelines.sample.ids import did
 from pipelines.sample.simulation import Simulation
-from pipelines.sample.truth import Actor, Counts, Defect, FeedItem, ListItem, MemberList, Post, Repost, StarterPack
+from pipelines.sample.truth import Actor, Counts, Defect, FeedItem, ListItem, MemberList, Post, StarterPack
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -93,7 +93,10 @@ def get_list(views: Views, params: Params) -> bytes:
         start = bisect_left(rows, True, key=lambda item: (microseconds(item.added_at) // 1000, item.cid) < key)
     page = rows[start : start + limit]
     shown = {item.uri for item in views.day.listed(members)}
-    body: Json = {"list": views.list(members), "items": [views.list_item(item) for item in page if item.uri in shown]}
+    body: Json = {
+        "list": views.member_list(members),
+        "items": [views.list_item(item) for item in page if item.uri in shown],
+    }
     if start + limit < len(rows):
         body["cursor"] = f"{microseconds(page[-1].added_at) // 1000}__{page[-1].cid}"
     return _encode(body)
