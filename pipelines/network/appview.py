@@ -25,11 +25,14 @@ from pipelines.network.errors import (
     ServiceFailed,
     ServiceUnreachable,
 )
-from pipelines.network.paging import walk_pages
-from pipelines.network.xrpc import Params, RequestStats, XrpcClient, user_agent
+from pipelines.network.identifiers import is_did
+from pipelines.network.paging import read_cursor
+from pipelines.network.xrpc import RequestStats, XrpcClient, user_agent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from pipelines.network.xrpc import Params
 
 __all__ = [
     "PAGE_LIMIT",
@@ -160,16 +163,13 @@ class AppView(XrpcClient):
         Raises:
             ServiceFailed: After the last page that could be read, if what follows cannot be asked for.
         """
-
-        def ask(cursor: str | None) -> ListPage:
-            params: Params = {"list": list_uri, "limit": PAGE_LIMIT, "cursor": cursor}
-            return self.query("app.bsky.graph.getList", params, _list_page, subject=list_uri)
-
-        for page in walk_pages(ask, lambda page: [_item_uri(item) for item in page.items]):
-            yield page
-            if page.is_cursor_broken:
-                what = "a page has a cursor that is no text: the rest of the list cannot be read"
-                raise ServiceFailed(self.host, "app.bsky.graph.getList", list_uri, what)
+        return self.pages(
+            "app.bsky.graph.getList",
+            {"list": list_uri, "limit": PAGE_LIMIT},
+            _list_page,
+            lambda page: [_item_uri(item) for item in page.items],
+            subject=list_uri,
+        )
 
     def profiles(self, dids: Sequence[str]) -> RawItems:
         """Ask for detailed profiles (`app.bsky.actor.getProfiles`).
@@ -224,7 +224,10 @@ class AppView(XrpcClient):
         """
 
         def decode(body: bytes) -> str:
-            return _resolved_handle.decode(body).did
+            did = _resolved_handle.decode(body).did
+            if not is_did(did):
+                raise ValueError(f"{did!r} is no DID")
+            return did
 
         return self.query("com.atproto.identity.resolveHandle", {"handle": handle}, decode, subject=handle)
 
@@ -238,13 +241,12 @@ def _object(raw: msgspec.Raw) -> msgspec.Raw:
 
 def _list_page(body: bytes) -> ListPage:
     page = _list.decode(body)
-    cursor, is_broken = _cursor(page.cursor)
-    return ListPage(_object(page.list_view), page.items, cursor, is_broken)
+    return ListPage(_object(page.list_view), page.items, *read_cursor(page.cursor))
 
 
 def _feed_page(body: bytes) -> FeedPage:
     page = _feed.decode(body)
-    return FeedPage(page.feed, *_cursor(page.cursor))
+    return FeedPage(page.feed, *read_cursor(page.cursor))
 
 
 def _damaged_feed_page(body: bytes) -> FeedPage | None:
@@ -254,18 +256,8 @@ def _damaged_feed_page(body: bytes) -> FeedPage | None:
     whole = salvage.split_container(body)
     feed = salvage.split_container(parts.get("feed", b""))
     if whole and whole.is_whole and feed and feed.is_whole:
-        return FeedPage(items, *_cursor(msgspec.Raw(parts.get("cursor", b""))))
+        return FeedPage(items, *read_cursor(msgspec.Raw(parts.get("cursor", b""))))
     return FeedPage(items, None, is_cursor_broken=True) if items else None
-
-
-def _cursor(raw: msgspec.Raw) -> tuple[str | None, bool]:
-    """Read a cursor apart from its page, so that a bad one does not take the items with it: the text, is it broken."""
-    if not bytes(raw):
-        return None, False
-    try:
-        return msgspec.json.decode(raw, type=str | None) or None, False
-    except ValueError:
-        return None, True
 
 
 def _item_uri(item: msgspec.Raw) -> str | bytes:

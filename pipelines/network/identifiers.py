@@ -61,6 +61,10 @@ class Link:
     key: str = ""
 
 
+class _ShortLink(msgspec.Struct):
+    url: str
+
+
 def parse_link(text: str) -> Link:
     """Read a link or handle of any form.
 
@@ -129,7 +133,7 @@ def _did_of(authority: str, appview: AppView) -> str:
 
 
 def _short_link_target(body: bytes) -> str:
-    return msgspec.json.decode(body, type=dict[str, str])["url"]
+    return msgspec.json.decode(body, type=_ShortLink).url
 
 
 def _quoted(text: str) -> str:

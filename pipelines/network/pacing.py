@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 LONGEST_WINDOW: Final = 900.0
 """Seconds. A window that says it ends later, without a policy that says so, is taken to end then."""
 
+PACE: Final = 0.999
+"""Share of the allowed pace that is used, so that a thread woken late does not put one request too many in a window."""
+
 _POLICY: Final = re.compile(r"\s*\d+\s*;\s*w=(\d+(?:\.\d+)?)\s*")
 
 
@@ -24,23 +27,36 @@ class _Window:
     """What the service said of one of its rate limits, which count requests in windows of fixed length.
 
     Attributes:
+        limit: Requests that a window allows.
+        length: Its length in seconds.
         reset: End of the window as the service wrote it (epoch seconds): tells one window from the next.
         remaining: Requests that were left when it answered.
         reset_at: The latest moment, on our clock, at which the window can end.
+        is_expected: Whether this is the window that should follow the last known one; no answer confirmed it yet.
     """
 
+    limit: int
+    length: float
     reset: float
     remaining: int
     reset_at: float
+    is_expected: bool = False
+
+    def begin_anew(self, now: float) -> None:
+        """Take the next window to be like this one, until an answer says more."""
+        self.remaining = self.limit
+        self.reset_at = now + self.length
+        self.is_expected = True
 
 
 class Pacer:
     """The pace of all workers that ask one service.
 
     Two rules decide when the next request may be sent. Our own: requests are `1 / requests_per_second` apart, so that
-    no stretch of time holds more than that rate allows (one more where a thread was woken late). The service's: what
+    no stretch of time holds more than that rate allows. The service's: what
     is left of its window (`RateLimit-Remaining`, less what is under way and not yet counted) is spread evenly over the
-    time until `RateLimit-Reset`. So the allowance is used to the end of the window and never overrun.
+    time until `RateLimit-Reset`. So the allowance is used to the end of the window and never overrun. Until the first
+    answer has come, one request is under way at a time: what an earlier run left of the allowance is not known yet.
 
     Each `acquire` is followed by one `observe` (an answer came) or one `lost` (none did).
 
@@ -65,7 +81,7 @@ class Pacer:
         if not (requests_per_second > 0 and math.isfinite(requests_per_second)):
             raise ValueError(f"requests_per_second must be above 0, not {requests_per_second}")
         self.requests_per_second = requests_per_second
-        self._interval = 1 / requests_per_second
+        self._interval = 1 / (requests_per_second * PACE)
         self._clock = clock
         self._epoch_clock = epoch_clock
         self._wait = wait
@@ -75,6 +91,7 @@ class Pacer:
         self._last_sent = -math.inf
         self._not_before = -math.inf
         self._in_flight = 0
+        self._is_answered = False
         self._windows: dict[str, _Window] = {}
 
     def acquire(self) -> float:
@@ -104,6 +121,7 @@ class Pacer:
         """
         with self._changed:
             self._in_flight = max(0, self._in_flight - 1)
+            self._is_answered = True
             self._read(headers)
             self._changed.notify_all()
 
@@ -119,45 +137,53 @@ class Pacer:
         """Let all workers wait: the service said for how long (`Retry-After`), which overrules what it said before."""
         with self._changed:
             self._not_before = max(self._not_before, self._clock() + seconds)
-            self._windows.clear()
+            for window in self._windows.values():
+                window.reset_at = self._not_before
             self._changed.notify_all()
 
     def _due_at(self) -> float:
-        due = max(self._not_before, self._last_slot + self._interval)
         now = self._clock()
-        for policy, window in list(self._windows.items()):
+        due = max(self._not_before, self._last_slot + self._interval)
+        if not self._is_answered and self._in_flight:
+            due = max(due, now + LONGEST_WINDOW)
+        for window in self._windows.values():
             if window.reset_at <= now:
-                del self._windows[policy]
-                continue
+                window.begin_anew(now)
             left = window.remaining - self._in_flight
             if left <= 0:
                 due = max(due, window.reset_at)
             else:
-                since = max(self._last_sent, window.reset_at - LONGEST_WINDOW)
+                since = max(self._last_sent, window.reset_at - window.length)
                 due = max(due, since + (window.reset_at - since) / (left + 1))
         return due
 
     def _read(self, headers: Mapping[str, str]) -> None:
         try:
+            limit = int(headers["RateLimit-Limit"])
             remaining = int(headers["RateLimit-Remaining"])
             reset = float(headers["RateLimit-Reset"])
         except (KeyError, ValueError):
             return
         if not math.isfinite(reset):
             return
+        policy = headers.get("RateLimit-Policy", f"{limit}")
+        given_length = _POLICY.fullmatch(policy)
+        length = float(given_length[1]) if given_length else LONGEST_WINDOW
+        # Reset and Date are rounded down to seconds, so this is the latest that the end can be. Later answers in the
+        # same window bring it closer, and so does the first one after it began.
         now = self._clock()
-        policy = headers.get("RateLimit-Policy") or headers.get("RateLimit-Limit") or ""
-        length = _POLICY.fullmatch(policy)
-        # Both are rounded down to seconds, so this is the latest that the end can be. Later responses of the same
-        # window know better, the first one of a window best of all.
         rounding = 1.0 if reset.is_integer() else 0.0
-        reset_at = now + reset + rounding - self._epoch_of(headers)
-        reset_at = min(reset_at, now + (float(length[1]) if length else LONGEST_WINDOW))
+        reset_at = now + min(length, reset + rounding - self._epoch_of(headers))
         if reset_at <= now:
             return
         known = self._windows.get(policy)
-        if known is None or reset > known.reset + 1 or (reset > known.reset and remaining > known.remaining):
-            self._windows[policy] = _Window(reset, remaining, reset_at)
+        # Rounding can move the end of one and the same window by a second.
+        if (
+            known is None
+            or reset > known.reset + 1
+            or (reset > known.reset and (known.is_expected or remaining > known.remaining))
+        ):
+            self._windows[policy] = _Window(limit, length, reset, remaining, reset_at)
         elif reset >= known.reset - 1:
             known.remaining = min(known.remaining, remaining)
             known.reset_at = min(known.reset_at, reset_at)

@@ -1,51 +1,39 @@
-"""Reading pages to their end."""
+"""What the pages of XRPC have in common."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+from typing import Final, Protocol
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Hashable, Iterator
+import msgspec
 
 EMPTY_PAGES_IN_A_ROW: Final = 10
 """A service that sends this many empty pages, each with another cursor, is not going to send items."""
 
 
 class Page(Protocol):
-    """What pages of XRPC have in common."""
+    """What pages of XRPC have in common.
+
+    Attributes:
+        cursor: Where the next page begins; None on the last one.
+        is_cursor_broken: Whether what follows cannot be asked for: see `read_cursor`.
+    """
 
     @property
-    def cursor(self) -> str | None:
-        """Where the next page begins; None on the last one."""
+    def cursor(self) -> str | None: ...  # noqa: D102
+
+    @property
+    def is_cursor_broken(self) -> bool: ...  # noqa: D102
 
 
-P = TypeVar("P", bound=Page)
+def read_cursor(raw: msgspec.Raw) -> tuple[str | None, bool]:
+    """Read a cursor apart from its page, so that a bad one does not take the page's items with it.
 
-
-def walk_pages(ask: Callable[[str | None], P], keys_of: Callable[[P], Collection[Hashable]]) -> Iterator[P]:
-    """Ask for page after page.
-
-    The end is where the cursor is absent or was there before, or where a page holds only what was seen. A page that is
-    short or empty is not the end: services filter pages after cutting them
-    (https://github.com/bluesky-social/atproto/issues/2616).
-
-    Args:
-        ask: Asks for the page that begins at a cursor.
-        keys_of: What names the items of a page.
+    Returns:
+        The cursor, None where there is none; and whether there is one that cannot be used, as it is no text.
     """
-    cursor: str | None = None
-    cursors: set[str] = set()
-    seen: set[Hashable] = set()
-    empty_pages = 0
-    while True:
-        page = ask(cursor)
-        keys = set(keys_of(page))
-        if keys and keys <= seen:
-            return
-        yield page
-        seen |= keys
-        empty_pages = 0 if keys else empty_pages + 1
-        cursor = page.cursor
-        if cursor is None or cursor in cursors or empty_pages == EMPTY_PAGES_IN_A_ROW:
-            return
-        cursors.add(cursor)
+    if not bytes(raw):
+        return None, False
+    try:
+        return msgspec.json.decode(raw, type=str | None) or None, False
+    except ValueError:
+        return None, True

@@ -11,8 +11,8 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from pipelines.network.errors import ActorNotFound, RequestRejected, ServiceFailed
-from pipelines.network.paging import walk_pages
-from pipelines.network.xrpc import Params, RequestStats, XrpcClient
+from pipelines.network.paging import read_cursor
+from pipelines.network.xrpc import RequestStats, XrpcClient
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +37,7 @@ class _DidDocument(msgspec.Struct):
 
 class _RecordsBody(msgspec.Struct):
     records: list[msgspec.Raw]
-    cursor: str | None = None
+    cursor: msgspec.Raw = msgspec.Raw()
 
 
 class _ListItemValue(msgspec.Struct):
@@ -58,6 +58,7 @@ _list_item_record = msgspec.json.Decoder(_ListItemRecord)
 class _RecordsPage:
     records: list[msgspec.Raw]
     cursor: str | None
+    is_cursor_broken: bool
 
 
 class Repositories:
@@ -108,16 +109,15 @@ class Repositories:
         """
         client = self._client(self.pds_endpoint(creator_did))
 
-        def ask(cursor: str | None) -> _RecordsPage:
-            params: Params = {
-                "repo": creator_did,
-                "collection": "app.bsky.graph.listitem",
-                "limit": PAGE_LIMIT,
-                "cursor": cursor,
-            }
-            return client.query("com.atproto.repo.listRecords", params, _records_page, subject=creator_did)
-
-        for page in walk_pages(ask, lambda page: [bytes(record) for record in page.records]):
+        pages = client.pages(
+            "com.atproto.repo.listRecords",
+            {"repo": creator_did, "collection": "app.bsky.graph.listitem", "limit": PAGE_LIMIT},
+            _records_page,
+            lambda page: [bytes(record) for record in page.records],
+            subject=creator_did,
+            must_end=True,
+        )
+        for page in pages:
             for record in page.records:
                 if _list_of(record) == list_uri:
                     yield record
@@ -173,7 +173,7 @@ def _text(raw: msgspec.Raw) -> str:
 
 def _records_page(body: bytes) -> _RecordsPage:
     page = _records_body.decode(body)
-    return _RecordsPage(page.records, page.cursor)
+    return _RecordsPage(page.records, *read_cursor(page.cursor))
 
 
 def _list_of(record: msgspec.Raw) -> str | None:

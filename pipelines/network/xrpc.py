@@ -44,13 +44,15 @@ from pipelines.network.errors import (
     one_line,
 )
 from pipelines.network.pacing import Pacer
+from pipelines.network.paging import EMPTY_PAGES_IN_A_ROW, Page
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 
     from pipelines.network.session import Session
 
 T = TypeVar("T")
+P = TypeVar("P", bound=Page)
 Params: TypeAlias = "Mapping[str, str | int | Sequence[str] | None]"
 
 LONGEST_RETRY_AFTER: Final = 900.0
@@ -283,6 +285,62 @@ class XrpcClient:
         url = f"{base}/xrpc/{nsid}" + (f"?{urlencode(given, doseq=True)}" if given else "")
         return self._ask(_Request("GET", url, nsid, subject, self._headers()), decode, salvage, self._session)
 
+    def pages(
+        self,
+        nsid: str,
+        params: Params,
+        decode: Callable[[bytes], P],
+        keys_of: Callable[[P], Collection[Hashable]],
+        *,
+        subject: str,
+        must_end: bool = False,
+    ) -> Iterator[P]:
+        """Ask an XRPC query page by page.
+
+        The end is where the cursor is absent or was there before, or where a page holds only what was seen. A page that
+        is short or empty is not the end: services filter pages after cutting them
+        (https://github.com/bluesky-social/atproto/issues/2616).
+
+        Args:
+            nsid: As for `query`.
+            params: As for `query`, without the cursor.
+            decode: As for `query`.
+            keys_of: What names the items of a page.
+            subject: As for `query`.
+            must_end: Take only an absent cursor for the end; pages that repeat are a failure.
+
+        Raises:
+            ServiceFailed: After the last page that could be read, if there is more that cannot be asked for.
+            NetworkError: One of its other subclasses.
+        """
+        cursor: str | None = None
+        cursors: set[str] = set()
+        seen: set[Hashable] = set()
+        empty_pages = 0
+        problem = ""
+        while not problem:
+            page = self.query(nsid, {**params, "cursor": cursor}, decode, subject=subject)
+            keys = set(keys_of(page))
+            is_repeated = bool(keys) and keys <= seen
+            if not is_repeated:
+                yield page
+            seen |= keys
+            empty_pages = 0 if keys else empty_pages + 1
+            cursor = page.cursor
+            if page.is_cursor_broken:
+                problem = "a page has a cursor that is no text: what follows cannot be read"
+            elif cursor is None:
+                return
+            elif is_repeated or cursor in cursors:
+                if not must_end:
+                    return
+                problem = "its pages repeat"
+            elif empty_pages == EMPTY_PAGES_IN_A_ROW:
+                problem = f"{empty_pages} empty pages in a row, each with another cursor"
+            else:
+                cursors.add(cursor)
+        raise ServiceFailed(self.host, nsid, subject, problem)
+
     def procedure(
         self,
         nsid: str,
@@ -493,12 +551,13 @@ def _xrpc_error(answer: _Answer) -> _XrpcError:
 def _rejection(request: _Request, answer: _Answer) -> RequestRejected:
     said = _xrpc_error(answer)
     message = said.message.casefold()
-    kind = _BY_ERROR.get(said.error)
-    if kind is None:
-        kind = next((kind for start, kind in _BY_MESSAGE.items() if message.startswith(start)), None)
-    if kind is None:
-        is_token_refused = answer.status == HTTPStatus.UNAUTHORIZED or said.error in ("ExpiredToken", "InvalidToken")
-        kind = AuthenticationFailed if is_token_refused else RequestRejected
+    kind: type[RequestRejected]
+    if answer.status == HTTPStatus.UNAUTHORIZED or said.error in ("ExpiredToken", "InvalidToken"):
+        # First: 401 `AccountTakedown` is about the account that asks, not about the actor it asks for.
+        kind = AuthenticationFailed
+    else:
+        by_message = (kind for start, kind in _BY_MESSAGE.items() if message.startswith(start))
+        kind = _BY_ERROR.get(said.error) or next(by_message, RequestRejected)
     if answer.status < HTTPStatus.BAD_REQUEST:
         what = f"{_status_line(answer)}: redirects to {answer.headers.get('Location', 'nowhere')}; ask there"
     elif answer.status == HTTPStatus.FORBIDDEN and not said.error:
