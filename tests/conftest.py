@@ -1,0 +1,135 @@
+"""What all tests share: the sample world, a server over it, and a lake of one's own with the shipped settings."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import dlt
+import duckdb
+import pytest
+from rich.console import Console
+
+from pipelines import bluesky
+from pipelines.lake.bucket import PROJECT_ROOT, use_atomic_local_files, use_project_settings
+from pipelines.lake.tables import RAW_TABLES
+from pipelines.sample.server import SampleServer
+from pipelines.sample.world import World
+from pipelines.sources.bluesky import PullRun
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+Record = dict[str, Any]
+
+
+@pytest.fixture(scope="session")
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def sample_server(world: World) -> Iterator[SampleServer]:
+    with SampleServer(world) as server:
+        yield server
+
+
+@dataclass(frozen=True)
+class Pull:
+    """What a run of the job did.
+
+    Attributes:
+        exit_code: The job's.
+        run: What it counted.
+        output: What it printed.
+        requests: How often the server was asked for each method, in this run.
+    """
+
+    exit_code: int
+    run: PullRun
+    output: str
+    requests: Counter[str]
+
+
+@dataclass
+class Lake:
+    """An empty lake in a folder of its own, with the settings that are shipped and nobody's secrets.
+
+    Attributes:
+        folder: The project's folder, as far as dlt knows: relative paths begin there.
+        pipeline_name: `bluesky`; `bluesky_sample` to look into what `--sample` made.
+    """
+
+    folder: Path
+    pipeline_name: str = "bluesky"
+    _last_now: datetime | None = field(default=None, repr=False)
+
+    @property
+    def dataset(self) -> Path:
+        lake = "_data/sample/lake" if self.pipeline_name == "bluesky_sample" else "_data/lake"
+        return self.folder / lake / "bluesky"
+
+    def pipeline(self) -> dlt.Pipeline:
+        return dlt.pipeline(self.pipeline_name)
+
+    def pull(self, server: SampleServer, **settings: Any) -> Pull:
+        """Pull the evening that the server shows, as the job does.
+
+        Args:
+            server: Whom to ask.
+            settings: Arguments of the source. Without any seeds: the first pack of the sample world.
+        """
+        now = server.world.on(server.day).now
+        if self._last_now and now <= self._last_now:
+            now = self._last_now + timedelta(minutes=1)
+        self._last_now = now
+        network = {
+            "service": server.url,
+            "plc_directory": server.url,
+            "short_link_service": server.url,
+            "requests_per_second": 10_000.0,
+        }
+        seeds: dict[str, list[str]] = {"starter_packs": [], "lists": [], "actors": []}
+        if not settings.keys() & seeds.keys():
+            seeds["starter_packs"] = [server.world.packs[0].uri]
+        night = bluesky.Night(network | seeds | settings, PullRun(lambda: now))
+        output = io.StringIO()
+        asked_before = len(server.requests)
+        exit_code = bluesky.pull(
+            bluesky.recover(self.pipeline()), night, Console(file=output, soft_wrap=True, width=200)
+        )
+        requests = Counter(request.nsid.rpartition(".")[2] for request in server.requests[asked_before:])
+        return Pull(exit_code, night.run, output.getvalue(), requests)
+
+    def query(self, sql: str) -> list[Record]:
+        """Ask the lake in SQL; each raw table that has rows is a view of its name."""
+        with duckdb.connect() as connection:
+            for table in RAW_TABLES:
+                files = self.dataset / table.name / "**" / "*.parquet"
+                if (self.dataset / table.name).is_dir():
+                    connection.sql(f"from read_parquet('{files}', union_by_name=true)").create_view(table.name)
+            return connection.sql(sql).to_arrow_table().to_pylist()
+
+
+@pytest.fixture
+def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lake]:
+    for name in list(os.environ):
+        if "__" in name.strip("_"):
+            monkeypatch.delenv(name)
+    project = tmp_path / "project"
+    (project / ".dlt").mkdir(parents=True)
+    shutil.copy(PROJECT_ROOT / ".dlt" / "config.toml", project / ".dlt")
+    monkeypatch.setenv("DLT_PROJECT_DIR", str(project))
+    monkeypatch.setenv("DLT_DATA_DIR", str(tmp_path / "dlt"))
+    monkeypatch.delenv("DLT_LOCAL_DIR", raising=False)
+    use_project_settings()
+    use_atomic_local_files()
+    yield Lake(project)
+    monkeypatch.undo()
+    use_project_settings()
