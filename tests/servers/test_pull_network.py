@@ -1,19 +1,22 @@
 """The pull against Bluesky's own server code: what lands equals what paging the API by hand gives."""
 
+from __future__ import annotations
+
 import json
-import urllib.error
 import urllib.parse
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
-import dlt
-import duckdb
 import pytest
 
 from pipelines.sources.bluesky import PullRun, bluesky
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.conftest import Lake
 
 Json = dict[str, Any]
 
@@ -35,10 +38,9 @@ def pages(service: str, nsid: str, key: str, **params: str | int) -> Iterator[Js
 
 
 @pytest.fixture
-def pulled(atnet: Json, lake: Path) -> tuple[PullRun, duckdb.DuckDBPyConnection]:
+def pulled(atnet: Json, lake: Lake) -> PullRun:
     run = PullRun()
-    pipeline = dlt.pipeline("bluesky")
-    pipeline.run(
+    lake.pipeline().run(
         bluesky(
             service=atnet["appview"],
             plc_directory=atnet["plc"],
@@ -47,30 +49,26 @@ def pulled(atnet: Json, lake: Path) -> tuple[PullRun, duckdb.DuckDBPyConnection]
             run=run,
         )
     )
-    tables = duckdb.connect()
-    for table in ("starter_packs", "starter_pack_members", "author_feed", "feed_pulls"):
-        tables.execute(f"create view {table} as from '{lake}/bluesky/{table}/*/*.parquet'")
-    return run, tables
+    return run
 
 
-def test_members_and_outcomes_are_those_of_the_network(
-    atnet: Json, pulled: tuple[PullRun, duckdb.DuckDBPyConnection]
-) -> None:
-    run, tables = pulled
+def test_members_and_outcomes_are_those_of_the_network(atnet: Json, lake: Lake, pulled: PullRun) -> None:
     listed = {
         item["subject"]["did"]
         for item in pages(atnet["appview"], "app.bsky.graph.getList", "items", list=atnet["records"]["list"])
     }
     assert len(listed) == 8
-    members = dict(tables.sql("select did, is_listed from starter_pack_members").fetchall())
+    members = {row["did"]: row["is_listed"] for row in lake.query("from starter_pack_members")}
     assert {did for did, is_listed in members.items() if is_listed} == listed
     hidden = {atnet["accounts"][name]["did"] for name in ("sleepy", "banned", "modded", "leaver")}
     assert set(members) == listed | hidden
-    assert tables.sql("select list_item_count, is_membership_complete from starter_packs").fetchall() == [(12, True)]
-    assert run.outcomes == Counter(ok=8, suspended=2, deactivated=1, not_found=1)
-    outcomes = dict(tables.sql("select member_did, outcome from feed_pulls where outcome <> 'ok'").fetchall())
+    [pack] = lake.query("from starter_packs")
+    assert (pack["list_item_count"], pack["is_membership_complete"]) == (12, True)
+    assert pulled.outcomes == Counter(ok=8, suspended=2, deactivated=1, not_found=1)
     names = {account["did"]: name for name, account in atnet["accounts"].items()}
-    assert {names[did]: outcome for did, outcome in outcomes.items()} == {
+    assert {
+        names[row["member_did"]]: row["outcome"] for row in lake.query("from feed_pulls where outcome <> 'ok'")
+    } == {
         "sleepy": "deactivated",
         "banned": "suspended",
         "modded": "suspended",
@@ -78,35 +76,28 @@ def test_members_and_outcomes_are_those_of_the_network(
     }
 
 
-def test_feed_items_are_those_of_the_network(
-    atnet: Json, pulled: tuple[PullRun, duckdb.DuckDBPyConnection]
-) -> None:
-    _, tables = pulled
+@pytest.mark.usefixtures("pulled")
+def test_feed_items_are_those_of_the_network(atnet: Json, lake: Lake) -> None:
     expected = {}
-    for (did,) in tables.sql("select did from starter_pack_members where is_listed").fetchall():
-        for item in pages(atnet["appview"], "app.bsky.feed.getAuthorFeed", "feed", actor=did):
+    for member in lake.query("from starter_pack_members where is_listed"):
+        for item in pages(atnet["appview"], "app.bsky.feed.getAuthorFeed", "feed", actor=member["did"]):
             uri = item["reason"]["uri"] if "reason" in item else item["post"]["uri"]
-            expected[did, uri] = item
-    landed = {
-        (did, uri): json.loads(raw)
-        for did, uri, raw in tables.sql("select member_did, item_uri, raw from author_feed").fetchall()
-    }
+            expected[member["did"], uri] = item
+    landed = {(row["member_did"], row["item_uri"]): json.loads(row["raw"]) for row in lake.query("from author_feed")}
     assert landed == expected
     assert len(landed) > 230
 
 
-def test_odd_records_land_with_raw(atnet: Json, pulled: tuple[PullRun, duckdb.DuckDBPyConnection]) -> None:
-    _, tables = pulled
-    rows = {
-        uri: (embed_type, created_at, media, json.loads(raw)["post"]["record"])
-        for uri, embed_type, created_at, media, raw in tables.sql(
-            "select item_uri, embed_type, created_at::varchar, media, raw from author_feed"
-        ).fetchall()
-    }
-    records = atnet["records"]
-    assert rows[records["hologram"]][0] == "com.example.embed.hologram"
-    assert rows[records["hologram"]][3]["embed"]["depth"] == 3
-    assert rows[records["extra"]][3]["com.example.extra"] == {"a": [1, 2, 3]}
-    assert rows[records["gallery"]][0] == "app.bsky.embed.gallery"
-    assert rows[records["gallery"]][2] == [{"kind": "image", "alt": "dark"}]
-    assert rows[records["offset"]][1] == "2024-06-01 06:30:00+00"
+@pytest.mark.usefixtures("pulled")
+def test_odd_records_land_with_raw(atnet: Json, lake: Lake) -> None:
+    rows = {row["item_uri"]: row for row in lake.query("from author_feed")}
+    hologram, extra, gallery, offset = (
+        rows[atnet["records"][key]] | {"record": json.loads(rows[atnet["records"][key]]["raw"])["post"]["record"]}
+        for key in ("hologram", "extra", "gallery", "offset")
+    )
+    assert hologram["embed_type"] == "com.example.embed.hologram"
+    assert hologram["record"]["embed"]["depth"] == 3
+    assert extra["record"]["com.example.extra"] == {"a": [1, 2, 3]}
+    assert gallery["embed_type"] == "app.bsky.embed.gallery"
+    assert gallery["media"] == [{"kind": "image", "alt": "dark"}]
+    assert offset["created_at"] == datetime(2024, 6, 1, 6, 30, tzinfo=UTC)
