@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dbt.adapters.duckdb.plugins import BasePlugin
 from dbt_common.exceptions import DbtRuntimeError
+from dlt.common.configuration.exceptions import ConfigFieldMissingException
 
 from pipelines.lake.duckdb_settings import duckdb_settings
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 
-class Plugin(BasePlugin):  # type: ignore[misc]
+class Plugin(BasePlugin):
     """Takes bucket, credentials, warehouse file and memory limit from dlt's configuration.
 
     dbt-duckdb makes one for each dbt run, from the `plugins:` entry in profiles.yml; its `config` names the pipeline.
@@ -30,13 +31,17 @@ class Plugin(BasePlugin):  # type: ignore[misc]
         """
         try:
             self._settings = duckdb_settings(plugin_config["pipeline"])
-        except (ValueError, KeyError) as error:
+        except ConfigFieldMissingException as error:
+            missing = ", ".join(error.traces)
+            raise DbtRuntimeError(f"Setting {missing} is missing: see .dlt/config.toml.") from error
+        except ValueError as error:
             raise DbtRuntimeError(str(error)) from error
+        if self.creds is None:
+            raise DbtRuntimeError("The plugin needs dbt-duckdb to say what is in profiles.yml.")
         warehouse = self._settings.warehouse_path
         profile_name = Path(self.creds.path).name
         if warehouse.name != profile_name:
-            message = f"The warehouse's file must be named {profile_name}: the settings say {warehouse}."
-            raise DbtRuntimeError(message)
+            raise DbtRuntimeError(f"The warehouse's file must be named {profile_name}: the settings say {warehouse}.")
         warehouse.parent.mkdir(parents=True, exist_ok=True)
         self.creds.path = str(warehouse)
 

@@ -72,18 +72,18 @@ def duckdb_settings(pipeline_name: str) -> DuckDBSettings:
     pipeline = resolve_configuration(
         PipelineConfiguration(pipeline_name=pipeline_name), sections=("pipelines", pipeline_name)
     )
-    destination = Destination.from_reference(
-        pipeline.destination_type or "filesystem", destination_name=pipeline.destination_name
+    destination = cast(
+        "Destination[Any, Any]",
+        Destination.from_reference(pipeline.destination_type, destination_name=pipeline.destination_name),
     )
-    bucket = cast(
-        "FilesystemDestinationClientConfiguration",
-        destination.configuration(FilesystemDestinationClientConfiguration()._bind_dataset_name("bluesky")),
+    bucket: FilesystemDestinationClientConfiguration = destination.configuration(
+        FilesystemDestinationClientConfiguration()._bind_dataset_name(pipeline.dataset_name)
     )
-    warehouse = dlt.config.get(f"pipelines.{pipeline_name}.warehouse", str) or f"_data/{pipeline_name}.duckdb"
+    warehouse = dlt.config[f"pipelines.{pipeline_name}.warehouse"]
     return DuckDBSettings(
-        lake_path=f"{_root_of(bucket)}/{pipeline.dataset_name or pipeline_name}",
+        lake_path=f"{_root_of(bucket)}/{pipeline.dataset_name}",
         warehouse_path=(Path(active().local_dir) / warehouse).resolve(),
-        memory_limit=dlt.config.get("warehouse.memory_limit", str) or "2GB",
+        memory_limit=dlt.config["warehouse.memory_limit"],
         statements=() if bucket.is_local_filesystem else _statements(bucket),
     )
 

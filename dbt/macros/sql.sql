@@ -1,0 +1,196 @@
+{#- What engines write differently. -#}
+
+{% macro regexp_first(value, pattern) %}
+    {{- return(adapter.dispatch('regexp_first', 'bluesky_lake')(value, pattern)) -}}
+{% endmacro %}
+
+{#- The first group of the first match; null when nothing matches. -#}
+{% macro duckdb__regexp_first(value, pattern) -%}
+    nullif(regexp_extract({{ value }}, '{{ pattern }}', 1), '')
+{%- endmacro %}
+
+
+{% macro contains_element(list, element) %}
+    {{- return(adapter.dispatch('contains_element', 'bluesky_lake')(list, element)) -}}
+{% endmacro %}
+
+{#- False for a list that is null. -#}
+{% macro duckdb__contains_element(list, element) -%}
+    coalesce(list_contains({{ list }}, {{ element }}), false)
+{%- endmacro %}
+
+
+{% macro schema_columns(relation) %}
+    {{- return(adapter.dispatch('schema_columns', 'bluesky_lake')(relation)) -}}
+{% endmacro %}
+
+{#- One row for each column of our tables in each version of dlt's schema, which is JSON. -#}
+{% macro duckdb__schema_columns(relation) -%}
+    (
+        with tables_of_versions as (
+            select
+                schema_name,
+                version_hash,
+                version,
+                inserted_at,
+                json_extract(schema_json, '$.tables') as tables,
+                unnest(json_keys(schema_json, '$.tables')) as table_name
+            from {{ relation }}
+        ),
+
+        columns_of_tables as (
+            select
+                *,
+                json_extract(tables, '$."' || table_name || '".columns') as columns,
+                unnest(json_keys(tables, '$."' || table_name || '".columns')) as column_name
+            from tables_of_versions
+            where not starts_with(table_name, '_dlt_')
+        )
+
+        select
+            schema_name,
+            version_hash,
+            version,
+            inserted_at,
+            table_name,
+            column_name,
+            json_extract_string(columns, '$."' || column_name || '".data_type') as data_type
+        from columns_of_tables
+    )
+{%- endmacro %}
+
+
+{% macro domain_of(url) %}
+    {{- return(adapter.dispatch('domain_of', 'bluesky_lake')(url)) -}}
+{% endmacro %}
+
+{#- Host of a web address, in small letters, without `www.`, user name and port; null for what is no web address. -#}
+{% macro duckdb__domain_of(url) -%}
+    nullif(regexp_extract(lower({{ url }}), '^https?://(?:[^/?#@]*@)?(?:www[.])?([^/?#:]+)', 1), '')
+{%- endmacro %}
+
+
+{#- DID in an at:// URI. -#}
+{% macro did_of(uri) -%}
+    {{ regexp_first(uri, '^at://(did:[^/]+)') }}
+{%- endmacro %}
+
+
+{% macro grapheme_count(text) %}
+    {{- return(adapter.dispatch('grapheme_count', 'bluesky_lake')(text)) -}}
+{% endmacro %}
+
+{#- Characters as people count them, which is what Bluesky's limit of 300 is about. -#}
+{% macro duckdb__grapheme_count(text) -%}
+    length_grapheme({{ text }})
+{%- endmacro %}
+
+
+{% macro element_count(list) %}
+    {{- return(adapter.dispatch('element_count', 'bluesky_lake')(list)) -}}
+{% endmacro %}
+
+{#- 0 for a list that is null. -#}
+{% macro duckdb__element_count(list) -%}
+    coalesce(len({{ list }}), 0)
+{%- endmacro %}
+
+
+{% macro explode(relation, key_columns, list, position='position', element='element') %}
+    {{- return(adapter.dispatch('explode', 'bluesky_lake')(relation, key_columns, list, position, element)) -}}
+{% endmacro %}
+
+{#- One row for each element of a list column, with its place in the list from 1 on. -#}
+{% macro duckdb__explode(relation, key_columns, list, position, element) -%}
+    (
+        select
+            {{ key_columns | join(', ') }},
+            unnest({{ list }}) as {{ element }},
+            generate_subscripts({{ list }}, 1) as {{ position }}
+        from {{ relation }}
+        where len({{ list }}) > 0
+    )
+{%- endmacro %}
+
+
+{% macro share_of_total(part, total) -%}
+    case when {{ total }} > 0 then cast({{ part }} as double) / {{ total }} end
+{%- endmacro %}
+
+
+{#- Likes, reposts, replies and quotes together; null where the service told none of them. Bookmarks are private. -#}
+{% macro engagement(prefix='') -%}
+    case
+        when
+            coalesce({{ prefix }}like_count, {{ prefix }}repost_count, {{ prefix }}reply_count, {{ prefix }}quote_count)
+            is not null
+            then
+                coalesce({{ prefix }}like_count, 0)
+                + coalesce({{ prefix }}repost_count, 0)
+                + coalesce({{ prefix }}reply_count, 0)
+                + coalesce({{ prefix }}quote_count, 0)
+    end
+{%- endmacro %}
+
+
+{#- The calendar day of a time, in UTC whatever the session says. -#}
+{% macro utc_date(timestamp) %}
+    {{- return(adapter.dispatch('utc_date', 'bluesky_lake')(timestamp)) -}}
+{% endmacro %}
+
+{% macro duckdb__utc_date(timestamp) -%}
+    cast(timezone('UTC', {{ timestamp }}) as date)
+{%- endmacro %}
+
+
+{% macro utc_hour(timestamp) %}
+    {{- return(adapter.dispatch('utc_hour', 'bluesky_lake')(timestamp)) -}}
+{% endmacro %}
+
+{% macro duckdb__utc_hour(timestamp) -%}
+    cast(extract(hour from timezone('UTC', {{ timestamp }})) as integer)
+{%- endmacro %}
+
+
+{% macro iso_weekday(date) %}
+    {{- return(adapter.dispatch('iso_weekday', 'bluesky_lake')(date)) -}}
+{% endmacro %}
+
+{#- 1 is Monday. -#}
+{% macro duckdb__iso_weekday(date) -%}
+    cast(isodow({{ date }}) as integer)
+{%- endmacro %}
+
+
+{% macro hours_between(start, end) %}
+    {{- return(adapter.dispatch('hours_between', 'bluesky_lake')(start, end)) -}}
+{% endmacro %}
+
+{% macro duckdb__hours_between(start, end) -%}
+    date_diff('second', {{ start }}, {{ end }}) / 3600.0
+{%- endmacro %}
+
+
+{#- Days and hours before a time, as a fixed number of seconds. -#}
+{% macro before(timestamp, days) %}
+    {{- return(adapter.dispatch('before', 'bluesky_lake')(timestamp, days)) -}}
+{% endmacro %}
+
+{% macro duckdb__before(timestamp, days) -%}
+    {{ timestamp }} - to_hours(24 * {{ days }})
+{%- endmacro %}
+
+
+{% macro date_series(first_date, last_date) %}
+    {{- return(adapter.dispatch('date_series', 'bluesky_lake')(first_date, last_date)) -}}
+{% endmacro %}
+
+{% macro duckdb__date_series(first_date, last_date) -%}
+    cast(unnest(generate_series({{ first_date }}, {{ last_date }}, interval 1 day)) as date)
+{%- endmacro %}
+
+
+{#- Strings for an `in (...)`, which may not be empty. -#}
+{% macro string_list(values) -%}
+    {%- for value in values %}'{{ value | replace("'", "''") }}', {% endfor -%} null
+{%- endmacro %}

@@ -1,0 +1,54 @@
+{#- Whether a member could be read when they were last asked for. A pull that failed for our own reasons says nothing
+    about them. -#}
+with pulls as (
+    select
+        member_did,
+        observed_at,
+        outcome,
+        -- Somebody who blocks us cannot be read by us any more, so we cannot know what they delete.
+        outcome = 'ok' as is_available
+    from {{ ref('int_member_pulls') }}
+    where outcome != 'failed'
+),
+
+newest as (
+    select
+        member_did,
+        outcome,
+        is_available,
+        observed_at as last_observed_at
+    from pulls
+    qualify row_number() over (partition by member_did order by observed_at desc) = 1
+),
+
+last_available as (
+    select
+        member_did,
+        max(observed_at) as last_available_at
+    from pulls
+    where is_available
+    group by member_did
+),
+
+first_unavailable as (
+    select
+        pulls.member_did,
+        min(pulls.observed_at) as unavailable_at
+    from pulls
+    left join last_available on pulls.member_did = last_available.member_did
+    where
+        not pulls.is_available
+        and (last_available.last_available_at is null or pulls.observed_at > last_available.last_available_at)
+    group by pulls.member_did
+)
+
+select
+    newest.member_did as did,
+    case when newest.is_available then 'active' else newest.outcome end as status,
+    newest.is_available,
+    newest.last_observed_at,
+    last_available.last_available_at,
+    first_unavailable.unavailable_at
+from newest
+left join last_available on newest.member_did = last_available.member_did
+left join first_unavailable on newest.member_did = first_unavailable.member_did

@@ -1,0 +1,133 @@
+{#- What is there no more, between which two times it went, and how we know.
+
+    An item is gone when a later pull of the same feed read everything around its place, in a load that is complete, and
+    did not find it. A repost can also go because its subject did. What was seen again later, anywhere, is not gone. -#}
+with items as (
+    select * from {{ ref('int_feed_items') }}
+),
+
+pulls as (
+    select
+        member_did,
+        observed_at,
+        -- The claim reaches back without limit where the feed was read to its end.
+        case when reached_end then cast('0001-01-01' as timestamptz) else covered_from end as covered_from,
+        covered_to,
+        reached_end
+    from {{ ref('int_member_pulls') }}
+    where is_coverage
+),
+
+-- Everything that one pull saw last is treated alike: what do the pulls after it cover at most?
+sightings as (
+    select distinct
+        member_did,
+        last_observed_at
+    from items
+),
+
+coverage_after as (
+    select
+        sightings.member_did,
+        sightings.last_observed_at,
+        min(pulls.covered_from) as covered_from,
+        bool_or(pulls.reached_end) as reached_end
+    from sightings
+    inner join pulls
+        on
+            sightings.member_did = pulls.member_did
+            and sightings.last_observed_at < pulls.observed_at
+    group by sightings.member_did, sightings.last_observed_at
+),
+
+missing as (
+    select items.*
+    from items
+    inner join coverage_after
+        on
+            items.member_did = coverage_after.member_did
+            and items.last_observed_at = coverage_after.last_observed_at
+    where coverage_after.reached_end or items.item_at > coverage_after.covered_from
+),
+
+missed_by as (
+    select
+        missing.member_did,
+        missing.item_uri,
+        missing.post_uri,
+        missing.author_did,
+        missing.is_repost,
+        missing.last_observed_at,
+        min(pulls.observed_at) as missed_at
+    from missing
+    inner join pulls
+        on
+            missing.member_did = pulls.member_did
+            and missing.last_observed_at < pulls.observed_at
+            -- covered_from itself is not covered: a page can end between two items of the same time. An item whose
+            -- place is unknown is missed only by a pull that read the whole feed.
+            and (pulls.reached_end or (missing.item_at > pulls.covered_from and missing.item_at <= pulls.covered_to))
+    group by all
+),
+
+-- A member's post can still be on show where somebody reposted it.
+seen_elsewhere as (
+    select
+        items.post_uri,
+        max(items.last_observed_at) as last_observed_at
+    from items
+    where items.post_uri in (select missed_by.post_uri from missed_by where not missed_by.is_repost)
+    group by items.post_uri
+),
+
+deleted_posts as (
+    select
+        'post' as subject_type,
+        missed_by.item_uri as subject_uri,
+        missed_by.member_did as did,
+        greatest(missed_by.last_observed_at, seen_elsewhere.last_observed_at) as last_seen_at,
+        missed_by.missed_at,
+        'absent_from_covered_window' as evidence
+    from missed_by
+    left join seen_elsewhere on missed_by.post_uri = seen_elsewhere.post_uri
+    where
+        not missed_by.is_repost
+        and missed_by.member_did = missed_by.author_did
+        and seen_elsewhere.last_observed_at < missed_by.missed_at
+),
+
+deleted_reposts as (
+    select
+        'repost' as subject_type,
+        missed_by.item_uri as subject_uri,
+        missed_by.member_did as did,
+        missed_by.last_observed_at as last_seen_at,
+        missed_by.missed_at,
+        case
+            when deleted_posts.subject_uri is not null then 'subject_deleted'
+            when availability.is_available = false then 'subject_author_unavailable'
+            else 'absent_from_covered_window'
+        end as evidence
+    from missed_by
+    left join deleted_posts on missed_by.post_uri = deleted_posts.subject_uri
+    left join {{ ref('int_author_availability') }} as availability on missed_by.author_did = availability.did
+    where missed_by.is_repost
+),
+
+unavailable_accounts as (
+    select
+        'account' as subject_type,
+        'at://' || did as subject_uri,
+        did,
+        last_available_at as last_seen_at,
+        unavailable_at as missed_at,
+        status as evidence
+    from {{ ref('int_author_availability') }}
+    where not is_available and status in ('deactivated', 'suspended', 'not_found')
+)
+
+select * from deleted_posts
+union all
+select * from deleted_reposts
+union all
+select * from unavailable_accounts

@@ -1,0 +1,115 @@
+{{ config(materialized='incremental', unique_key='post_uri', on_schema_change='fail') }}
+-- depends_on: {{ source('bluesky', 'author_feed') }}
+-- depends_on: {{ ref('base_lake__files') }}
+
+{#- The newest row of each post is found on narrow columns; only then are the wide ones read, and from the files alone
+    that hold such a row. -#}
+{%- set newest_rows -%}
+    select
+        observations.post_uri,
+        observations.source_file,
+        observations.file_row_number,
+        min(observations.observed_at) over (partition by observations.post_uri) as first_observed_at,
+        bool_or(observations.member_did = observations.author_did)
+            over (partition by observations.post_uri)
+            as is_in_own_feed,
+        max(observations.batch_number) over (partition by observations.post_uri) as batch_number
+    from {{ ref('stg_bluesky__author_feed') }} as observations
+    {% if is_incremental() -%}
+    where
+        observations.post_uri in (
+            select touched.post_uri
+            from {{ ref('stg_bluesky__author_feed') }} as touched
+            where touched.batch_number > {{ last_batch() }}
+        )
+    {%- endif %}
+    qualify
+        row_number() over (
+            partition by observations.post_uri
+            order by observations.observed_at desc, observations.source_file desc, observations.file_row_number desc
+        ) = 1
+{%- endset -%}
+{%- if not is_incremental() -%}
+    {%- set files = unread_files('author_feed').files -%}
+{%- elif execute -%}
+    {%- set files = run_query('select distinct source_file from (' ~ newest_rows ~ ')').columns[0].values() -%}
+{%- endif %}
+
+with newest_rows as (
+    {{ newest_rows }}
+),
+
+rows_of_files as (
+    select * from {{ read_lake_files('author_feed', files) }}
+),
+
+versions as (
+    select
+        newest_rows.post_uri,
+        rows_of_files.post_cid,
+        rows_of_files.author_did,
+        rows_of_files.author_handle,
+        rows_of_files.author_display_name,
+        rows_of_files.author_labels,
+        rows_of_files.post_indexed_at,
+        rows_of_files.created_at,
+        rows_of_files.text,
+        rows_of_files.langs,
+        rows_of_files.tags,
+        rows_of_files.facets,
+        rows_of_files.reply_parent_uri,
+        rows_of_files.reply_root_uri,
+        rows_of_files.embed_type,
+        rows_of_files.quoted_uri,
+        rows_of_files.link_uri,
+        rows_of_files.link_title,
+        rows_of_files.link_description,
+        rows_of_files.media,
+        rows_of_files.like_count,
+        rows_of_files.repost_count,
+        rows_of_files.reply_count,
+        rows_of_files.quote_count,
+        rows_of_files.bookmark_count,
+        rows_of_files.labels,
+        rows_of_files.self_labels,
+        rows_of_files.issues is not null as has_issues,
+        rows_of_files.observed_at as last_observed_at,
+        newest_rows.first_observed_at,
+        newest_rows.is_in_own_feed,
+        newest_rows.source_file,
+        newest_rows.file_row_number,
+        newest_rows.batch_number
+    from rows_of_files
+    inner join newest_rows
+        on
+            rows_of_files.source_file = newest_rows.source_file
+            and rows_of_files.file_row_number = newest_rows.file_row_number
+),
+
+with_addresses as (
+    select
+        *,
+        -- Clocks go wrong and importers date back: a post is as old as it says, but not younger than its indexing.
+        least(coalesce(created_at, post_indexed_at), coalesce(post_indexed_at, created_at)) as posted_at,
+        {{ did_of('reply_parent_uri') }} as reply_parent_did,
+        coalesce(quoted_uri like '%/app.bsky.feed.post/%', false) as is_quote
+    from versions
+)
+
+select
+    *,
+    case
+        when reply_parent_uri is not null then 'reply'
+        when is_quote then 'quote'
+        else 'original'
+    end as kind,
+    reply_parent_uri is not null as is_reply,
+    coalesce(reply_parent_did = author_did, false) as is_self_reply,
+    case when is_quote then {{ did_of('quoted_uri') }} end as quoted_did,
+    coalesce(reply_root_uri, post_uri) as thread_root_uri,
+    {{ grapheme_count('text') }} as text_length,
+    lower({{ regexp_first('langs[1]', '^([A-Za-z]{2,3})') }}) as primary_language,
+    {{ element_count('media') }} as media_count,
+    {{ engagement() }} as engagement_count,
+    'https://bsky.app/profile/' || author_did || '/post/' || {{ regexp_first('post_uri', '/([^/]+)$') }} as post_url
+from with_addresses

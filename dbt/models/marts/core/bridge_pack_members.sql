@@ -1,0 +1,10 @@
+select
+    pack_uri,
+    did,
+    member_from,
+    member_to,
+    not_member_at,
+    last_observed_at,
+    is_listed,
+    is_current
+from {{ ref('int_membership_spans') }}

@@ -1,0 +1,42 @@
+with clock as (
+    select * from {{ ref('int_clock') }}
+),
+
+posts as (
+    select * from {{ ref('fct_posts') }}
+),
+
+bounds as (
+    select
+        -- Some dates in records are centuries off: only the days that carry such a post are added, not the centuries.
+        greatest(
+            min(posts.posted_date), cast({{ utc_date(before('min(clock.newest_observed_at)', 7305)) }} as date)
+        ) as first_date,
+        {{ utc_date('min(clock.newest_observed_at)') }} as last_date
+    from clock
+    left join posts on true
+),
+
+dates as (
+    select {{ date_series('first_date', 'last_date') }} as date_day
+    from bounds
+    where first_date is not null
+    union
+    select posted_date as date_day
+    from posts
+    where posted_date is not null
+    union
+    select last_date as date_day
+    from bounds
+    where last_date is not null
+)
+
+select
+    date_day,
+    extract(year from date_day) as year_number,
+    extract(month from date_day) as month_number,
+    cast(date_trunc('month', date_day) as date) as month_start,
+    cast(date_trunc('week', date_day) as date) as week_start,
+    {{ iso_weekday('date_day') }} as iso_weekday,
+    {{ iso_weekday('date_day') }} in (6, 7) as is_weekend
+from dates

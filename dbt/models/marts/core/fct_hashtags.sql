@@ -1,0 +1,56 @@
+{{ config(materialized='incremental', unique_key='post_uri', on_schema_change='fail') }}
+
+with posts as (
+    select * from {{ ref('int_posts') }}
+    where
+        is_in_own_feed
+        {% if is_incremental() -%}
+        and batch_number > {{ last_batch_of_files() }}
+        {%- endif %}
+),
+
+facets as (
+    select * from {{ explode('posts', ['post_uri'], 'facets', element='facet') }} as exploded
+),
+
+outline_tags as (
+    select * from {{ explode('posts', ['post_uri'], 'tags', element='tag') }} as exploded
+),
+
+tags as (
+    select
+        post_uri,
+        facet.value as tag,
+        true as is_in_text
+    from facets
+    where facet.feature = 'tag'
+    union all
+    select
+        post_uri,
+        tag,
+        false as is_in_text
+    from outline_tags
+),
+
+-- #DuckDB and #duckdb are one tag.
+folded as (
+    select
+        post_uri,
+        lower(trim(tag)) as hashtag,
+        min(trim(tag)) as tag_as_written,
+        bool_or(is_in_text) as is_in_text
+    from tags
+    where trim(tag) != ''
+    group by post_uri, lower(trim(tag))
+)
+
+select
+    folded.post_uri,
+    folded.hashtag,
+    folded.tag_as_written,
+    folded.is_in_text,
+    posts.author_did,
+    posts.posted_at,
+    posts.source_file
+from folded
+inner join posts on folded.post_uri = posts.post_uri

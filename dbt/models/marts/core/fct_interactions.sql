@@ -1,0 +1,70 @@
+{{ config(materialized='view') }}
+
+with posts as (
+    select * from {{ ref('fct_posts') }}
+),
+
+reposts as (
+    select * from {{ ref('fct_reposts') }}
+),
+
+mentions as (
+    select * from {{ ref('fct_mentions') }}
+),
+
+interactions as (
+    select
+        post_uri as interaction_uri,
+        'reply' as kind,
+        author_did as actor_did,
+        reply_parent_did as subject_did,
+        reply_parent_uri as subject_uri,
+        posted_at as interacted_at,
+        is_deleted as is_gone
+    from posts
+    where reply_parent_did is not null
+    union all
+    select
+        post_uri as interaction_uri,
+        'quote' as kind,
+        author_did as actor_did,
+        quoted_did as subject_did,
+        quoted_uri as subject_uri,
+        posted_at as interacted_at,
+        is_deleted as is_gone
+    from posts
+    where quoted_did is not null
+    union all
+    select
+        mentions.post_uri as interaction_uri,
+        'mention' as kind,
+        mentions.author_did as actor_did,
+        mentions.mentioned_did as subject_did,
+        'at://' || mentions.mentioned_did as subject_uri,
+        mentions.posted_at as interacted_at,
+        posts.is_deleted as is_gone
+    from mentions
+    inner join posts on mentions.post_uri = posts.post_uri
+    union all
+    select
+        repost_uri as interaction_uri,
+        'repost' as kind,
+        reposter_did as actor_did,
+        post_author_did as subject_did,
+        post_uri as subject_uri,
+        reposted_at as interacted_at,
+        is_gone
+    from reposts
+    where post_author_did is not null
+)
+
+select
+    interaction_uri,
+    kind,
+    actor_did,
+    subject_did,
+    subject_uri,
+    interacted_at,
+    actor_did = subject_did as is_with_self,
+    is_gone
+from interactions

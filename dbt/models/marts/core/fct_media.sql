@@ -1,0 +1,26 @@
+{{ config(materialized='incremental', unique_key='post_uri', on_schema_change='fail') }}
+
+with posts as (
+    select * from {{ ref('int_posts') }}
+    where
+        is_in_own_feed
+        {% if is_incremental() -%}
+        and batch_number > {{ last_batch_of_files() }}
+        {%- endif %}
+),
+
+media as (
+    select * from {{ explode('posts', ['post_uri'], 'media', position='media_number', element='medium') }} as exploded
+)
+
+select
+    media.post_uri,
+    media.media_number,
+    media.medium.kind as kind,
+    media.medium.alt as alt_text,
+    coalesce(trim(media.medium.alt) != '', false) as has_alt_text,
+    posts.author_did,
+    posts.posted_at,
+    posts.source_file
+from media
+inner join posts on media.post_uri = posts.post_uri

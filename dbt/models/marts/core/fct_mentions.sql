@@ -1,0 +1,34 @@
+{{ config(materialized='incremental', unique_key='post_uri', on_schema_change='fail') }}
+
+with posts as (
+    select * from {{ ref('int_posts') }}
+    where
+        is_in_own_feed
+        {% if is_incremental() -%}
+        and batch_number > {{ last_batch_of_files() }}
+        {%- endif %}
+),
+
+facets as (
+    select * from {{ explode('posts', ['post_uri'], 'facets', element='facet') }} as exploded
+),
+
+mentions as (
+    select
+        post_uri,
+        facet.value as mentioned_did,
+        count(*) as mention_count
+    from facets
+    where facet.feature = 'mention' and facet.value is not null
+    group by post_uri, facet.value
+)
+
+select
+    mentions.post_uri,
+    mentions.mentioned_did,
+    mentions.mention_count,
+    posts.author_did,
+    posts.posted_at,
+    posts.source_file
+from mentions
+inner join posts on mentions.post_uri = posts.post_uri

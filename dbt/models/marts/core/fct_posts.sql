@@ -1,0 +1,56 @@
+{{ config(materialized='view') }}
+
+{#- A view: the versions themselves are kept in int_posts, and only what becomes of them changes from night to night. -#}
+with posts as (
+    select * from {{ ref('int_posts') }}
+    -- What was only ever seen as somebody's repost is not a member's post.
+    where is_in_own_feed
+),
+
+deletions as (
+    select * from {{ ref('int_deletions') }}
+    where subject_type = 'post'
+)
+
+select
+    posts.post_uri,
+    posts.post_cid,
+    posts.author_did,
+    posts.posted_at,
+    {{ utc_date('posts.posted_at') }} as posted_date,
+    posts.created_at,
+    posts.post_indexed_at as indexed_at,
+    posts.kind,
+    posts.is_reply,
+    posts.is_quote,
+    posts.is_self_reply,
+    posts.text,
+    posts.text_length,
+    posts.langs,
+    posts.primary_language,
+    posts.reply_parent_uri,
+    posts.reply_parent_did,
+    posts.thread_root_uri,
+    posts.quoted_uri,
+    posts.quoted_did,
+    posts.embed_type,
+    posts.media_count,
+    posts.like_count,
+    posts.repost_count,
+    posts.reply_count,
+    posts.quote_count,
+    posts.bookmark_count,
+    posts.engagement_count,
+    posts.labels,
+    posts.self_labels,
+    posts.has_issues,
+    posts.first_observed_at,
+    posts.last_observed_at,
+    deletions.subject_uri is not null as is_deleted,
+    deletions.last_seen_at as deleted_after,
+    deletions.missed_at as deleted_before,
+    posts.post_url,
+    posts.source_file,
+    posts.file_row_number
+from posts
+left join deletions on posts.post_uri = deletions.subject_uri

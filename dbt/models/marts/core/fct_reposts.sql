@@ -1,0 +1,28 @@
+{{ config(materialized='view') }}
+
+with items as (
+    select * from {{ ref('int_feed_items') }}
+    where is_repost
+),
+
+deletions as (
+    select * from {{ ref('int_deletions') }}
+    where subject_type = 'repost'
+)
+
+select
+    items.item_uri as repost_uri,
+    items.member_did as reposter_did,
+    items.item_at as reposted_at,
+    {{ utc_date('items.item_at') }} as reposted_date,
+    items.post_uri,
+    items.author_did as post_author_did,
+    case when items.member_did = items.author_did then 'repost_of_self' else 'repost' end as kind,
+    items.first_observed_at,
+    items.last_observed_at,
+    deletions.subject_uri is not null as is_gone,
+    deletions.last_seen_at as gone_after,
+    deletions.missed_at as gone_before,
+    deletions.evidence as gone_because
+from items
+left join deletions on items.item_uri = deletions.subject_uri
