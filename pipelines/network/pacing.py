@@ -107,7 +107,7 @@ class Pacer:
                 slot = due
                 self._wait(self._changed, due - self._clock())
             # The next slot counts from this one, not from when the thread woke up: lateness must not add up.
-            self._last_slot = slot
+            self._last_slot = min(slot, self._clock())
             self._last_sent = self._clock()
             self._in_flight += 1
             return self._last_sent - begin
@@ -152,9 +152,8 @@ class Pacer:
             left = window.remaining - self._in_flight
             if left <= 0:
                 due = max(due, window.reset_at)
-            else:
-                since = max(self._last_sent, window.reset_at - window.length)
-                due = max(due, since + (window.reset_at - since) / (left + 1))
+            elif self._last_sent > window.reset_at - window.length:
+                due = max(due, self._last_sent + (window.reset_at - self._last_sent) / (left + 1))
         return due
 
     def _read(self, headers: Mapping[str, str]) -> None:
