@@ -16,8 +16,9 @@ from dlt.destinations.impl.filesystem.filesystem import FilesystemClient
 from fsspec.implementations.local import LocalFileSystem
 
 if TYPE_CHECKING:
-    import dlt
     from collections.abc import Iterator
+
+    import dlt
 
 PROJECT_ROOT: Final = Path(__file__).parents[2]
 
