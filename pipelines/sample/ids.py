@@ -40,8 +40,13 @@ def blob_cid(name: str) -> str:
 
 
 def tid(moment: datetime, clock: int = 0) -> str:
-    """Give the TID of a moment: 53 bits of microseconds, 10 bits that tell writers apart, sortable as text."""
-    number = (microseconds(moment) << 10) | (clock & 1023)
+    """Give the TID of a moment."""
+    return tid_of(microseconds(moment), clock)
+
+
+def tid_of(moment_us: int, clock: int = 0) -> str:
+    """Give the TID of so many microseconds since 1970: 53 bits of them, 10 that tell writers apart, sorted as text."""
+    number = (moment_us << 10) | (clock & 1023)
     return _TID_ALPHABET[number >> 60] + "".join(_TID_PAIRS[(number >> shift) & 1023] for shift in range(50, -1, -10))
 
 

@@ -39,14 +39,14 @@ from pipelines.sample.truth import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pipelines.sample.truth import Facet
+    from pipelines.sample.truth import Facet, Record
 
     Json = dict[str, Any]
 
 FACET: Final = "app.bsky.richtext.facet"
 
 
-def record(thing: Post | Repost | ListItem | MemberList | StarterPack | Block | Profile) -> Json:
+def record(thing: Record) -> Json:
     """Write something as the record that it is."""
     match thing:
         case Post():

@@ -1,63 +1,113 @@
-"""A small Bluesky on localhost: an XRPC server over the sample world.
+"""A small Bluesky on localhost: the sample world behind HTTP.
 
-With it as a context manager, tests have a real server; `python -m pipelines.sample.server` lets people play with it.
+One address plays all the parts that a pipeline talks to: the AppView, everybody's PDS, the PLC directory and
+go.bsky.app. As a context manager it serves tests; `python -m pipelines.sample.server` is one to play with.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
+import contextlib
+import math
+import re
+import socket
+import struct
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import msgspec
 from aiohttp import web
 
+from pipelines.sample.bulk import BulkDay, BulkViews
+from pipelines.sample.faults import Fault, Faults, spoil
+from pipelines.sample.sessions import Sessions
+from pipelines.sample.truth import DELETED
 from pipelines.sample.views import Views
+from pipelines.sample.world import World
 from pipelines.sample.xrpc import XrpcError, answer
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from pipelines.sample.world import World
+_JSON: Final = "application/json; charset=utf-8"
+_HTML: Final = "text/html; charset=utf-8"
+_PAGES: Final = {
+    Fault.BAD_GATEWAY: (502, b"<html><body><h1>502 Bad Gateway</h1></body></html>"),
+    Fault.UNAVAILABLE: (503, b"<html><body><h1>503 Service Unavailable</h1></body></html>"),
+    Fault.FORBIDDEN: (403, b"<html><body>Request forbidden by administrative rules.</body></html>"),
+}
+_DID_PATH: Final = re.compile(r"/(did:plc:[a-z2-7]{24})")
 
 
 @dataclass(slots=True)
 class Request:
-    """A request that was answered, or broken off.
+    """A request.
 
     Attributes:
         nsid: The XRPC method; for other paths, the path.
         params: The first value of each parameter.
-        status: The status that was sent; 0 when the connection was broken off before one was.
+        status: The status that was sent; 0 while none has been.
         at: When it came in, on `time.monotonic`'s clock.
     """
 
     nsid: str
     params: dict[str, str]
-    status: int
+    status: int = 0
     at: float = field(default_factory=time.monotonic)
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """So many requests in a window of so many seconds, as a PDS counts them (3,000 in 300)."""
+
+    limit: int
+    window_seconds: float
+
+
+@dataclass(slots=True)
+class _Reply:
+    status: int
+    body: bytes
+    content_type: str = _JSON
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 class SampleServer:
     """The sample world behind HTTP, in a thread of its own.
 
     Attributes:
-        day: The day whose evening is served; may be set while the server runs.
-        requests: Every request so far.
+        requests: Every request so far, in the order they came in.
+        faults: What is to go wrong.
+        sessions: Who is logged in.
         url: Where it listens, without a slash at the end.
     """
 
-    def __init__(self, world: World, day: int = 1, *, port: int = 0) -> None:
+    def __init__(
+        self,
+        world: World,
+        day: int = 1,
+        *,
+        port: int = 0,
+        rate_limit: RateLimit | None = None,
+        latency_seconds: float = 0.0,
+    ) -> None:
         self.world = world
         self.requests: list[Request] = []
+        self.faults = Faults()
+        self.sessions = Sessions()
+        self.url = ""
         self.day = day
         self._port = port
+        self._rate_limit = rate_limit
+        self._window_ends = 0.0
+        self._used = 0
+        self._latency_seconds = latency_seconds
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="sample-server", daemon=True)
         self._runner: web.ServerRunner | None = None
-        self.url = ""
 
     @property
     def day(self) -> int:
@@ -66,7 +116,8 @@ class SampleServer:
 
     @day.setter
     def day(self, day: int) -> None:
-        self._views = Views(self.world.on(day))
+        seen = self.world.on(day)
+        self._views = BulkViews(seen) if isinstance(seen, BulkDay) else Views(seen)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -82,10 +133,9 @@ class SampleServer:
         self._loop.close()
 
     async def _start(self) -> None:
-        self._runner = web.ServerRunner(web.Server(self._handle))
+        self._runner = web.ServerRunner(web.Server(self._handle, access_log=None))
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self._port)
-        await site.start()
+        await web.TCPSite(self._runner, "127.0.0.1", self._port, shutdown_timeout=0.1).start()
         host, port = self._runner.addresses[0][:2]
         self.url = f"http://{host}:{port}"
 
@@ -94,17 +144,171 @@ class SampleServer:
             await self._runner.cleanup()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        nsid = request.path.removeprefix("/xrpc/")
         query = request.query
-        record = Request(nsid, {name: query.getone(name) for name in query}, 0)
-        self.requests.append(record)
+        nsid = request.path.removeprefix("/xrpc/")
+        log = Request(nsid, {name.removesuffix("[]"): query[name] for name in query})
+        self.requests.append(log)
         params = {name.removesuffix("[]"): query.getall(name) for name in query}
-        try:
-            body, status = answer(nsid, self._views, params), 200
-        except XrpcError as error:
-            body, status = msgspec.json.encode({"error": error.error, "message": error.message}), error.status
-        record.status = status
-        response = web.Response(body=body, status=status, content_type="application/json", charset="utf-8")
+        strike = self.faults.strike(nsid, params)
+        if self._latency_seconds:
+            await asyncio.sleep(self._latency_seconds)
+        if strike and strike.fault is Fault.SLOW:
+            await asyncio.sleep(strike.seconds)
+        if strike and strike.fault is Fault.RESET:
+            return _reset(request)
+        headers, is_exceeded = self._spend()
+        if is_exceeded or (strike and strike.fault is Fault.RATE_LIMITED):
+            reply = _error(XrpcError(429, "RateLimitExceeded", "Rate Limit Exceeded"))
+            if strike and strike.retry_after is not None:
+                headers["Retry-After"] = f"{strike.retry_after:g}"
+        elif strike and strike.fault is Fault.INTERNAL_ERROR:
+            reply = _error(XrpcError(500, "InternalServerError", "Internal Server Error"))
+        elif strike and strike.fault in _PAGES:
+            status, page = _PAGES[strike.fault]
+            reply = _Reply(status, page, _HTML)
+        else:
+            reply = await self._reply(request, nsid, params)
+            if reply.status == 200:
+                reply.body = self.faults.mutated(nsid, reply.body)
+                if strike:
+                    reply.body = spoil(strike.fault, nsid, params, reply.body)
+        log.status = reply.status
+        if strike and strike.fault in (Fault.RESET_IN_BODY, Fault.CLOSED_IN_BODY):
+            return await _break_off(request, reply, strike.fault)
+        headers |= {"Content-Type": reply.content_type, **reply.headers}
+        response = web.Response(body=reply.body, status=reply.status, headers=headers)
         if "gzip" in request.headers.get("Accept-Encoding", ""):
             response.enable_compression(web.ContentCoding.gzip)
         return response
+
+    def _spend(self) -> tuple[dict[str, str], bool]:
+        """Take one request from the allowance: the headers that say what is left, and whether that was too much."""
+        if self._rate_limit is None:
+            return {}, False
+        now = time.time()
+        if now >= self._window_ends:
+            self._window_ends = now + self._rate_limit.window_seconds
+            self._used = 0
+        self._used += 1
+        limit = self._rate_limit.limit
+        headers = {
+            "RateLimit-Limit": str(limit),
+            "RateLimit-Remaining": str(max(0, limit - self._used)),
+            "RateLimit-Reset": str(math.floor(self._window_ends)),
+            "RateLimit-Policy": f"{limit};w={self._rate_limit.window_seconds:g}",
+        }
+        if self._used <= limit:
+            return headers, False
+        return headers | {"Retry-After": str(math.ceil(self._window_ends - now))}, True
+
+    async def _reply(self, request: web.BaseRequest, nsid: str, params: dict[str, list[str]]) -> _Reply:
+        if not request.path.startswith("/xrpc/"):
+            return self._plc_document(request.path) or self._short_link(request)
+        authorization = request.headers.get("Authorization")
+        day = self._views.day
+        try:
+            match request.method, nsid:
+                case "POST", "com.atproto.server.createSession":
+                    session = self.sessions.create(day, await request.read())
+                case "POST", "com.atproto.server.refreshSession":
+                    session = self.sessions.refresh(day, authorization)
+                case "GET", "com.atproto.server.getSession":
+                    session = self.sessions.show(day, authorization)
+                case "POST", "com.atproto.server.deleteSession":
+                    self.sessions.delete(authorization)
+                    return _Reply(200, b"")
+                case "GET", _:
+                    requester = self.sessions.requester(authorization) if authorization else None
+                    return _Reply(200, answer(nsid, self._views, params, requester))
+                case _:
+                    raise XrpcError(501, "MethodNotImplemented", "Method Not Implemented")
+            session["didDoc"] = self._did_document(session["did"])
+            return _Reply(200, msgspec.json.encode(session))
+        except XrpcError as error:
+            return _error(error)
+
+    def _did_document(self, did: str) -> dict[str, Any]:
+        day = self._views.day
+        return {
+            "@context": ["https://www.w3.org/ns/did/v1"],
+            "id": did,
+            "alsoKnownAs": [f"at://{day.actors[did].handle(day.now)}"],
+            "verificationMethod": [],
+            "service": [
+                {"id": "#atproto_pds", "type": "AtprotoPersonalDataServer", "serviceEndpoint": self.url},
+            ],
+        }
+
+    def _plc_document(self, path: str) -> _Reply | None:
+        """Answer as the PLC directory (https://web.plc.directory/api)."""
+        match = _DID_PATH.fullmatch(path)
+        if match is None:
+            return None
+        did, day = match[1], self._views.day
+        if did not in day.actors:
+            return _Reply(404, msgspec.json.encode({"message": f"DID not registered: {did}"}))
+        if day.actors[did].status(day.now) == DELETED:
+            return _Reply(410, msgspec.json.encode({"message": f"DID not available: {did}"}))
+        return _Reply(200, msgspec.json.encode(self._did_document(did)), "application/did+ld+json")
+
+    def _short_link(self, request: web.BaseRequest) -> _Reply:
+        """Answer as go.bsky.app."""
+        wants_json = "application/json" in request.headers.get("Accept", "")
+        for pack in self.world.packs:
+            if request.path == f"/{pack.short_code}":
+                url = f"https://bsky.app/start/{pack.creator}/{pack.rkey}"
+                if wants_json:
+                    return _Reply(200, msgspec.json.encode({"url": url}))
+                return _Reply(301, b"", _HTML, {"Location": url})
+        if wants_json:
+            return _error(XrpcError(404, "NotFound", "Link not found"))
+        return _Reply(302, b"", _HTML, {"Location": "https://bsky.app"})
+
+
+def _error(error: XrpcError) -> _Reply:
+    return _Reply(error.status, msgspec.json.encode({"error": error.error, "message": error.message}))
+
+
+def _reset(request: web.BaseRequest) -> web.Response:
+    """Drop the connection with a TCP reset."""
+    if request.transport is not None:
+        connection = request.transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        request.transport.abort()
+    return web.Response()
+
+
+async def _break_off(request: web.BaseRequest, reply: _Reply, fault: Fault) -> web.Response:
+    """Send half of a reply and no more."""
+    if request.transport is not None:
+        head = f"HTTP/1.1 {reply.status} OK\r\nContent-Type: {reply.content_type}\r\nContent-Length: {len(reply.body)}"
+        request.transport.write(head.encode() + b"\r\n\r\n" + reply.body[: len(reply.body) // 2])
+        if fault is Fault.RESET_IN_BODY:
+            # What the client has not read when the reset comes is lost to it.
+            await asyncio.sleep(0.05)
+            return _reset(request)
+        request.transport.close()
+    return web.Response()
+
+
+def main() -> None:
+    """Serve the sample world until interrupted."""
+    parser = argparse.ArgumentParser(
+        prog="python -m pipelines.sample.server", description="A small Bluesky on localhost."
+    )
+    parser.add_argument("--seed", type=int, default=1, help="which world (default: 1)")
+    parser.add_argument("--day", type=int, default=1, help="which evening of it, from 1 on (default: 1)")
+    parser.add_argument("--port", type=int, default=8787, help="where to listen; 0 takes a free port (default: 8787)")
+    args = parser.parse_args()
+    world = World(args.seed)
+    with SampleServer(world, args.day, port=args.port) as server, contextlib.suppress(KeyboardInterrupt):
+        print(f"The sample network, day {args.day}, is at {server.url}")
+        for pack in world.packs:
+            print(f"  {pack.name}: {pack.uri}")
+            print(f"    {server.url}/xrpc/app.bsky.graph.getStarterPack?starterPack={pack.uri}")
+        print("Ctrl-C ends it.", flush=True)
+        threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main()

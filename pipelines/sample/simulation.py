@@ -10,6 +10,7 @@ import math
 from collections import defaultdict, deque
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
@@ -69,13 +70,14 @@ class Simulation:
     """The world as it grows: nothing in it is ever taken back but, with its time, a membership.
 
     Attributes:
+        slot: The last slot that has happened.
         actors: Everybody, by DID.
         posts: Every version of every post, as they were written.
         versions: The same by URI, first version first.
         answers: By URI of the post: what members and their acquaintances did to it (`repost`, `reply` or `quote`),
             from when to when.
         landmarks: Posts that the script comes back to.
-        scenes: What the script wants to happen, by slot.
+        scenes: What is bound to happen, by slot.
     """
 
     def __init__(self, seed: int) -> None:
@@ -90,7 +92,7 @@ class Simulation:
         self.blocks: list[Block] = []
         self.landmarks: dict[str, Post] = {}
         self.scenes: defaultdict[int, list[Scene]] = defaultdict(list)
-        self._slot = FIRST_SLOT - 1
+        self.slot = FIRST_SLOT - 1
         self._by_name: dict[str, Actor] = {}
         self._friends: dict[str, frozenset[str]] = {}
         self._recent: deque[Post] = deque(maxlen=150)
@@ -111,9 +113,9 @@ class Simulation:
 
     def run_to(self, slot: int) -> None:
         """Let the world go on until the end of a slot."""
-        while self._slot < slot:
-            self._slot += 1
-            self._run(self._slot)
+        while self.slot < slot:
+            self.slot += 1
+            self._run(self.slot)
 
     def introduce(self, person: Person, created_at: datetime, writes_from: datetime) -> Actor:
         """Give somebody an account."""
@@ -352,7 +354,8 @@ class Simulation:
 
     def _run(self, slot: int) -> None:
         self.dice = Dice(self.seed, "slot", slot)
-        scenes = [*self.scenes[slot], *self._comings_and_goings(slot)]
+        self._comings_and_goings(slot)
+        scenes = self.scenes.pop(slot, [])
         start = evening(slot - 1)
         weekday = evening(slot).weekday()
         for actor in list(self.actors.values()):
@@ -537,7 +540,7 @@ class Simulation:
 
     def _hashtag(self, topic: str, lang: str) -> str:
         """Choose a hashtag; which ones are in fashion changes from week to week."""
-        week = (self._slot - FIRST_SLOT) // 7
+        week = (self.slot - FIRST_SLOT) // 7
         tags: Sequence[str] = phrases.HASHTAGS[topic if lang == "en" else lang]
         weights = []
         for tag in tags:
@@ -575,11 +578,10 @@ class Simulation:
             deleted_at = at + timedelta(seconds=self.dice.between(86_400, (6 if throw < 0.75 else 60) * 86_400))
         return deleted_at if actor.status(deleted_at) == ACTIVE else None
 
-    def _comings_and_goings(self, slot: int) -> list[Scene]:
+    def _comings_and_goings(self, slot: int) -> None:
         """After the days that the script tells, somebody new joins the main pack every week and somebody leaves."""
         members = self.packs[0].list
-        scenes: list[Scene] = []
-        if slot > 10 and slot % 7 == 6:
+        if slot > 10 and slot % 7 == 4:
             first = NEWCOMER_FIRST_NAMES[slot // 7 % len(NEWCOMER_FIRST_NAMES)]
             last = NEWCOMER_LAST_NAMES[slot // 7 % len(NEWCOMER_LAST_NAMES)]
             person = Person(
@@ -593,18 +595,16 @@ class Simulation:
                 topics=self.dice.pick(PEOPLE[:25]).topics,
                 groups=(),
             )
-            joined_at = moment(slot, "10:12")
-            actor = self.introduce(person, joined_at - timedelta(days=2), joined_at - timedelta(days=1))
+            created_at = moment(slot, "10:12")
+            actor = self.introduce(person, created_at, created_at)
             self._befriend(actor)
-            scenes.append((joined_at, lambda: self.add_member(members, actor, joined_at)))
+            joins_at = created_at + timedelta(days=2)
+            self.scenes[slot + 2].append((joins_at, partial(self.add_member, members, actor, joins_at)))
         if slot > 10 and slot % 11 == 1:
-            left_at = moment(slot, "15:40")
-            present = [
-                item.subject for item in members.items if item.exists(left_at) and item.subject != members.creator
-            ]
+            at = moment(slot, "15:40")
+            present = [item.subject for item in members.items if item.exists(at) and item.subject != members.creator]
             leaver = self.actors[self.dice.pick(present)]
-            scenes.append((left_at, lambda: self.remove_member(members, leaver, left_at)))
-        return scenes
+            self.scenes[slot].append((at, partial(self.remove_member, members, leaver, at)))
 
 
 def timestamp(at: datetime) -> str:

@@ -361,6 +361,9 @@ class Block:
     created_at: datetime
 
 
+Record = Post | Repost | ListItem | MemberList | StarterPack | Block | Profile
+
+
 @dataclass(frozen=True, slots=True)
 class RecordEvent:
     """A commit of one record. `record` is the record in that version; None for a delete, and so is `cid`."""
@@ -372,7 +375,7 @@ class RecordEvent:
     collection: str
     rkey: str
     cid: str | None
-    record: Post | Repost | ListItem | MemberList | StarterPack | Block | Profile | None
+    record: Record | None
 
 
 @dataclass(frozen=True, slots=True)

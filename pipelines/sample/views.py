@@ -5,6 +5,7 @@ One `Views` belongs to one evening. A post's view is encoded once and then splic
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -47,6 +48,32 @@ class Views:
         self._authors: dict[str, msgspec.Raw] = {}
         self._posts: dict[str, msgspec.Raw] = {}
         self._items: dict[str, msgspec.Raw] = {}
+
+    def author_feed(
+        self, actor: Actor, limit: int, after: tuple[int, str] | None, *, include_pins: bool = False
+    ) -> bytes:
+        """Show a page of somebody's feed (app.bsky.feed.getAuthorFeed).
+
+        Args:
+            actor: Whose.
+            limit: How many items at most; a pinned post comes on top.
+            after: The place, by milliseconds and CID, after which the page begins; None for the first page.
+            include_pins: Whether the first page begins with the pinned post.
+        """
+        items = self.day.feed(actor.did)
+        start = 0 if after is None else bisect_left(items, True, key=lambda item: item.key < after)
+        page = items[start : start + limit]
+        body: Json = {"feed": [self.feed_item(item) for item in page]}
+        profile = actor.profile(self.day.now)
+        if include_pins and after is None and profile and profile.pinned:
+            pinned = self.day.posts.get(profile.pinned.uri)
+            if pinned:
+                others = [self.feed_item(item) for item in page if item.uri != pinned.uri]
+                body["feed"] = [self.pinned_item(pinned), *others]
+        if start + limit < len(items):
+            milliseconds, cid = page[-1].key
+            body["cursor"] = f"{milliseconds}__{cid}"
+        return _encode(body)
 
     def feed_item(self, item: FeedItem) -> msgspec.Raw:
         """Show an item of somebody's feed (feed.defs#feedViewPost)."""

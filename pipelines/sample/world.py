@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from datetime import UTC, datetime
 from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING
 
-from pipelines.sample.days import evening
+from pipelines.sample.days import FIRST_SLOT, evening, slot_of
 from pipelines.sample.ids import did
+from pipelines.sample.repositories import Stored, history, records
 from pipelines.sample.simulation import Simulation
-from pipelines.sample.truth import Actor, Counts, Defect, FeedItem, ListItem, MemberList, Post, StarterPack
+from pipelines.sample.truth import Actor, Counts, Defect, Event, FeedItem, ListItem, MemberList, Post, StarterPack
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from collections.abc import Iterator
 
 
 class World:
@@ -34,6 +38,8 @@ class World:
         self.labeler = did(f"{seed}/moderation")
         self._simulation = Simulation(seed)
         self._days: dict[int, Day] = {}
+        self._history: list[Event] = []
+        self._history_slot = FIRST_SLOT - 1
         self._simulation.run_to(1)
         self.actors = self._simulation.actors
         self.packs: tuple[StarterPack, ...] = self._simulation.packs
@@ -59,6 +65,21 @@ class World:
     def actor(self, name: str) -> Actor:
         """Find somebody by the name that people.py gives them."""
         return self._simulation.actor(name)
+
+    def events(self, since: datetime, until: datetime) -> Iterator[Event]:
+        """Tell what happens to repositories and accounts after `since` and up to `until`, in order of time.
+
+        Folding the events gives what stands in the repositories: every version of every record is created or updated,
+        and deleted, once. Whoever deletes their account leaves with one event, and no deletes.
+        """
+        if self._history_slot < slot_of(until):
+            self._simulation.run_to(slot_of(until))
+            self._history, self._history_slot = history(self._simulation), self._simulation.slot
+        start = bisect_right(self._history, since, key=lambda event: event.at)
+        for event in islice(self._history, start, None):
+            if event.at > until:
+                return
+            yield event
 
     def counts(self, post: Post, at: datetime) -> Counts:
         """Count the engagement of a post at a moment: what members did to it, and everybody else."""
@@ -152,6 +173,14 @@ class Day:
             return self.actors.get(identifier)
         return self._by_handle.get(identifier.lower())
 
+    def records(self, did: str, collection: str) -> list[Stored]:
+        """Give what stands in a collection of somebody's repository, by record key."""
+        return records(self._simulation, did, collection, self.now)
+
+    def rev(self, did: str) -> str | None:
+        """Give the revision of somebody's repository: the TID of what last happened to it."""
+        return self._revs.get(did)
+
     def posts_count(self, actor: Actor) -> int:
         """Count somebody's posts by now, replies included, reposts not."""
         return sum(post.exists(self.now) for post in self._simulation.posts_by_author[actor.did])
@@ -170,6 +199,10 @@ class Day:
         return {
             handle: actor for actor in self.actors.values() if (handle := actor.handle(self.now)) != "handle.invalid"
         }
+
+    @cached_property
+    def _revs(self) -> dict[str, str]:
+        return {event.did: event.rev for event in self.world.events(datetime.min.replace(tzinfo=UTC), self.now)}
 
     @cached_property
     def _blocked_pairs(self) -> frozenset[frozenset[str]]:

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from pipelines.sample.ids import microseconds
+from pipelines.sample.records import record
 from pipelines.sample.truth import ACTIVE, DEACTIVATED, DELETED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from pipelines.sample.repositories import Stored
     from pipelines.sample.truth import Actor
     from pipelines.sample.views import Views
 
@@ -39,13 +41,14 @@ class XrpcError(Exception):
         self.message = message
 
 
-def answer(nsid: str, views: Views, params: Params) -> bytes:
+def answer(nsid: str, views: Views, params: Params, requester: str | None = None) -> bytes:
     """Answer a query.
 
     Args:
         nsid: The method, e.g. `app.bsky.graph.getList`.
         views: The evening that is looked at.
         params: Every value of every parameter.
+        requester: DID of whoever asks, if they are logged in.
 
     Raises:
         XrpcError: The method is unknown, a parameter is wrong, or what is asked for is not there.
@@ -53,6 +56,8 @@ def answer(nsid: str, views: Views, params: Params) -> bytes:
     method = _METHODS.get(nsid)
     if method is None:
         raise XrpcError(501, "MethodNotImplemented", "Method Not Implemented")
+    if requester and method is get_author_feed:
+        _refuse_blocked(views, params, requester)
     return method(views, params)
 
 
@@ -123,35 +128,19 @@ def get_profiles(views: Views, params: Params) -> bytes:
 
 
 def get_author_feed(views: Views, params: Params) -> bytes:
-    """app.bsky.feed.getAuthorFeed: with the default filter, or without replies."""
-    actor = _available(views, params)
+    """app.bsky.feed.getAuthorFeed, with the default filter only."""
     limit = _limit(params)
     kind = _optional(params, "filter") or "posts_with_replies"
     if kind != "posts_with_replies":
         raise _invalid(f"The sample network has no filter {kind}, only posts_with_replies")
-    items = views.day.feed(actor.did)
-    start = 0
-    cursor = _optional(params, "cursor")
-    if cursor:
+    actor = _available(views, params)
+    after = None
+    if cursor := _optional(params, "cursor"):
         match = _CURSOR.fullmatch(cursor)
         if match is None:
             raise _invalid("Malformed cursor")
-        key = (int(match[1]), match[2])
-        start = bisect_left(items, True, key=lambda item: item.key < key)
-    page = items[start : start + limit]
-    following = f"{page[-1].key[0]}__{page[-1].key[1]}" if start + limit < len(items) else None
-    feed = []
-    profile = actor.profile(views.day.now)
-    if not cursor and _optional(params, "includePins") == "true" and profile and profile.pinned:
-        pinned = views.day.posts.get(profile.pinned.uri)
-        if pinned:
-            feed.append(views.pinned_item(pinned))
-            page = [item for item in page if item.uri != pinned.uri]
-    feed.extend(views.feed_item(item) for item in page)
-    body: Json = {"feed": feed}
-    if following:
-        body["cursor"] = following
-    return _encode(body)
+        after = (int(match[1]), match[2])
+    return views.author_feed(actor, limit, after, include_pins=_optional(params, "includePins") == "true")
 
 
 def get_posts(views: Views, params: Params) -> bytes:
@@ -168,6 +157,44 @@ def resolve_handle(views: Views, params: Params) -> bytes:
     return _encode({"did": actor.did})
 
 
+def list_records(views: Views, params: Params) -> bytes:
+    """com.atproto.repo.listRecords: newest record key first, or in reverse; a page that is not empty has a cursor."""
+    actor = _repository(views, params)
+    limit = _limit(params)
+    stored = views.day.records(actor.did, _one(params, "collection"))
+    cursor = _optional(params, "cursor")
+    if _optional(params, "reverse") == "true":
+        page = [one for one in stored if cursor is None or one.rkey > cursor][:limit]
+    else:
+        page = [one for one in reversed(stored) if cursor is None or one.rkey < cursor][:limit]
+    body: Json = {"records": [_record(actor, one) for one in page]}
+    if page:
+        body["cursor"] = page[-1].rkey
+    return _encode(body)
+
+
+def get_record(views: Views, params: Params) -> bytes:
+    """com.atproto.repo.getRecord."""
+    actor = _repository(views, params)
+    collection, rkey = _one(params, "collection"), _one(params, "rkey")
+    for one in views.day.records(actor.did, collection):
+        if one.rkey == rkey and _optional(params, "cid") in (None, one.cid):
+            return _encode(_record(actor, one))
+    raise XrpcError(400, "RecordNotFound", f"Could not locate record: at://{actor.did}/{collection}/{rkey}")
+
+
+def get_repo_status(views: Views, params: Params) -> bytes:
+    """com.atproto.sync.getRepoStatus: a deleted repository is not found, other inactive ones say why."""
+    did = _one(params, "did")
+    actor = views.day.actors.get(did)
+    status = actor.status(views.day.now) if actor else DELETED
+    if status == DELETED:
+        raise XrpcError(400, "RepoNotFound", f"Could not find repo for DID: {did}")
+    if status != ACTIVE:
+        return _encode({"did": did, "active": False, "status": status})
+    return _encode({"did": did, "active": True, "rev": views.day.rev(did)})
+
+
 _METHODS: Final[dict[str, Callable[[Views, Params], bytes]]] = {
     "app.bsky.graph.getStarterPack": get_starter_pack,
     "app.bsky.graph.getStarterPacks": get_starter_packs,
@@ -177,6 +204,9 @@ _METHODS: Final[dict[str, Callable[[Views, Params], bytes]]] = {
     "app.bsky.feed.getAuthorFeed": get_author_feed,
     "app.bsky.feed.getPosts": get_posts,
     "com.atproto.identity.resolveHandle": resolve_handle,
+    "com.atproto.repo.listRecords": list_records,
+    "com.atproto.repo.getRecord": get_record,
+    "com.atproto.sync.getRepoStatus": get_repo_status,
 }
 
 
@@ -185,6 +215,28 @@ def _available(views: Views, params: Params) -> Actor:
     if actor is None or not actor.is_available(views.day.now):
         raise _invalid("Profile not found")
     return actor
+
+
+def _refuse_blocked(views: Views, params: Params, requester: str) -> None:
+    actor = _available(views, params)
+    for block in views.day.world.blocks:
+        if block.created_at <= views.day.now and {block.author, block.subject} == {actor.did, requester}:
+            if block.author == requester:
+                raise XrpcError(400, "BlockedActor", f"Requester has blocked actor: {actor.did}")
+            raise XrpcError(400, "BlockedByActor", f"Requester is blocked by actor: {actor.did}")
+
+
+def _repository(views: Views, params: Params) -> Actor:
+    repo = _one(params, "repo")
+    actor = views.day.find(repo)
+    if actor is None or not actor.is_available(views.day.now):
+        raise _invalid(f"Could not find repo: {repo}")
+    return actor
+
+
+def _record(actor: Actor, stored: Stored) -> Json:
+    uri = f"at://{actor.did}/{stored.collection}/{stored.rkey}"
+    return {"uri": uri, "cid": stored.cid, "value": record(stored.record)}
 
 
 def _invalid(message: str) -> XrpcError:
