@@ -1,4 +1,4 @@
-"""The contract of the raw layer: one Arrow schema for each table that the pull writes.
+"""The contract of the raw layer: one Arrow schema for each table that the pull or the live leg writes.
 
 Tables are append-only. A row says what was seen, and when (`observed_at`); dlt adds `_dlt_load_id`, the load that
 brought it. Times are UTC with a zone. Columns that come from other people's records are nullable: a value that does
@@ -249,4 +249,97 @@ FEED_PULLS: Final = RawTable(
     ),
 )
 
+REPO_EVENTS: Final = RawTable(
+    "repo_events",
+    "An event of a repository, as a feed of the live leg delivered it: a record created, updated or deleted, a new"
+    " handle, a new status. Feeds deliver at least once: what came twice, or through two feeds, has equal keys.",
+    ("kind", "did", "collection", "rkey", "rev", "operation", "event_at"),
+    pa.schema(
+        [
+            _required(
+                "kind",
+                pa.string(),
+                "`commit`, `identity`, `account`, `sync`, or `unreadable` for what came as an event and cannot be read"
+                " (see `raw`).",
+            ),
+            _column("did", pa.string(), "Whose repository; null only for what is unreadable."),
+            _column(
+                "event_at",
+                UTC_TIMESTAMP,
+                "When it happened: when the network saw it, else the time of `rev`, else when it reached us. It belongs"
+                " to the key of events other than commits only: feeds may tell different times of the same commit.",
+            ),
+            _column("rev", pa.string(), "Revision of the repository: a TID that grows with each of its commits."),
+            _column("operation", pa.string(), "Of a commit: `create`, `update` or `delete`."),
+            _column("collection", pa.string(), "Of a commit: type of the record, e.g. `app.bsky.feed.post`."),
+            _column("rkey", pa.string(), "Of a commit: key of the record in its collection."),
+            _column("uri", pa.string(), "Of a commit: at:// URI of the record."),
+            _column("cid", pa.string(), "Of a commit: CID of the record, its version. Null for a delete."),
+            _column("handle", pa.string(), "Of an identity event: the handle, where the feed knows it."),
+            _column("is_active", pa.bool_(), "Of an account event: whether the account may be shown."),
+            _column(
+                "status",
+                pa.string(),
+                "Of an account that is not active: `takendown`, `suspended`, `deleted`, `deactivated`, or another word.",
+            ),
+            _required("feed", pa.string(), "What delivered it: `jetstream`, `firehose`, `webhook` or `kafka`."),
+            _required("service", pa.string(), "Whose feed: a host, or a topic."),
+            _required(
+                "position", pa.int64(), "Its number in that feed: sequence, microseconds or offset; not always unique."
+            ),
+            _required("observed_at", UTC_TIMESTAMP, "When it reached us."),
+            _column("created_at", UTC_TIMESTAMP, "When the author's client says the record was written."),
+            _column(
+                "subject_uri",
+                pa.string(),
+                "What a repost or like is of (at:// URI), or whom a follow, block or list item names (DID).",
+            ),
+            _column("text", pa.string(), "Text of a post."),
+            _column("langs", STRINGS, "Languages the author's client claims, as BCP-47 tags."),
+            _column("tags", STRINGS, "Tags of the record that are not in the text."),
+            _column("facets", FACETS, "Features of the text, as in author_feed."),
+            _column("reply_parent_uri", pa.string(), "URI of the post this one answers."),
+            _column("reply_root_uri", pa.string(), "URI of the first post of the thread."),
+            _column("embed_type", pa.string(), "Full type of the record's embed, e.g. `app.bsky.embed.images`."),
+            _column("quoted_uri", pa.string(), "URI of the embedded record: a quoted post, or a list, feed or pack."),
+            _column("link_uri", pa.string(), "Address of the link card."),
+            _column("link_title", pa.string(), "Title of the link card."),
+            _column("link_description", pa.string(), "Description of the link card."),
+            _column("media", MEDIA, "Pictures and videos in order: kind `image` or `video`, and the alt text."),
+            _column(
+                "self_labels",
+                STRINGS,
+                "Values of the labels that the author put on the record; of a profile, `!no-unauthenticated` too.",
+            ),
+            _ISSUES,
+            _column(
+                "raw",
+                pa.string(),
+                "Of a commit, the record's own JSON; of other events, the event's; of what is unreadable, whatever came."
+                " As the feed delivered it; the firehose's CBOR is written in the data model's JSON.",
+            ),
+        ]
+    ),
+)
+
+REPO_EVENT_GAPS: Final = RawTable(
+    "repo_event_gaps",
+    "A stretch of time that a feed of the live leg did not deliver and will not: a pull has to fill it.",
+    ("feed", "service", "observed_at"),
+    pa.schema(
+        [
+            _required("feed", pa.string(), "Which feed: `jetstream`, `firehose`, `webhook` or `kafka`."),
+            _required("service", pa.string(), "Whose feed: a host, or a topic."),
+            _required("observed_at", UTC_TIMESTAMP, "When it was noticed."),
+            _column("gap_from", UTC_TIMESTAMP, "Time of the last event before it."),
+            _column("gap_to", UTC_TIMESTAMP, "Time of the first event after it."),
+            _required("reason", pa.string(), "What happened, for people."),
+            _column("position_before", pa.int64(), "Position of the last event before it."),
+            _column("position_after", pa.int64(), "Position of the first event after it."),
+        ]
+    ),
+)
+
 RAW_TABLES: Final = (STARTER_PACKS, STARTER_PACK_MEMBERS, PROFILES, AUTHOR_FEED, FEED_PULLS)
+
+LIVE_TABLES: Final = (REPO_EVENTS, REPO_EVENT_GAPS)

@@ -110,10 +110,8 @@ def feed_item_row(raw: msgspec.Raw) -> Row:
     record = post.record or lexicon.PostRecord()
     author = post.author or lexicon.Actor()
     post_indexed_at = _time(post.indexed_at, "$.post.indexedAt", issues)
-    created_at = _time(record.created_at, "$.post.record.createdAt", issues)
     row: Row = {
         "item_uri": post.uri,
-        "item_at": None if post_indexed_at is None or created_at is None else min(post_indexed_at, created_at),
         "item_indexed_at": post_indexed_at,
         "post_uri": post.uri,
         "post_cid": post.cid,
@@ -122,10 +120,6 @@ def feed_item_row(raw: msgspec.Raw) -> Row:
         "author_handle": author.handle,
         "author_display_name": author.display_name,
         "author_labels": _label_values(author.labels),
-        "created_at": created_at,
-        "text": record.text,
-        "langs": _without_nulls(record.langs),
-        "tags": _without_nulls(record.tags),
         "like_count": post.like_count,
         "repost_count": post.repost_count,
         "reply_count": post.reply_count,
@@ -134,11 +128,34 @@ def feed_item_row(raw: msgspec.Raw) -> Row:
         "labels": _label_values(post.labels),
         "raw": lexicon.readable_text(bytes(raw)),
     }
+    row |= post_record_columns(record, "$.post.record", issues)
+    created_at = row["created_at"]
+    row["item_at"] = None if post_indexed_at is None or created_at is None else min(post_indexed_at, created_at)
     if item.reason:
         row["reason_type"] = _REASONS.get(item.reason.type or "", item.reason.type)
         if row["reason_type"] == "repost":
             row["item_uri"] = item.reason.uri
             row["item_at"] = row["item_indexed_at"] = _time(item.reason.indexed_at, "$.reason.indexedAt", issues)
+    if row["item_uri"] is None:
+        issues.append("$: no URI")
+    row["issues"] = issues or None
+    return row
+
+
+def post_record_columns(record: lexicon.PostRecord, path: str, issues: list[str]) -> Row:
+    """Read a post record into the columns that `author_feed` and `repo_events` have in common.
+
+    Args:
+        record: The record, as far as it could be read.
+        path: Where it stands in the item's JSON.
+        issues: Takes what does not fit.
+    """
+    row: Row = {
+        "created_at": _time(record.created_at, f"{path}.createdAt", issues),
+        "text": record.text,
+        "langs": _without_nulls(record.langs),
+        "tags": _without_nulls(record.tags),
+    }
     if record.facets:
         row["facets"] = _facets(record.facets)
     if record.reply:
@@ -148,9 +165,6 @@ def feed_item_row(raw: msgspec.Raw) -> Row:
         _add_embed(row, record.embed)
     if record.labels:
         row["self_labels"] = _label_values(record.labels.values)
-    if row["item_uri"] is None:
-        issues.append("$: no URI")
-    row["issues"] = issues or None
     return row
 
 
