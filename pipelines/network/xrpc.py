@@ -506,10 +506,10 @@ def _describe(error: HTTPError, timeout: float) -> str:
     match error:
         case NameResolutionError():
             return "the name of the service cannot be resolved; is there an internet connection?"
+        case NewConnectionError():  # before the timeouts, of which urllib3 makes it one
+            return f"no connection: {str(error).rpartition(': ')[2]}"
         case ConnectTimeoutError() | ReadTimeoutError():
             return f"no answer within {timeout:g} s"
-        case NewConnectionError():
-            return f"no connection: {str(error).rpartition(': ')[2]}"
         case SSLError():
             return f"no secure connection: {error}"
         case _:
