@@ -1,9 +1,9 @@
-"""The nightly job: pull starter packs into the lake.
+"""The nightly job: pull starter packs into the lake, then build the warehouse from it.
 
     python pipelines/bluesky.py --sample     the sample network on localhost, no internet needed
     python pipelines/bluesky.py              what `.dlt/config.toml` names
 
-Exit codes: 0 all well; 1 nothing could be loaded; 2 loaded, but something could not be read (it is named).
+Exit codes: 0 all well; 1 nothing could be loaded; 2 loaded, but something failed (it is named).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from dlt.common.configuration.exceptions import ConfigFieldMissingException
 from rich.console import Console
 
 from pipelines.lake.bucket import (
+    PROJECT_ROOT,
     LakeError,
     check_lake,
     explain_lake_error,
@@ -29,7 +30,7 @@ from pipelines.lake.bucket import (
     use_atomic_local_files,
     use_project_settings,
 )
-from pipelines.network.appview import PAGE_LIMIT, AppView, NetworkError, RequestStats, ServiceUnreachable
+from pipelines.network.appview import PAGE_LIMIT, NetworkError, RequestStats, ServiceUnreachable
 from pipelines.progress import show_progress
 from pipelines.sample.server import SampleServer
 from pipelines.sample.world import World
@@ -52,11 +53,19 @@ FIRST_SAMPLE_NIGHTS: Final = 7
 
 @dataclass
 class Night:
-    """One run of the pull: of which service and when, and what came of it."""
+    """One run of the pull, and what came of it.
+
+    Attributes:
+        settings: Arguments of the source; what is left out comes from dlt's configuration.
+        run: What the source's resources did.
+        label: Which night of the sample it is; empty for the real network.
+        is_last: Whether the command ends with it.
+    """
 
     settings: dict[str, Any]
     run: PullRun = field(default_factory=PullRun)
     label: str = ""
+    is_last: bool = True
     file_count: int = 0
     byte_count: int = 0
     seconds: float = 0.0
@@ -68,6 +77,14 @@ class Night:
                 if not job.job_file_info.table_name.startswith("_dlt"):
                     self.file_count += 1
                     self.byte_count += job.file_size
+
+    @property
+    def exit_code(self) -> int:
+        """The job's exit code, as far as this night decides it."""
+        roster = self.run.roster
+        if not self.run.outcomes:
+            return 1
+        return 2 if self.run.outcomes["failed"] or (roster and roster.problems) else 0
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -89,6 +106,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--backfill-days", type=float, metavar="DAYS", help="how far back a member's first walk goes")
     parser.add_argument("--requests-per-second", type=float, metavar="N", help="the pace that is never exceeded")
     parser.add_argument("--dry-run", action="store_true", help="say what would be asked and how long it takes; no load")
+    parser.add_argument("--no-transform", action="store_true", help="leave the dbt build at the end out")
     options = parser.parse_args(arguments)
     if options.day is not None and (not options.sample or options.day < 1):
         parser.error("--day takes a number from 1 and goes with --sample")
@@ -147,7 +165,8 @@ def sample_nights(pipeline: dlt.Pipeline, options: argparse.Namespace) -> Iterat
             evening = world.on(day).now
             if newest and newest.date() == evening.date():
                 evening = newest + timedelta(minutes=1)
-            yield Night(network | settings_from(options), PullRun(_clock_from(evening)), f"day {day} of the sample")
+            run = PullRun(_clock_from(evening))
+            yield Night(network | settings_from(options), run, f"day {day} of the sample", day == days[-1])
 
 
 def _clock_from(start: datetime) -> Callable[[], datetime]:
@@ -195,38 +214,59 @@ def pull(pipeline: dlt.Pipeline, night: Night, console: Console) -> int:
             night.run.begin_load()
             night.count_files(pipeline.run(source.with_resources("author_feed", "feed_pulls")))
     night.seconds = time.monotonic() - begun
-    print_summary(pipeline, night, console)
-    if not night.run.outcomes:
-        return 1
-    return 2 if night.run.outcomes["failed"] or (night.run.roster and night.run.roster.problems) else 0
+    print_summary(night, lake_location(pipeline), console)
+    return night.exit_code
 
 
-def print_summary(pipeline: dlt.Pipeline, night: Night, console: Console) -> None:
-    """Say what a night brought, and where it is."""
+def print_summary(night: Night, lake: str, console: Console) -> None:
+    """Say what a night brought: in full if the command ends with it, else in a line."""
     run, roster = night.run, night.run.roster or Roster()
+    stats = run.appview.stats if run.appview else RequestStats()
     packs = Counter(pack["seed_type"] for pack in roster.starter_packs)
-    outcomes = ", ".join(f"{count:,} {outcome}" for outcome, count in run.outcomes.most_common()) or "none"
-    for line in (*roster.problems, *run.notes):
-        console.print(line, markup=False, highlight=False)
+    outcomes = ", ".join(f"{count:,} {outcome}" for outcome, count in run.outcomes.most_common())
     facts = {
-        "pulled": night.label or ", ".join(night.settings.get("starter_packs", [])) or "what .dlt/config.toml names",
         "packs": f"{packs['starter_pack']:,} starter packs, {packs['list']:,} lists",
-        "members": f"{len(roster.dids):,}: {outcomes}",
+        "members": f"{len(roster.dids):,}" + (f": {outcomes}" if outcomes else ""),
         "items": f"{run.item_count:,} seen, {run.new_item_count:,} new",
-        "requests": _requests(run.appview, night.seconds),
+        "requests": f"{stats.requests:,} in {night.seconds:,.1f} s, {stats.requests / night.seconds:,.1f} a second of"
+        f" {run.requests_per_second:g} allowed; {stats.retries:,} retries",
         "files": f"{night.file_count:,}, {night.byte_count / 1e6:,.1f} MB",
-        "lake": lake_location(pipeline),
+        "lake": lake,
     }
-    for name, fact in facts.items():
-        console.print(f"{name:>9}  {fact}", markup=False, highlight=False)
+    _say(console, *roster.problems, *run.notes)
+    if night.label:
+        _say(console, f"{night.label}: items {facts['items']}; members {facts['members']}")
+    if night.is_last:
+        _say(console, *(f"{name:>9}  {fact}" for name, fact in facts.items()))
 
 
-def _requests(appview: AppView | None, seconds: float) -> str:
-    stats = appview.stats if appview else RequestStats()
-    return (
-        f"{stats.requests:,} in {seconds:,.1f} s, {stats.requests / seconds:,.1f} a second;"
-        f" {stats.retries:,} retries, {stats.seconds_waited:,.1f} s waited for the pace"
-    )
+def _say(console: Console, *lines: str) -> None:
+    for line in lines:
+        console.print(line, markup=False, highlight=False)
+
+
+def transform(is_sample: bool, console: Console) -> int:
+    """Build the warehouse from the lake, and return the exit code.
+
+    Args:
+        is_sample: Whether the sample's warehouse is meant.
+        console: Where to say how it went.
+    """
+    # Imported here: dbt takes a second to import, which `--no-transform` and `--help` need not wait for.
+    from dbt.artifacts.schemas.run import RunExecutionResult  # noqa: PLC0415
+    from dbt.cli.main import dbtRunner  # noqa: PLC0415
+
+    folder = str(PROJECT_ROOT / "dbt")
+    command = ["--quiet", "--no-use-colors", "build", "--project-dir", folder, "--profiles-dir", folder]
+    begun = time.monotonic()
+    outcome = dbtRunner().invoke([*command, "--target", "sample" if is_sample else "bluesky"])
+    if not (outcome.success and isinstance(outcome.result, RunExecutionResult)):
+        _say(console, "dbt build failed; the lake is not touched by it. To see more: cd dbt && dbt build")
+        return 2
+    counts = Counter(str(result.node.resource_type) for result in outcome.result.results)
+    built = ", ".join(f"{count:,} {kind.replace('_', ' ')}s" for kind, count in counts.items())
+    _say(console, f"{'warehouse':>9}  {built} in {time.monotonic() - begun:,.0f} s")
+    return 0
 
 
 def dry_run(pipeline: dlt.Pipeline, night: Night, console: Console) -> int:
@@ -240,15 +280,15 @@ def dry_run(pipeline: dlt.Pipeline, night: Night, console: Console) -> int:
         posts = (roster.profiles.get(did) or {}).get("posts_count") or 0
         is_known = did in states and not night.settings.get("full")
         pages += 1 if is_known else max(1, math.ceil(posts / PAGE_LIMIT))
-    new = [did for did in roster.dids if did not in states]
-    for line in roster.problems:
-        console.print(line, markup=False, highlight=False)
+    new_count = sum(did not in states for did in roster.dids)
     pace = night.run.requests_per_second
-    console.print(f"  members  {len(roster.dids):,}, {len(new):,} of them for the first time", highlight=False)
-    console.print(f"    asked  {night.run.request_count:,} requests for packs, lists and profiles", highlight=False)
-    console.print(f"would ask  about {pages:,} feed pages (more where people repost much)", highlight=False)
-    console.print(
-        f"  it takes  about {timedelta(seconds=math.ceil(pages / pace))} at {pace:g} a second", highlight=False
+    _say(
+        console,
+        *roster.problems,
+        f"  members  {len(roster.dids):,}, {new_count:,} of them for the first time",
+        f"    asked  {night.run.request_count:,} requests for packs, lists and profiles",
+        f"would ask  about {pages:,} feed pages, more where people repost much",
+        f"would take about {timedelta(seconds=math.ceil(pages / pace))} at {pace:g} requests a second",
     )
     return 0 if roster.members else 1
 
@@ -284,7 +324,13 @@ def main(arguments: list[str] | None = None) -> int:
         nights = sample_nights(pipeline, options) if options.sample else iter([Night(settings_from(options))])
         if options.dry_run:
             return dry_run(pipeline, next(nights), console)
-        return max(pull(pipeline, night, console) for night in nights)
+        exit_code = max(pull(pipeline, night, console) for night in nights)
+        if options.no_transform or exit_code == 1:
+            return exit_code
+        return max(exit_code, transform(options.sample, console))
+    except KeyboardInterrupt:
+        print("Interrupted. Nothing is lost: the next run goes on from the last complete load.", file=sys.stderr)
+        return 130
     except Exception as error:
         reason = explain(error)
         if reason is None:
