@@ -31,6 +31,7 @@
         from {{ ref('base_lake__files') }}
         where
             table_name = '{{ table_name }}'
+            and is_present
             {% if is_incremental() -%}
             and batch_number > {{ last_batch() }}
             {%- endif %}

@@ -171,13 +171,13 @@
 {%- endmacro %}
 
 
-{#- Days and hours before a time, as a fixed number of seconds. -#}
+{#- So many days of 24 hours before a time. -#}
 {% macro before(timestamp, days) %}
     {{- return(adapter.dispatch('before', 'bluesky_lake')(timestamp, days)) -}}
 {% endmacro %}
 
 {% macro duckdb__before(timestamp, days) -%}
-    {{ timestamp }} - to_hours(24 * {{ days }})
+    {{ timestamp }} - to_seconds({{ (86400 * days) | int }})
 {%- endmacro %}
 
 
@@ -193,4 +193,14 @@
 {#- Strings for an `in (...)`, which may not be empty. -#}
 {% macro string_list(values) -%}
     {%- for value in values %}'{{ value | replace("'", "''") }}', {% endfor -%} null
+{%- endmacro %}
+
+
+{% macro sorted_list(value) %}
+    {{- return(adapter.dispatch('sorted_list', 'bluesky_lake')(value)) -}}
+{% endmacro %}
+
+{#- An aggregate: the values as a list, in order. -#}
+{% macro duckdb__sorted_list(value) -%}
+    list({{ value }} order by {{ value }})
 {%- endmacro %}

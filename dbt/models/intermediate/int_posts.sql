@@ -32,7 +32,13 @@
 {%- if not is_incremental() -%}
     {%- set files = unread_files('author_feed').files -%}
 {%- elif execute -%}
-    {%- set files = run_query('select distinct source_file from (' ~ newest_rows ~ ')').columns[0].values() -%}
+    {%- set files_of_newest_rows -%}
+        select source_file
+        from {{ ref('base_lake__files') }}
+        where is_present and source_file in (select source_file from ({{ newest_rows }}))
+        order by source_file
+    {%- endset -%}
+    {%- set files = run_query(files_of_newest_rows).columns[0].values() -%}
 {%- endif %}
 
 with newest_rows as (

@@ -1,4 +1,5 @@
 {{ config(materialized='incremental', unique_key='post_uri', on_schema_change='fail') }}
+-- depends_on: {{ ref('base_lake__files') }}
 
 with posts as (
     select * from {{ ref('int_posts') }}

@@ -5,6 +5,8 @@
         on_schema_change='fail'
     )
 }}
+-- depends_on: {{ ref('base_lake__files') }}
+-- depends_on: {{ ref('stg_bluesky__author_feed') }}
 
 with observations as (
     select * from {{ ref('int_post_observations') }}

@@ -1,24 +1,44 @@
+{{ config(unique_key='source_file', incremental_strategy='delete+insert') }}
+
 {#- No ref() or source(): this model is how the others know which files there are. -#}
-with files as (
+with listed as (
     {{ list_lake_files('**/*.parquet') }}
     union all
     {{ list_lake_files('_dlt_*/*.jsonl') }}
 ),
 
-new_files as (
+known as (
+    {% if is_incremental() -%}
     select
         source_file,
-        {{ split_part('source_file', "'/'", 1) }} as table_name,
-        {{ regexp_first('source_file', '([0-9]{9,}[.][0-9]+)[^/]*$') }} as load_id
-    from files
-    {% if is_incremental() -%}
-    where source_file not in (select known.source_file from {{ this }} as known)
+        batch_number,
+        is_present
+    from {{ this }}
+    {%- else -%}
+    select
+        source_file,
+        0 as batch_number,
+        true as is_present
+    from listed
+    where false
     {%- endif %}
+),
+
+files as (
+    select
+        coalesce(listed.source_file, known.source_file) as source_file,
+        coalesce(known.batch_number, 1 + (select coalesce(max(known.batch_number), 0) from known)) as batch_number,
+        listed.source_file is not null as is_present,
+        known.source_file is null or known.is_present != (listed.source_file is not null) as is_changed
+    from listed
+    full outer join known on listed.source_file = known.source_file
 )
 
 select
     source_file,
-    table_name,
-    load_id,
-    1 + {% if is_incremental() %}{{ last_batch() }}{% else %}0{% endif %} as batch_number
-from new_files
+    {{ split_part('source_file', "'/'", 1) }} as table_name,
+    {{ regexp_first('source_file', '([0-9]{9,}[.][0-9]+)[^/]*$') }} as load_id,
+    cast(batch_number as integer) as batch_number,
+    is_present
+from files
+where is_changed

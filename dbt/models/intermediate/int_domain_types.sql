@@ -1,0 +1,21 @@
+{#- The kind of each domain that was linked to: its own, or that of the nearest domain above it which is known. -#}
+with domains as (
+    select distinct domain
+    from {{ ref('fct_links') }}
+    where domain is not null
+),
+
+link_types as (
+    select * from {{ ref('link_types') }}
+)
+
+select
+    domains.domain,
+    coalesce(
+        max_by(link_types.link_type, length(link_types.domain)),
+        'other'
+    ) as link_type
+from domains
+left join link_types
+    on domains.domain = link_types.domain or domains.domain like '%.' || link_types.domain
+group by domains.domain

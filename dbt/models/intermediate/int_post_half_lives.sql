@@ -1,0 +1,55 @@
+{#- After how many hours a post had half of the engagement it ended with, for posts that were followed long enough to
+    tell. Between two observations a straight line is assumed, and the first line starts at zero. -#}
+with engagement as (
+    select
+        engagement.post_uri,
+        engagement.observed_at,
+        engagement.hours_since_posted,
+        engagement.engagement_count
+    from {{ ref('fct_post_engagement') }} as engagement
+    inner join {{ ref('int_publishable_posts') }} as posts on engagement.post_uri = posts.post_uri
+    where engagement.engagement_count is not null and engagement.hours_since_posted >= 0
+),
+
+finals as (
+    select
+        post_uri,
+        max(engagement_count) as final_count,
+        max(hours_since_posted) as followed_hours,
+        min(hours_since_posted) as first_seen_hours
+    from engagement
+    group by post_uri
+),
+
+points as (
+    select
+        engagement.post_uri,
+        engagement.hours_since_posted,
+        engagement.engagement_count,
+        coalesce(lag(engagement.hours_since_posted) over post_history, 0) as previous_hours,
+        coalesce(lag(engagement.engagement_count) over post_history, 0) as previous_count,
+        finals.final_count,
+        finals.followed_hours
+    from engagement
+    inner join finals on engagement.post_uri = finals.post_uri
+    where finals.final_count >= 4 and finals.followed_hours >= 120 and finals.first_seen_hours <= 36
+    window post_history as (partition by engagement.post_uri order by engagement.observed_at)
+)
+
+select
+    post_uri,
+    final_count,
+    followed_hours,
+    min(
+        case
+            when engagement_count = previous_count then hours_since_posted
+            else
+                previous_hours
+                + (hours_since_posted - previous_hours)
+                * (final_count / 2.0 - previous_count)
+                / (engagement_count - previous_count)
+        end
+    ) as half_life_hours
+from points
+where engagement_count >= final_count / 2.0 and previous_count < final_count / 2.0
+group by post_uri, final_count, followed_hours

@@ -1,0 +1,71 @@
+with clock as (
+    select * from {{ ref('int_clock') }}
+),
+
+summaries as (
+    select * from {{ ref('int_member_summaries') }}
+),
+
+packs as (
+    select
+        did,
+        {{ sorted_list('pack_uri') }} as pack_uris
+    from {{ ref('int_report_members') }}
+    where pack_uri != 'all'
+    group by did
+),
+
+followers_a_week_ago as (
+    select
+        profiles.did,
+        max_by(profiles.followers_count, profiles.observed_at) as followers_count
+    from {{ ref('stg_bluesky__profiles') }} as profiles
+    inner join clock on profiles.observed_at <= {{ before('clock.newest_observed_at', 6.5) }}
+    group by profiles.did
+),
+
+scored as (
+    select
+        *,
+        percent_rank() over (order by posts_last_month) as activity_percentile,
+        percent_rank() over (order by engagement_last_month) as engagement_percentile,
+        percent_rank() over (order by coalesce(median_engagement_last_month, 0)) as typical_post_percentile
+    from summaries
+)
+
+select
+    scored.did,
+    authors.handle,
+    authors.display_name,
+    authors.description,
+    authors.avatar_url,
+    authors.profile_url,
+    authors.is_bot,
+    packs.pack_uris,
+    authors.first_member_at,
+    authors.account_created_at,
+    authors.followers_count,
+    authors.follows_count,
+    authors.followers_count - followers_a_week_ago.followers_count as followers_change_week,
+    scored.post_count,
+    scored.repost_count,
+    scored.posts_last_week,
+    scored.posts_previous_week,
+    scored.posts_last_month,
+    scored.reposts_last_month,
+    scored.posts_last_month / 28.0 as posts_per_day,
+    scored.engagement_count,
+    scored.engagement_last_month,
+    scored.median_engagement_last_month,
+    scored.ninth_decile_engagement_last_month,
+    scored.activity_percentile,
+    scored.engagement_percentile,
+    scored.typical_post_percentile,
+    -- A third each: how much they post, how much comes back, and how much comes back on a usual post.
+    round(100 * (scored.activity_percentile + scored.engagement_percentile + scored.typical_post_percentile) / 3)
+        as score,
+    scored.last_active_at
+from scored
+inner join {{ ref('dim_authors') }} as authors on scored.did = authors.did
+left join packs on scored.did = packs.did
+left join followers_a_week_ago on scored.did = followers_a_week_ago.did

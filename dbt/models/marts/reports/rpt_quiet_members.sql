@@ -1,0 +1,42 @@
+{#- Who used to post and has not for a while. -#}
+with clock as (
+    select * from {{ ref('int_clock') }}
+),
+
+summaries as (
+    select * from {{ ref('int_member_summaries') }}
+    where last_active_at is not null
+),
+
+quiet as (
+    select
+        summaries.did,
+        summaries.last_active_at,
+        {{ hours_between('summaries.last_active_at', 'clock.newest_observed_at') }} / 24.0 as quiet_days
+    from summaries
+    inner join clock on summaries.last_active_at <= {{ before('clock.newest_observed_at', var('quiet_after_days')) }}
+),
+
+used_to as (
+    select
+        quiet.did,
+        count(*) as actions_before
+    from {{ ref('int_member_activity') }} as activity
+    inner join quiet on activity.did = quiet.did
+    where activity.acted_at > {{ before('quiet.last_active_at', 84) }}
+    group by quiet.did
+)
+
+select
+    report_members.pack_uri,
+    quiet.did,
+    authors.handle,
+    authors.display_name,
+    authors.profile_url,
+    quiet.last_active_at,
+    quiet.quiet_days,
+    used_to.actions_before / 12.0 as usual_actions_per_week
+from quiet
+inner join used_to on quiet.did = used_to.did
+inner join {{ ref('int_report_members') }} as report_members on quiet.did = report_members.did
+inner join {{ ref('dim_authors') }} as authors on quiet.did = authors.did
