@@ -6,7 +6,7 @@ Its items are the small world's, again and again, under other URIs, times and co
 from __future__ import annotations
 
 from datetime import timedelta
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Final
 
 from pipelines.sample.days import evening
@@ -204,6 +204,7 @@ class BulkViews(Views):
         return b'{"feed":[' + b",".join(items) + b"]" + cursor.encode() + b"}"
 
 
+@cache
 def _templates(seed: int) -> list[bytes]:
     """Make templates of the small world's items, for bytes formatting."""
     day = World(seed).on(1)
