@@ -228,19 +228,23 @@ FEED_PULLS: Final = RawTable(
             ),
             _column("error", pa.string(), "What the service or the network said; null when all was well."),
             _required("page_count", pa.int64(), "Feed pages that were read."),
-            _required("item_count", pa.int64(), "Items that were read."),
+            _required(
+                "item_count", pa.int64(), "Items that were stored: what is older than the walk goes is left out."
+            ),
             _required("new_item_count", pa.int64(), "Items indexed after cursor_before; all of them on a first walk."),
             _column(
                 "covered_from",
                 UTC_TIMESTAMP,
-                "Every item with item_at after this and up to covered_to was read. Null when nothing is claimed.",
+                "Every item with item_at after this and up to covered_to was read and stored. Null when nothing is"
+                " claimed, or when a feed that was read to its end is empty.",
             ),
             _column("covered_to", UTC_TIMESTAMP, "The newest time covered: observed_at. Null as covered_from."),
             _required(
                 "reached_end",
                 pa.bool_(),
-                "Whether the feed was read to its end, so that the claim extends to all that is older. False where"
-                " the end came earlier than what is known of the member, until a second walk ends there too.",
+                "Whether the feed was read to its end and all of it stored, so that the claim extends to all that is"
+                " older, and to items without an item_at. False where the end came earlier than what is known of the"
+                " member, until a second walk ends there too.",
             ),
             _column("posts_count", pa.int64(), "The service's own count of the member's posts at that time."),
             _column("cursor_before", UTC_TIMESTAMP, "The member's cursor before the walk; null on a first walk."),

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 ROWS_PER_TABLE: Final = 1_000
 
+ORDER_TOLERANCE: Final = timedelta(hours=1)
+"""How far the order of a feed may be off `item_at`: it goes by milliseconds, and for a repost by the time that the
+reposter's client claims, which is not served and may be earlier than when the repost was indexed."""
+
 _OUTCOMES: Final[dict[type[NetworkError], str]] = {
     AccountDeactivated: "deactivated",
     AccountSuspended: "suspended",
@@ -38,18 +42,19 @@ class MemberState(TypedDict):
     Attributes:
         cursor: The newest `item_indexed_at` seen, ISO 8601.
         pulled_at: When the walk began, ISO 8601.
-        swept_at: When the feed was last read to its end, ISO 8601.
-        end_uri: The item that this reading ended with; empty for an empty feed.
-        is_end_confirmed: Whether that end can be believed: it agrees with the number of posts that the service counts,
-            or two walks ended there. Until then each walk goes to the end. (Feeds that end early for no reason are
-            known: https://github.com/bluesky-social/atproto/issues/2134.)
+        swept_at: When a walk last went as far as `WalkRules` ever ask for, ISO 8601.
+        end_uri: The item that the feed ended with when its end was last reached; empty for an empty feed, None if it
+            never was.
+        doubtful_end_uri: The item that the last walk ended with, if that end is not believed. Then each walk goes to
+            the end, until it gets as far as before or ends there again. (Feeds that end early for no reason are known:
+            https://github.com/bluesky-social/atproto/issues/2134.)
     """
 
     cursor: str | None
     pulled_at: str
     swept_at: str
-    end_uri: str
-    is_end_confirmed: bool
+    end_uri: str | None
+    doubtful_end_uri: str | None
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,7 @@ class WalkRules:
     """How far walks go.
 
     Attributes:
-        refresh: What is newer than the cursor minus this is read again, for its counts.
+        refresh: What is newer than the cursor minus this is stored again, with its counts.
         backfill: How far back a first walk and a sweep go; None is to the end.
         sweep_every: How often a feed is read to its end again, for items dated back.
         is_full: Read every feed to its end now.
@@ -97,15 +102,18 @@ class FeedWalk:
     _oldest_item_at: int | None = None
     _last_item_uri: str = ""
     _own_post_count: int = 0
+    _left_out_count: int = 0
+    _passed_known_end: bool = False
     _stop: Literal["end", "repeats", "floor"] | None = None
     _reached_end: bool = False
 
     def __post_init__(self) -> None:
         self.next_state = self.state
+        self._passed_known_end = self._known_end == ""
 
     @property
     def _goes_to_end(self) -> bool:
-        if self.rules.is_full or not self.state or not self.state["is_end_confirmed"]:
+        if self.rules.is_full or not self.state or self.state["doubtful_end_uri"] is not None:
             return True
         return self.observed_at - datetime.fromisoformat(self.state["swept_at"]) >= self.rules.sweep_every
 
@@ -115,8 +123,12 @@ class FeedWalk:
         return datetime.fromisoformat(cursor) if cursor else None
 
     @property
+    def _known_end(self) -> str | None:
+        return self.state["end_uri"] if self.state else None
+
+    @property
     def _floor(self) -> datetime | None:
-        """The time at which the walk may stop; None to go to the end."""
+        """The time down to which items are read and stored; None to go to the end."""
         if not self._goes_to_end and self._cursor:
             return self._cursor - self.rules.refresh
         if self.rules.backfill and not self.rules.is_full:
@@ -156,8 +168,7 @@ class FeedWalk:
             keys = {_key(row) for row in rows}
             # Something posted since the last page was read moves that page's last items to the top of this one.
             new_rows = [row for row in rows if _key(row) not in previous]
-            self._count(new_rows)
-            yield new_rows
+            yield self._take(new_rows)
             if page.is_cursor_broken:
                 self.outcome, self.error = "failed", f"page {self.page_count} has a cursor that is no text"
                 return
@@ -178,53 +189,58 @@ class FeedWalk:
             cursors.add(cursor)
             previous = keys
 
-    def _count(self, rows: list[Row]) -> None:
+    def _take(self, rows: list[Row]) -> list[Row]:
+        """Count the rows of a page, and choose those that are to be stored."""
         cursor = microseconds(self._cursor) if self._cursor else None
+        floor = microseconds(self._floor) if self._floor else None
+        chosen = []
         for row in rows:
-            indexed_at = row["item_indexed_at"]
+            item_at, indexed_at = row["item_at"], row["item_indexed_at"]
             if indexed_at is not None:
                 self._newest_indexed_at = max(indexed_at, self._newest_indexed_at or indexed_at)
-            if cursor is None or (indexed_at is not None and indexed_at > cursor):
-                self.new_item_count += 1
-            if row.get("reason_type") is None and row["author_did"] == self.did:
-                self._own_post_count += 1
             # The order of the feed decides where it was read to, not the smallest time: a pinned post is out of order.
-            if row["item_at"] is not None and row.get("reason_type") != "pin":
-                self._oldest_item_at = row["item_at"]
+            if item_at is not None and row.get("reason_type") != "pin":
+                self._oldest_item_at = item_at
+            self._own_post_count += row.get("reason_type") is None and row["author_did"] == self.did
             self._last_item_uri = row["item_uri"] or self._last_item_uri
-        self.item_count += len(rows)
+            self._passed_known_end |= row["item_uri"] is not None and row["item_uri"] == self._known_end
+            is_new = cursor is None or (indexed_at is not None and indexed_at > cursor)
+            time = item_at if item_at is not None else indexed_at
+            # What was dated back and is new is stored wherever it is found.
+            if floor is None or time is None or time >= floor or (is_new and cursor is not None):
+                chosen.append(row)
+                self.new_item_count += is_new
+        self.item_count += len(chosen)
+        self._left_out_count += len(rows) - len(chosen)
+        return chosen
 
     def _remember(self) -> None:
-        is_same_end = self.state is not None and self.state["end_uri"] == self._last_item_uri
-        match self._stop:
-            case "floor":
-                is_end_confirmed = True
-            case "end":
-                is_end_confirmed = is_same_end or self._agrees_with_posts_count()
-            case _:
-                is_end_confirmed = is_same_end
-        self._reached_end = self._stop != "floor" and is_end_confirmed
-        if not is_end_confirmed:
-            self.error = (
-                f"the feed ended after {self._own_post_count} of {self.posts_count} posts"
-                if self._stop == "end"
-                else f"the feed repeats itself after {self.item_count} items"
-            )
+        is_end = self._stop != "floor"
+        is_doubtful = is_end and not self._is_credible_end()
+        self._reached_end = is_end and not is_doubtful and not self._left_out_count
+        if is_doubtful:
+            posts_count = "an unknown number of" if self.posts_count is None else f"{self.posts_count:,}"
+            what = "ended" if self._stop == "end" else "began to repeat itself"
+            when = "" if self._known_end is None else ", earlier than before"
+            self.error = f"the feed {what} after {self._own_post_count:,} of {posts_count} posts{when}"
         newest = from_microseconds(self._newest_indexed_at) if self._newest_indexed_at is not None else None
         cursors = [time for time in (newest, self._cursor) if time is not None]
-        was_swept = self._goes_to_end or self._stop == "end"
         self.next_state = MemberState(
             # A time in the future, from a wrong clock, would make every later item look old.
             cursor=min(max(cursors), self.observed_at).isoformat() if cursors else None,
             pulled_at=self.observed_at.isoformat(),
-            swept_at=self.observed_at.isoformat() if self.state is None or was_swept else self.state["swept_at"],
-            end_uri=self._last_item_uri if self.state is None or was_swept else self.state["end_uri"],
-            is_end_confirmed=is_end_confirmed,
+            swept_at=self.state["swept_at"] if self.state and not self._goes_to_end else self.observed_at.isoformat(),
+            end_uri=self._last_item_uri if is_end and not is_doubtful else self._known_end,
+            doubtful_end_uri=self._last_item_uri if is_doubtful else None,
         )
 
-    def _agrees_with_posts_count(self) -> bool:
-        """Counts drift a little on the network, and posts that break the lexicon are counted but not shown."""
-        return self.posts_count is None or self._own_post_count >= 0.9 * self.posts_count - 5
+    def _is_credible_end(self) -> bool:
+        if self.state and self.state["doubtful_end_uri"] == self._last_item_uri:
+            return True
+        if self._known_end is not None:
+            return self._passed_known_end
+        # Counts drift a little on the network, and posts that break the lexicon are counted but not shown.
+        return self.posts_count is not None and self._own_post_count >= 0.9 * self.posts_count - 5
 
     def _outcome_of(self, error: NetworkError) -> tuple[str, str]:
         """Tell apart the members who cannot be read: the feed says "Profile not found" for all of them."""
@@ -240,7 +256,7 @@ class FeedWalk:
 
     def pull_row(self) -> Row:
         """Say how the walk went, as a row of `feed_pulls`."""
-        is_covered = self.outcome == "ok" and (self._reached_end or self._oldest_item_at is not None)
+        covered_from = self._covered_from()
         cursor_after = self.next_state and self.next_state["cursor"]
         return {
             "member_did": self.did,
@@ -250,13 +266,22 @@ class FeedWalk:
             "page_count": self.page_count,
             "item_count": self.item_count,
             "new_item_count": self.new_item_count,
-            "covered_from": self._oldest_item_at if is_covered else None,
-            "covered_to": microseconds(self.observed_at) if is_covered else None,
+            "covered_from": covered_from,
+            "covered_to": microseconds(self.observed_at) if covered_from is not None or self._reached_end else None,
             "reached_end": self._reached_end,
             "posts_count": self.posts_count,
             "cursor_before": self._cursor and microseconds(self._cursor),
             "cursor_after": microseconds(datetime.fromisoformat(cursor_after)) if cursor_after else None,
         }
+
+    def _covered_from(self) -> int | None:
+        if self._reached_end:
+            return self._oldest_item_at
+        if self.outcome != "ok" or self._oldest_item_at is None:
+            return None
+        read_down_to = self._oldest_item_at + ORDER_TOLERANCE // timedelta(microseconds=1)
+        bounds = [read_down_to, microseconds(self._floor)] if self._floor else [read_down_to]
+        return min(max(bounds), microseconds(self.observed_at))
 
 
 def _key(row: Row) -> str:
