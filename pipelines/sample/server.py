@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import gzip
 import math
 import re
 import socket
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import msgspec
 from aiohttp import web
 
-from pipelines.sample.bulk import BulkDay, BulkViews
+from pipelines.sample.bulk import BulkDay, BulkViews, BulkWorld
 from pipelines.sample.faults import Fault, Faults, spoil
 from pipelines.sample.sessions import Sessions
 from pipelines.sample.truth import DELETED
@@ -176,10 +177,10 @@ class SampleServer:
         if strike and strike.fault in (Fault.RESET_IN_BODY, Fault.CLOSED_IN_BODY):
             return await _break_off(request, reply, strike.fault)
         headers |= {"Content-Type": reply.content_type, **reply.headers}
-        response = web.Response(body=reply.body, status=reply.status, headers=headers)
         if "gzip" in request.headers.get("Accept-Encoding", ""):
-            response.enable_compression(web.ContentCoding.gzip)
-        return response
+            headers["Content-Encoding"] = "gzip"
+            reply.body = gzip.compress(reply.body, compresslevel=1, mtime=0)
+        return web.Response(body=reply.body, status=reply.status, headers=headers)
 
     def _spend(self) -> tuple[dict[str, str], bool]:
         """Take one request from the allowance: the headers that say what is left, and whether that was too much."""
@@ -298,11 +299,15 @@ def main() -> None:
     )
     parser.add_argument("--seed", type=int, default=1, help="which world (default: 1)")
     parser.add_argument("--day", type=int, default=1, help="which evening of it, from 1 on (default: 1)")
+    parser.add_argument("--members", type=int, help="serve a bulk world of so many members, for benchmarks")
+    parser.add_argument("--posts-per-member", type=int, default=5000, help="items of each (default: 5000)")
     parser.add_argument("--port", type=int, default=8787, help="where to listen; 0 takes a free port (default: 8787)")
     args = parser.parse_args()
     world = World(args.seed)
+    if args.members:
+        world = BulkWorld(args.seed, members=args.members, posts_per_member=args.posts_per_member)
     with SampleServer(world, args.day, port=args.port) as server, contextlib.suppress(KeyboardInterrupt):
-        print(f"The sample network, day {args.day}, is at {server.url}")
+        print(f"The sample network, day {args.day}, is at {server.url}", flush=True)
         for pack in world.packs:
             print(f"  {pack.name}: {pack.uri}")
             print(f"    {server.url}/xrpc/app.bsky.graph.getStarterPack?starterPack={pack.uri}")
