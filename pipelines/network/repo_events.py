@@ -207,21 +207,16 @@ class _TapRecord(msgspec.Struct, gc=False):
     record: msgspec.Raw = msgspec.Raw()
 
 
-@dataclass(frozen=True)
 class StreamError(Exception):
     """A stream ended with an error frame.
 
     Attributes:
         error: Its name, e.g. `ConsumerTooSlow`.
-        message: What the service says of it.
     """
 
-    error: str
-    message: str | None
-
-    def __str__(self) -> str:
-        """Say it in one line."""
-        return f"{self.error}: {self.message}" if self.message else self.error
+    def __init__(self, error: str, message: str | None) -> None:
+        super().__init__(f"{error}: {message}" if message else error)
+        self.error = error
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     import msgspec
+    from dlt.common.schema.typing import TTableSchemaColumns
 
 Row = dict[str, Any]
 
@@ -34,6 +35,19 @@ def arrow_table(table: RawTable, rows: Sequence[Row]) -> pa.Table:
     """
     columns = [pa.array([row.get(field.name) for row in rows], type=field.type) for field in table.schema]
     return pa.Table.from_arrays(columns, schema=table.schema)
+
+
+def resource_hints(table: RawTable) -> dict[str, Any]:
+    """Give dlt the contract of a table: its columns' names, order, nullability and descriptions."""
+    columns: TTableSchemaColumns = {
+        column.name: {
+            "name": column.name,
+            "nullable": column.nullable,
+            "description": table.column_description(column.name),
+        }
+        for column in table.schema
+    }
+    return {"name": table.name, "table_name": table.name, "columns": columns, "file_format": "parquet"}
 
 
 def microseconds(time: datetime) -> int:

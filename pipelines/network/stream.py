@@ -1,0 +1,349 @@
+"""A subscription to a stream of events over a websocket, through whatever happens to the connection.
+
+It reconnects where it left off, with backoff and jitter; notices a connection that has gone silent; stops reading while
+nobody takes what it has; and says which stretch of time the service will not deliver any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections import deque
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+import msgspec
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.frames import CloseCode
+
+from pipelines.network.errors import RequestRejected, ServiceUnreachable, one_line
+from pipelines.network.repo_events import Delivery, Gap, Position, RepoEvent, StreamError, StreamInfo
+from pipelines.network.xrpc import user_agent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from websockets.asyncio.client import ClientConnection
+    from websockets.typing import Subprotocol
+
+BUFFERED_EVENTS: Final = 50_000
+"""Events that may wait to be taken. Beyond that, nothing is read from the socket, and the service has to wait."""
+
+LARGEST_FRAME: Final = 32 * 1024 * 1024
+"""Bytes, compressed or not: what Jetstream's own client allows."""
+
+FIRST_ATTEMPTS: Final = 6
+"""How often a service is tried that has never answered, before it counts as unreachable: about ten seconds."""
+
+CURSOR_TOO_OLD: Final = "the cursor was too old"
+SHORTEST_BACKOFF: Final = 0.25
+LONGEST_BACKOFF: Final = 30.0
+QUIET_SECONDS: Final = 3.0
+"""A stream that has been connected and silent for so long has delivered what it had."""
+
+
+class _Rejection(msgspec.Struct):
+    error: str = ""
+    message: str = ""
+
+
+class Refused(Exception):  # noqa: N818 (it is an answer)
+    """The service answered the connection attempt with an error.
+
+    Attributes:
+        status: HTTP status.
+        error: Name of the XRPC error; empty where the body is none of XRPC's.
+        message: What the service says.
+    """
+
+    def __init__(self, status: int, error: str, message: str) -> None:
+        super().__init__(f"HTTP {status} {error}: {message}")
+        self.status = status
+        self.error = error
+        self.message = message
+
+
+class Stream(ABC):
+    """A feed that comes over a websocket. A thread of its own reads it; `take` hands over what has arrived.
+
+    Args:
+        service: Base URL, `wss://` or `ws://`.
+        stall_seconds: A connection that delivers nothing for so long is given up and made anew. A narrow filter is
+            quiet for long, and reconnecting costs next to nothing.
+        contact: How the service can reach whoever runs this; sent in the User-Agent.
+
+    Attributes:
+        service: Host and port of the service.
+        reconnects: How often the connection was made anew.
+        cursor: Position of the last event that was read; None before the first.
+    """
+
+    name: str
+    subprotocols: tuple[Subprotocol, ...] = ()
+
+    def __init__(self, service: str, *, stall_seconds: float, contact: str | None = None) -> None:
+        self.base_url = service.rstrip("/")
+        self.service = urlsplit(service).netloc or service
+        self.reconnects = 0
+        self.cursor: int | None = None
+        self._stall_seconds = stall_seconds
+        self._user_agent = user_agent(contact)
+        self._buffer: deque[RepoEvent | Gap] = deque()
+        self._last_event_at: datetime | None = None
+        self._skip = 0
+        self._gap_reason: str | None = None
+        self._started_at = datetime.now(UTC)
+        self._last_frame = time.monotonic()
+        self._is_connected = False
+        self._has_answered = False
+        self._condition = "connecting"
+        self._error: BaseException | None = None
+        self._is_stopping = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._thread = threading.Thread(target=self._run, name=f"{self.name}-reader", daemon=True)
+
+    @abstractmethod
+    def _url(self) -> str:
+        """Where to connect, so that the stream goes on at `_resume_at`, or else at `_resume_time`."""
+
+    @abstractmethod
+    def _read(self, frame: bytes) -> Iterable[RepoEvent | StreamInfo]:
+        """Read a frame.
+
+        Raises:
+            StreamError: It is an error frame.
+        """
+
+    async def _prepare(self) -> None:  # noqa: B027 (most streams need nothing)
+        """Do what has to be done before a connection."""
+
+    @abstractmethod
+    def _is_recoverable(self, refusal: Refused) -> bool:
+        """Adapt to a refusal, so that another attempt may succeed; False if none can."""
+
+    @abstractmethod
+    def _adapt(self, error: StreamError) -> None:
+        """Adapt to an error frame before the next connection."""
+
+    def start(self, position: Position | None) -> None:
+        """Begin to read.
+
+        Args:
+            position: `cursor`, None if the position is another host's, and `event_at`, the time of the event there.
+        """
+        if position:
+            self.cursor = position["cursor"]
+            self._last_event_at = position["event_at"] and datetime.fromisoformat(position["event_at"])
+        self._thread.start()
+
+    @property
+    def _resume_at(self) -> int | None:
+        """The cursor to ask for; None if there is none, or none that the service takes."""
+        if self.cursor is None or self._gap_reason == CURSOR_TOO_OLD:
+            return None
+        return self.cursor + self._skip
+
+    @property
+    def _resume_time(self) -> datetime | None:
+        """The time to ask for where there is no cursor to ask for."""
+        return self._last_event_at if self._resume_at is None else None
+
+    def take(self, limit: int) -> Delivery:
+        """Hand over what has arrived.
+
+        Raises:
+            NetworkError: The service cannot be reached at all, or refuses for good.
+        """
+        events: list[RepoEvent] = []
+        gaps: list[Gap] = []
+        while self._buffer and len(events) < limit:
+            item = self._buffer.popleft()
+            if isinstance(item, Gap):
+                gaps.append(item)
+            else:
+                events.append(item)
+        if not events:
+            if self._error and not self._buffer:
+                raise self._error
+            return Delivery(events, gaps)
+        last = events[-1]
+        event_at = next((event.event_at for event in reversed(events) if event.event_at), None)
+        position = {"cursor": last.position, "event_at": event_at and event_at.isoformat()}
+        return Delivery(events, gaps, position)
+
+    def commit(self, position: Position) -> None:  # noqa: B027
+        """Nothing to do: the service keeps no account of its readers."""
+
+    @property
+    def is_caught_up(self) -> bool:
+        """Whether the stream has reached the present of its start, or has nothing more to say."""
+        if self._buffer or not self._is_connected:
+            return False
+        if self._last_event_at and self._last_event_at >= self._started_at:
+            return True
+        return time.monotonic() - self._last_frame > QUIET_SECONDS
+
+    @property
+    def condition(self) -> str:
+        """How the connection is."""
+        return self._condition
+
+    def stop(self) -> None:
+        """Close the connection."""
+        self._is_stopping.set()
+        if self._loop and self._task:
+            self._loop.call_soon_threadsafe(self._task.cancel)
+        if self._thread.is_alive():
+            self._thread.join(timeout=10)
+
+    def reconnect(self) -> None:
+        """Make the connection anew, where it is: what is asked for has changed."""
+        if self._loop:
+            self._loop.call_soon_threadsafe(self._drop_connection)
+
+    def _drop_connection(self) -> None:
+        if self._connection:
+            self._connection.transport.abort()
+
+    _connection: ClientConnection | None = None
+
+    def _run(self) -> None:
+        asyncio.run(self._main())
+
+    async def _main(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._task = asyncio.current_task()
+        if self._is_stopping.is_set():
+            return
+        try:
+            await self._subscribe()
+        except asyncio.CancelledError:
+            pass
+        except BaseException as error:  # It is raised where the events are taken.
+            self._error = error
+            self._condition = one_line(str(error))
+
+    async def _subscribe(self) -> None:
+        failures = 0
+        while True:
+            seen = self.cursor
+            try:
+                await self._prepare()
+                await self._read_connection()
+                reason = "closed"
+            except Refused as refusal:
+                if not self._is_recoverable(refusal):
+                    raise RequestRejected(
+                        self.service,
+                        self.name,
+                        "",
+                        str(refusal),
+                        status=refusal.status,
+                        error=refusal.error,
+                        message=refusal.message,
+                    ) from refusal
+                self._has_answered = True
+                reason = str(refusal)
+            except StreamError as error:
+                self._adapt(error)
+                reason = str(error)
+            except (OSError, ConnectionClosed, InvalidHandshake, TimeoutError) as error:
+                reason = str(error) or type(error).__name__
+                if isinstance(error, ConnectionClosed) and error.sent and error.sent.code == CloseCode.MESSAGE_TOO_BIG:
+                    self._skip_frame(is_known=self.cursor == seen)
+            except InvalidURI as error:
+                raise ServiceUnreachable(self.service, self.name, "", str(error)) from error
+            self._is_connected = False
+            failures = 0 if self.cursor != seen else failures + 1
+            if not self._has_answered and failures >= FIRST_ATTEMPTS:
+                raise ServiceUnreachable(self.service, self.name, "", reason)
+            self.reconnects += 1
+            self._condition = f"reconnecting: {one_line(reason, 120)}"
+            ceiling = min(LONGEST_BACKOFF, SHORTEST_BACKOFF * 2 ** min(failures, 10))
+            await asyncio.sleep(ceiling * random.uniform(0.5, 1.0))
+
+    def _skip_frame(self, *, is_known: bool) -> None:
+        """Get past a frame that is too large to be received, whatever its number: ask for one further on each time."""
+        if is_known:
+            self._skip = max(1, 2 * self._skip)
+            self._gap_reason = f"an event larger than {LARGEST_FRAME // 2**20} MiB was skipped"
+
+    async def _read_connection(self) -> None:
+        try:
+            connection = await connect(
+                self._url(),
+                subprotocols=list(self.subprotocols) or None,
+                compression=None,
+                max_size=LARGEST_FRAME,
+                user_agent_header=self._user_agent,
+                ping_interval=20,
+                ping_timeout=20,
+                close_timeout=1,
+            )
+        except InvalidStatus as error:
+            raise _refused(error) from error
+        self._connection = connection
+        self._is_connected = self._has_answered = True
+        self._last_frame = time.monotonic()
+        self._condition = "connected"
+        watchdog = asyncio.create_task(self._watch(connection))
+        asked_for, is_first = self._resume_at, True
+        try:
+            while True:
+                frame = await connection.recv(decode=False)
+                self._last_frame = time.monotonic()
+                for item in self._read(frame):
+                    if isinstance(item, StreamInfo):
+                        if item.name == "OutdatedCursor":
+                            self._gap_reason = self._gap_reason or CURSOR_TOO_OLD
+                        continue
+                    if is_first:
+                        is_first = False
+                        if item.position == asked_for and self._gap_reason is None:
+                            continue  # A cursor is inclusive: this one is known.
+                        self._notice_gap(item, asked_for)
+                        self._skip = 0
+                    self.cursor = item.position
+                    self._last_event_at = item.event_at or self._last_event_at
+                    self._buffer.append(item)
+                if len(self._buffer) >= BUFFERED_EVENTS:
+                    await self._wait_for_room()
+        finally:
+            watchdog.cancel()
+            self._connection = None
+            await connection.close()
+
+    def _notice_gap(self, first: RepoEvent, asked_for: int | None) -> None:
+        """Name what lies between the last event and the first one of a connection, if the service has it no more."""
+        reason = self._gap_reason
+        if reason is None and asked_for is not None and first.position < asked_for:
+            reason = "the service numbers its events anew"
+        if reason is not None:
+            self._buffer.append(Gap(self._last_event_at, first.event_at, reason, self.cursor, first.position))
+        self._gap_reason = None
+
+    async def _wait_for_room(self) -> None:
+        while len(self._buffer) >= BUFFERED_EVENTS // 2:
+            await asyncio.sleep(0.01)
+            self._last_frame = time.monotonic()
+
+    async def _watch(self, connection: ClientConnection) -> None:
+        while True:
+            await asyncio.sleep(min(1.0, self._stall_seconds / 4))
+            if time.monotonic() - self._last_frame > self._stall_seconds:
+                connection.transport.abort()
+                return
+
+
+def _refused(error: InvalidStatus) -> Refused:
+    try:
+        rejection = msgspec.json.decode(error.response.body or b"", type=_Rejection)
+    except msgspec.DecodeError:
+        rejection = _Rejection("", error.response.reason_phrase)
+    return Refused(error.response.status_code, rejection.error, rejection.message)

@@ -1,0 +1,211 @@
+"""The loop of the live leg: take what a feed delivers, load it in small batches, and forget nothing on the way."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from dlt.pipeline.exceptions import PipelineStepFailed
+
+from pipelines.lake.recovery import finish_pending
+from pipelines.network.repo_events import UNREADABLE
+from pipelines.sources.repo_events import Batch, Languages, repo_events, stored_position
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
+
+    import dlt
+
+    from pipelines.network.repo_events import Feed, Position
+
+TAKEN_AT_ONCE: Final = 5_000
+IDLE_SECONDS: Final = 0.05
+LONGEST_BACKOFF: Final = 30.0
+PATIENCE_SECONDS: Final = 600.0
+"""How long a lake that takes nothing is tried, before the run ends with its error."""
+
+
+@dataclass(frozen=True)
+class BatchLimits:
+    """When a batch is loaded: so many seconds after its first event, or with so many events, whatever comes first."""
+
+    seconds: float
+    events: int
+
+
+@dataclass
+class LiveRun:
+    """What a live run did so far, for whoever watches. Written by the loop alone.
+
+    Attributes:
+        begun_at: When it began, on `time.monotonic`'s clock.
+        event_count: Events taken from the feed.
+        loaded_count: Those of them that are in the lake.
+        unreadable_count: Those that could not be read; they are kept as they came.
+        batch_count: Batches loaded.
+        last_event_at: When the newest event happened.
+        last_batch: Events, seconds of loading, and when, of the last batch.
+        totals: Languages and hashtags since the start.
+        gaps: One line for each gap.
+        trouble: What keeps the lake from taking a batch; None if nothing does.
+    """
+
+    begun_at: float = field(default_factory=time.monotonic)
+    event_count: int = 0
+    loaded_count: int = 0
+    unreadable_count: int = 0
+    batch_count: int = 0
+    last_event_at: datetime | None = None
+    last_batch: tuple[int, float, datetime] | None = None
+    position: Position | None = None
+    totals: Languages = field(default_factory=Languages)
+    gaps: list[str] = field(default_factory=list)
+    trouble: str | None = None
+    _seconds: deque[tuple[int, int, Languages]] = field(default_factory=deque)
+
+    def count(self, batch: Batch, rows_from: int) -> None:
+        """Count the rows that were just added to a batch."""
+        rows = batch.rows[rows_from:]
+        if not rows:
+            return
+        self.event_count += len(rows)
+        self.unreadable_count += sum(row["kind"] == UNREADABLE for row in rows)
+        second = int(time.monotonic())
+        if not self._seconds or self._seconds[-1][0] != second:
+            self._seconds.append((second, 0, Languages()))
+            while self._seconds[0][0] < second - 60:
+                self._seconds.popleft()
+        _, counted, languages = self._seconds[-1]
+        languages.count(rows)
+        self.totals.count(rows)
+        self._seconds[-1] = (second, counted + len(rows), languages)
+
+    def events_per_second(self, seconds: int = 10) -> float:
+        """Tell the rate of the last few seconds."""
+        since = int(time.monotonic()) - seconds
+        return sum(count for second, count, _ in list(self._seconds) if second > since) / seconds
+
+    def last_minute(self) -> Languages:
+        """Count the posts of the last minute."""
+        since, minute = int(time.monotonic()) - 60, Languages()
+        for second, _, languages in list(self._seconds):
+            if second > since:
+                minute.posts.update(languages.posts)
+                minute.hashtags.update(languages.hashtags)
+        return minute
+
+
+@dataclass
+class MicroBatches:
+    """Loads what a feed delivers.
+
+    Attributes:
+        pipeline: Where to.
+        feed: The feed, not started yet.
+        limits: When a batch is loaded.
+        run: What was done so far.
+        clock: Tells when something reached us.
+        between_batches: Called after each batch, e.g. to look whether somebody else is to be followed.
+    """
+
+    pipeline: dlt.Pipeline
+    feed: Feed
+    limits: BatchLimits
+    run: LiveRun = field(default_factory=LiveRun)
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    between_batches: Callable[[], None] = lambda: None
+
+    def load_until(self, is_over: threading.Event, *, seconds: float | None, until_caught_up: bool) -> None:
+        """Load until told to stop; what was taken from the feed by then is loaded too.
+
+        Args:
+            is_over: Set by somebody else to end it.
+            seconds: End after so long.
+            until_caught_up: End when the feed has delivered what was there at the start.
+
+        Raises:
+            NetworkError: The feed cannot go on.
+            PipelineStepFailed: The lake takes nothing.
+        """
+        self.feed.start(stored_position(self.pipeline, self.feed.service) or self._other_position())
+        ends_at = None if seconds is None else time.monotonic() + seconds
+        batch, opened_at = self._new_batch(), 0.0
+        try:
+            while True:
+                # Asked before taking: what arrives between the two questions must not be left behind.
+                is_caught_up = until_caught_up and self.feed.is_caught_up
+                has_taken = self._take(batch)
+                now = time.monotonic()
+                if has_taken and not opened_at:
+                    opened_at = now
+                is_ending = (
+                    is_over.is_set() or (ends_at is not None and now >= ends_at) or (is_caught_up and not has_taken)
+                )
+                is_full = len(batch.rows) >= self.limits.events
+                if opened_at and (is_full or is_ending or now - opened_at >= self.limits.seconds):
+                    self._load(batch, is_over)
+                    batch, opened_at = self._new_batch(), 0.0
+                    self.between_batches()
+                if is_ending:
+                    return
+                if not has_taken:
+                    is_over.wait(IDLE_SECONDS)
+        finally:
+            self.feed.stop()
+
+    def _new_batch(self) -> Batch:
+        return Batch(self.feed.name, self.feed.service, self.clock())
+
+    def _take(self, batch: Batch) -> bool:
+        if not batch.rows:
+            batch.observed_at = self.clock()
+        room = min(TAKEN_AT_ONCE, self.limits.events - len(batch.rows))
+        delivery = self.feed.take(room)
+        rows_from = len(batch.rows)
+        batch.add(delivery)
+        self.run.count(batch, rows_from)
+        for event in reversed(delivery.events):
+            if event.event_at:
+                self.run.last_event_at = event.event_at
+                break
+        self.run.gaps += [
+            f"{batch.service}: events from {gap.gap_from} to {gap.gap_to} are missing: {gap.reason}"
+            for gap in delivery.gaps
+        ]
+        return bool(delivery.events or delivery.gaps)
+
+    def _other_position(self) -> Position | None:
+        """Take the time up to which another host of the same feed was read, where this one is new."""
+        positions = self.pipeline.state.get("sources", {}).get("repo_events", {}).get("positions", {})
+        times = [position["event_at"] for position in positions.values() if position.get("event_at")]
+        return {"cursor": None, "event_at": max(times)} if times else None
+
+    def _load(self, batch: Batch, is_over: threading.Event) -> None:
+        begun, backoff = time.monotonic(), 1.0
+        is_packed = False
+        while True:
+            try:
+                if is_packed:
+                    finish_pending(self.pipeline)
+                else:
+                    self.pipeline.run(repo_events(batch))
+                break
+            except PipelineStepFailed as error:
+                # A batch that reached the working folder as a whole is loaded from there, with its position.
+                is_packed = self.pipeline.has_pending_data
+                self.run.trouble = str(error.exception)
+                if is_over.is_set() or time.monotonic() - begun > PATIENCE_SECONDS:
+                    raise
+                is_over.wait(backoff)
+                backoff = min(LONGEST_BACKOFF, 2 * backoff)
+        self.run.trouble = None
+        if batch.position is not None:
+            self.feed.commit(batch.position)
+            self.run.position = batch.position
+        self.run.batch_count += 1
+        self.run.loaded_count += len(batch.rows)
+        self.run.last_batch = (len(batch.rows), time.monotonic() - begun, self.clock())
