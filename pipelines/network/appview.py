@@ -250,14 +250,30 @@ def _feed_page(body: bytes) -> FeedPage:
 
 
 def _damaged_feed_page(body: bytes) -> FeedPage | None:
-    """Read what can be read of a page that no decoder takes; see `salvage`."""
+    """Read what can be read of a page that no decoder takes: see `salvage`.
+
+    Where only items are odd, all are kept, those by their bytes. Of a page that is cut off, or damaged between its
+    items, the items that are in order are kept.
+    """
+    page = salvage.split_container(body)
     parts = salvage.members(body)
-    items = [msgspec.Raw(item) for item in salvage.objects_of(parts.get("feed", b""))]
-    whole = salvage.split_container(body)
     feed = salvage.split_container(parts.get("feed", b""))
-    if whole and whole.is_whole and feed and feed.is_whole:
-        return FeedPage(items, *read_cursor(msgspec.Raw(parts.get("cursor", b""))))
-    return FeedPage(items, None, is_cursor_broken=True) if items else None
+    if page is None or feed is None:
+        return None
+    items = [part for part in feed.parts if part.startswith(b"{") and part.endswith(b"}")]
+    if page.is_whole and feed.is_whole and len(items) == len(feed.parts):
+        cursor = read_cursor(msgspec.Raw(parts.get("cursor", b"")))
+        return FeedPage([msgspec.Raw(item) for item in items], *cursor)
+    readable = [msgspec.Raw(item) for item in items if _is_json(item)]
+    return FeedPage(readable, None, is_cursor_broken=True) if readable else None
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        msgspec.json.decode(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _item_uri(item: msgspec.Raw) -> str | bytes:

@@ -161,8 +161,9 @@ class Session:
         with self._owner:
             if self._tokens is None:
                 with self._file_lock():
-                    self._tokens = self._load() or self._log_in()
-                    self._refresh_at = _refresh_at(self._tokens.access_jwt, is_new=False)
+                    saved = self._load()
+                    self._tokens = saved or self._log_in()
+                    self._refresh_at = _refresh_at(self._tokens.access_jwt, is_new=saved is None)
             return self._tokens
 
     def _replace(self, stale: _Tokens) -> _Tokens:
@@ -217,7 +218,7 @@ class Session:
 
     def _client(self, service: str) -> XrpcClient:
         # Log-in has limits of its own, which say nothing of the pace of other requests: so a pacer of its own.
-        return XrpcClient(service, Pacer(1), user_agent=self._user_agent, timeout=self._timeout, backoff=self._backoff)
+        return XrpcClient(service, Pacer(10), user_agent=self._user_agent, timeout=self._timeout, backoff=self._backoff)
 
     @contextmanager
     def _file_lock(self) -> Iterator[None]:

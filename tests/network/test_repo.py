@@ -1,0 +1,125 @@
+"""What is asked of an account's own server."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pipelines.network.appview import AppView
+from pipelines.network.errors import ActorNotFound, ServiceFailed
+from pipelines.network.pacing import Pacer
+from pipelines.network.repo import Repositories
+from pipelines.network.xrpc import XrpcClient
+from tests.network.scripted_server import Asked, Reply, ScriptedServer, json_reply
+
+if TYPE_CHECKING:
+    from pipelines.sample.server import SampleServer
+    from pipelines.sample.world import World
+
+CREATOR = "did:plc:lc5jzrr425fyah724df3z5ik"
+LIST = f"at://{CREATOR}/app.bsky.graph.list/abc"
+
+
+def repositories(plc_directory: str) -> Repositories:
+    return Repositories(XrpcClient(plc_directory, Pacer(1_000), backoff=0.001), plc_directory)
+
+
+def test_a_list_is_read_with_the_members_that_the_appview_hides(world: World, sample_server: SampleServer) -> None:
+    pack = world.packs[0]
+    records = list(repositories(sample_server.url).list_item_records(pack.creator, pack.list.uri))
+    subjects = {json.loads(bytes(record))["value"]["subject"] for record in records}
+    day = world.on(1)
+    assert subjects == {
+        item.subject
+        for item in pack.list.items
+        if item.added_at <= day.now and (item.removed_at is None or day.now < item.removed_at)
+    }
+    pages = AppView(sample_server.url, Pacer(1_000)).list_pages(pack.list.uri)
+    shown = {json.loads(bytes(item))["subject"]["did"] for page in pages for item in page.items}
+    assert shown < subjects
+
+
+def test_a_server_is_looked_up_once(world: World, sample_server: SampleServer) -> None:
+    reader = repositories(sample_server.url)
+    pack = world.packs[0]
+    for _ in range(3):
+        assert reader.pds_endpoint(pack.creator) == sample_server.url
+    assert reader.stats.requests_by_endpoint == {"DID document": 1}
+
+
+def test_a_did_that_nobody_has_is_an_actor_not_found(server: ScriptedServer) -> None:
+    for status in (404, 410):
+        server.answer_in_turn(json_reply({"message": "not here"}, status))
+        with pytest.raises(ActorNotFound, match=CREATOR):
+            repositories(server.url).pds_endpoint(CREATOR)
+
+
+def test_did_web_is_looked_up_at_its_own_host(server: ScriptedServer) -> None:
+    did = "did:web:" + server.host.replace(":", "%3A")
+    server.answer_in_turn(json_reply(document(did, "https://pds.example/")))
+    assert repositories("http://127.0.0.1:9").pds_endpoint(did) == "https://pds.example"
+    assert server.asked[0].path == "/.well-known/did.json"
+
+
+def document(did: str, endpoint: Any, service_id: str = "#atproto_pds") -> dict[str, Any]:
+    other = {"id": "#other", "type": "Other", "serviceEndpoint": ["https://other.example"]}
+    return {"id": did, "service": [other, {"id": service_id, "type": "X", "serviceEndpoint": endpoint}]}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        document(CREATOR, "http://pds.example"),
+        document(CREATOR, "ftp://pds.example"),
+        document(CREATOR, "https://"),
+        document(CREATOR, {"url": "https://pds.example"}),
+        document(CREATOR, "https://pds.example", "#labeler"),
+        {"id": CREATOR},
+        ["no", "document"],
+        {},
+    ],
+)
+def test_a_document_that_names_no_server_is_said_so(server: ScriptedServer, body: Any) -> None:
+    server.answer_in_turn(json_reply(body))
+    with pytest.raises(ServiceFailed, match=f"DID document for {CREATOR}"):
+        repositories(server.url).pds_endpoint(CREATOR)
+
+
+def record(number: int, of: Any = LIST) -> dict[str, Any]:
+    uri = f"at://{CREATOR}/app.bsky.graph.listitem/{number}"
+    return {"uri": uri, "cid": "b", "value": {"subject": f"did:plc:{number}", "list": of}}
+
+
+class Pds:
+    """A creator's server, and the directory that leads to it."""
+
+    def __init__(self, server: ScriptedServer, *pages: dict[str, Any]) -> None:
+        self.url = server.url
+        self.pages = list(pages)
+
+    def answer(self, asked: Asked) -> Reply:
+        if asked.path == f"/{CREATOR}":
+            return json_reply(document(CREATOR, self.url))
+        assert asked.params["collection"] == ["app.bsky.graph.listitem"]
+        assert asked.params["limit"] == ["100"]
+        return json_reply(self.pages.pop(0) if len(self.pages) > 1 else self.pages[0])
+
+
+def test_other_lists_and_odd_records_are_passed_over(server: ScriptedServer) -> None:
+    server.answer = Pds(
+        server,
+        {"records": [record(1), record(2, "at://other"), record(3, None), {"value": 7}], "cursor": "3"},
+        {"records": [record(4)], "cursor": "4"},
+        {"records": []},
+    ).answer
+    found = list(repositories(server.url).list_item_records(CREATOR, LIST))
+    assert [json.loads(bytes(one)) for one in found] == [record(1), record(4)]
+
+
+@pytest.mark.parametrize("cursor", ["same", 7])
+def test_pages_that_do_not_end_are_no_complete_list(server: ScriptedServer, cursor: Any) -> None:
+    server.answer = Pds(server, {"records": [record(1)], "cursor": cursor}).answer
+    with pytest.raises(ServiceFailed, match="listRecords"):
+        list(repositories(server.url).list_item_records(CREATOR, LIST))
