@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import urllib.request
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import pytest
 
@@ -62,7 +63,7 @@ def test_a_session_is_used_again_by_the_next_run(atnet: dict[str, Any], cache: P
 
 def test_an_app_password_logs_in(atnet: dict[str, Any], cache: Path, tmp_path: Path) -> None:
     token = log_in(atnet, tmp_path / "main.json", "carla").access_token()
-    made = post(atnet, "com.atproto.server.createAppPassword", token, {"name": tmp_path.name})
+    made = post(atnet, "com.atproto.server.createAppPassword", token, {"name": str(uuid4())})
     ask(atnet, log_in(atnet, cache, "carla", made["password"]))
 
 
