@@ -249,6 +249,8 @@ class FeedWalk:
                 self.appview.profile(self.did)
             except NetworkError as reason:
                 error = reason
+            else:
+                return "failed", f"{error}, but the profile is shown"
         for kind, outcome in _OUTCOMES.items():
             if isinstance(error, kind):
                 return outcome, str(error)
