@@ -13,12 +13,13 @@ import math
 import sys
 import time
 from collections import Counter
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import dlt
-from dlt.common.configuration.exceptions import ConfigFieldMissingException
+from dlt.common.configuration.exceptions import ConfigurationException
 from rich.console import Console
 
 from pipelines.lake.bucket import (
@@ -31,14 +32,15 @@ from pipelines.lake.bucket import (
     use_project_settings,
 )
 from pipelines.network.appview import PAGE_LIMIT, NetworkError, RequestStats, ServiceUnreachable
+from pipelines.network.errors import one_line
 from pipelines.progress import show_progress
 from pipelines.sample.server import SampleServer
 from pipelines.sample.world import World
 from pipelines.sources.bluesky import PullRun, bluesky
-from pipelines.sources.roster import Roster
+from pipelines.sources.roster import NobodyToFollow, Roster
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
 
     from dlt.common.pipeline import LoadInfo
 
@@ -136,7 +138,12 @@ def settings_from(options: argparse.Namespace) -> dict[str, Any]:
     return settings
 
 
-def sample_nights(pipeline: dlt.Pipeline, options: argparse.Namespace) -> Iterator[Night]:
+def real_night(options: argparse.Namespace) -> Generator[Night]:
+    """Yield the one night that there is outside of the sample."""
+    yield Night(settings_from(options))
+
+
+def sample_nights(pipeline: dlt.Pipeline, options: argparse.Namespace) -> Generator[Night]:
     """Serve the sample network on localhost, one night after the other.
 
     Yields:
@@ -299,11 +306,11 @@ def explain(error: BaseException) -> str | None:
     while cause is not None:
         match cause:
             case ServiceUnreachable():
-                return f"{cause} To try it without a network: python pipelines/bluesky.py --sample"
-            case NetworkError() | LakeError():
+                return f"{cause}. To try it without a network: python pipelines/bluesky.py --sample"
+            case NetworkError() | LakeError() | NobodyToFollow():
                 return str(cause)
-            case ConfigFieldMissingException():
-                return f"Not set: {', '.join(cause.fields)} of {cause.spec_name}. Set it in .dlt/config.toml."
+            case ConfigurationException():
+                return f"The settings in .dlt/ or the environment cannot be used: {one_line(str(cause))}"
         reason = explain_lake_error(cause)
         if reason:
             return reason
@@ -321,10 +328,10 @@ def main(arguments: list[str] | None = None) -> int:
         pipeline = dlt.pipeline("bluesky_sample" if options.sample else "bluesky")
         check_lake(pipeline)
         pipeline = recover(pipeline)
-        nights = sample_nights(pipeline, options) if options.sample else iter([Night(settings_from(options))])
-        if options.dry_run:
-            return dry_run(pipeline, next(nights), console)
-        exit_code = max(pull(pipeline, night, console) for night in nights)
+        with closing(sample_nights(pipeline, options) if options.sample else real_night(options)) as nights:
+            if options.dry_run:
+                return dry_run(pipeline, next(nights), console)
+            exit_code = max(pull(pipeline, night, console) for night in nights)
         if options.no_transform or exit_code == 1:
             return exit_code
         return max(exit_code, transform(options.sample, console))

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from pipelines.network.repo import Repositories
 
 
+class NobodyToFollow(Exception):  # noqa: N818 (named as the errors of the network are)
+    """No member could be found. The message says why, a line for each pack, list or actor."""
+
+
 @dataclass(frozen=True)
 class Seeds:
     """What the configuration names, in any form that `network/identifiers.py` reads."""
@@ -84,6 +88,7 @@ class RosterReader:
 
         Raises:
             ServiceUnreachable: Nobody answers at all.
+            NobodyToFollow: There are no members.
         """
         roster = Roster()
         for kind, links in (
@@ -100,6 +105,9 @@ class RosterReader:
                     roster.problems.append(str(error))
                 except (NetworkError, UnrecognizedLink) as error:
                     roster.problems.append(str(error))
+        if not roster.members:
+            nobody = "Nobody to follow: name starter_packs, lists or actors in .dlt/config.toml that have members."
+            raise NobodyToFollow("\n".join(roster.problems) or nobody)
         self._read_profiles(roster)
         return roster
 
