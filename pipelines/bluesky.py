@@ -321,10 +321,10 @@ def explain(error: BaseException) -> str | None:
 def main(arguments: list[str] | None = None) -> int:
     """Run the job and return its exit code."""
     options = parse_arguments(arguments)
-    use_project_settings()
-    use_atomic_local_files()
     console = Console(soft_wrap=True)
+    use_atomic_local_files()
     try:
+        use_project_settings()
         pipeline = dlt.pipeline("bluesky_sample" if options.sample else "bluesky")
         check_lake(pipeline)
         pipeline = recover(pipeline)
