@@ -131,7 +131,9 @@ class MicroBatches:
             NetworkError: The feed cannot go on.
             PipelineStepFailed: The lake takes nothing.
         """
-        self.feed.start(stored_position(self.pipeline, self.feed.service) or self._other_position())
+        position = stored_position(self.pipeline, self.feed.service) or self._other_position()
+        has_position = position is not None
+        self.feed.start(position)
         ends_at = None if seconds is None else time.monotonic() + seconds
         batch, opened_at = self._new_batch(), 0.0
         try:
@@ -145,10 +147,11 @@ class MicroBatches:
                 is_ending = (
                     is_over.is_set() or (ends_at is not None and now >= ends_at) or (is_caught_up and not has_taken)
                 )
-                is_full = len(batch.rows) >= self.limits.events
+                # Before the first position is stored, a crash would lose what came: the first batch does not wait.
+                is_full = len(batch.rows) >= self.limits.events or not has_position
                 if opened_at and (is_full or is_ending or now - opened_at >= self.limits.seconds):
                     self._load(batch, is_over)
-                    batch, opened_at = self._new_batch(), 0.0
+                    batch, opened_at, has_position = self._new_batch(), 0.0, True
                     self.between_batches()
                 if is_ending:
                     return

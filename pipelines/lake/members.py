@@ -1,0 +1,47 @@
+"""Who is followed, as the lake has it: what a live run listens to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import pyarrow.parquet as pq
+
+from pipelines.lake.bucket import filesystem_client
+from pipelines.lake.tables import STARTER_PACK_MEMBERS
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    import dlt
+
+_LATEST_FOLDERS: Final = 8
+"""Days of loads that are looked through: a pack that could not be read last night is still followed."""
+
+
+def member_dids(pipeline: dlt.Pipeline) -> frozenset[str]:
+    """Read who was in each pack when it was last pulled.
+
+    Args:
+        pipeline: Any pipeline of that lake.
+
+    Returns:
+        Their DIDs; none if nothing was pulled yet.
+    """
+    client = filesystem_client(pipeline)
+    files = client.fs_client
+    paths = sorted(map(str, files.glob(f"{client.dataset_path}/{STARTER_PACK_MEMBERS.name}/*/*.parquet")))
+    folders = sorted({path.rpartition("/")[0] for path in paths})[-_LATEST_FOLDERS:]
+    newest: dict[str, tuple[datetime, set[str]]] = {}
+    for path in paths:
+        if path.rpartition("/")[0] not in folders:
+            continue
+        with files.open(path, "rb") as file:
+            table = pq.read_table(file, columns=["pack_uri", "did", "observed_at"])
+        for row in table.to_pylist():
+            seen_at, dids = newest.get(row["pack_uri"], (row["observed_at"], set()))
+            if row["observed_at"] > seen_at:
+                seen_at, dids = row["observed_at"], set()
+            if row["observed_at"] == seen_at:
+                dids.add(row["did"])
+            newest[row["pack_uri"]] = (seen_at, dids)
+    return frozenset().union(*(dids for _, dids in newest.values()))

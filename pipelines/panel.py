@@ -1,0 +1,130 @@
+"""How a live run shows itself: a panel that is drawn anew in a terminal, plain lines where nobody watches."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from rich.console import Group
+from rich.live import Live
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Iterator
+
+    from rich.console import Console, RenderableType
+
+    from pipelines.sources.micro_batches import MicroBatches
+
+SECONDS_BETWEEN_LINES: Final = 15.0
+_SHOWN: Final = 8
+
+
+@contextmanager
+def show_live(batches: MicroBatches, console: Console) -> Iterator[None]:
+    """Show what a live run does while the block runs.
+
+    Args:
+        batches: What to watch.
+        console: Where to show it: a panel if it is a terminal, else a line every `SECONDS_BETWEEN_LINES`.
+    """
+    is_over = threading.Event()
+    show = _draw if console.is_terminal else _print_lines
+    watcher = threading.Thread(target=show, args=(batches, console, is_over), daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        watcher.join()
+
+
+def _draw(batches: MicroBatches, console: Console, is_over: threading.Event) -> None:
+    with Live(panel(batches), console=console, refresh_per_second=4, transient=True) as live:
+        while not is_over.wait(0.25):
+            live.update(panel(batches))
+
+
+def _print_lines(batches: MicroBatches, console: Console, is_over: threading.Event) -> None:
+    said, next_line = 0, time.monotonic() + SECONDS_BETWEEN_LINES
+    while not is_over.wait(0.5):
+        for line in batches.run.gaps[said:]:
+            console.print(line, markup=False, highlight=False)
+        said = len(batches.run.gaps)
+        if time.monotonic() >= next_line:
+            next_line += SECONDS_BETWEEN_LINES
+            console.print(status_line(batches), markup=False, highlight=False)
+    for line in batches.run.gaps[said:]:
+        console.print(line, markup=False, highlight=False)
+
+
+def status_line(batches: MicroBatches) -> str:
+    """Say in one line how a live run goes."""
+    run = batches.run
+    facts = [
+        f"{run.event_count:,} events",
+        f"{run.events_per_second():,.0f} a second",
+        f"{run.loaded_count:,} in the lake",
+        f"lag {_lag(run.last_event_at)}",
+        batches.feed.condition,
+    ]
+    return ", ".join(facts + ([f"the lake takes nothing: {run.trouble}"] if run.trouble else []))
+
+
+def panel(batches: MicroBatches) -> RenderableType:
+    """Draw a live run as it is now."""
+    run, minute = batches.run, batches.run.last_minute()
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(style="dim", justify="right")
+    facts.add_column()
+    facts.add_row("events", f"{run.event_count:,}   {run.events_per_second():,.1f} a second")
+    facts.add_row("lag", f"{_lag(run.last_event_at)}")
+    facts.add_row("in the lake", f"{run.loaded_count:,} in {run.batch_count:,} batches")
+    if run.last_batch:
+        count, seconds, at = run.last_batch
+        facts.add_row("last batch", f"{count:,} events in {seconds:.1f} s, at {at:%H:%M:%S} UTC")
+    facts.add_row("position", ", ".join(f"{name} {value}" for name, value in (run.position or {}).items()) or "-")
+    facts.add_row("feed", batches.feed.condition)
+    if run.unreadable_count:
+        facts.add_row("unreadable", f"{run.unreadable_count:,}, kept as they came")
+    for gap in run.gaps[-2:]:
+        facts.add_row("gap", Text(gap, style="yellow"))
+    if run.trouble:
+        facts.add_row("lake", Text(f"takes nothing: {run.trouble}", style="red"))
+    counts = Table.grid(padding=(0, 4))
+    counts.add_row(
+        _ranking("posts by language", run.totals.posts, minute.posts),
+        _ranking("hashtags", run.totals.hashtags, minute.hashtags),
+    )
+    return Panel(
+        Group(facts, Text(), counts),
+        title=f"{batches.feed.name}  {batches.feed.service}",
+        subtitle="Ctrl-C ends it and keeps everything",
+    )
+
+
+def _ranking(title: str, since_start: Counter[str], last_minute: Counter[str]) -> Table:
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 1))
+    table.add_column("")
+    table.add_column("since start", justify="right")
+    table.add_column("last minute", justify="right")
+    for name, count in since_start.copy().most_common(_SHOWN):
+        table.add_row(name, f"{count:,}", f"{last_minute[name]:,}")
+    return table
+
+
+def _lag(last_event_at: datetime | None) -> str:
+    if last_event_at is None:
+        return "not known"
+    lag = datetime.now(UTC) - last_event_at
+    return (
+        f"{lag.total_seconds():.1f} s"
+        if lag < timedelta(minutes=2)
+        else str(timedelta(seconds=int(lag.total_seconds())))
+    )
