@@ -414,7 +414,7 @@ def _pins(script: _Script) -> None:
         "chidi",
         "We counted every pothole in the city. It took one query and nine months.",
         "hit",
-        reach=40.0,
+        reach=9.0,
     )
     pin(2, "08:20", "chidi", "hit")
 
@@ -426,7 +426,7 @@ def _newcomers_and_hits(script: _Script) -> None:
         "priya",
         "Row groups, explained with moving boxes. A thread people asked for 📦",
         "boxes",
-        reach=15.0,
+        reach=5.0,
     )
     script.say(
         -1,

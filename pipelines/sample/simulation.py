@@ -219,6 +219,9 @@ class Simulation:
         self.posts.append(post)
         self.posts_by_author[actor.did].append(post)
         self.versions[post.uri].append(post)
+        if reach > 1.0:
+            # What is noticed more is also answered more.
+            self._recent.append(post)
         if reply:
             self.answers[reply.parent.uri].append(("reply", indexed_at, deleted_at))
         if embed and embed.quoted:
@@ -554,12 +557,13 @@ class Simulation:
 
     def _engagement(self, actor: Actor, since: datetime, reach: float) -> Engagement:
         dice = self.dice
-        likes = 0.12 * max(actor.followers, 1) ** 0.55 * math.exp(1.1 * dice.bell()) * reach
+        luck = abs(dice.bell()) if reach > 1.0 else dice.bell()
+        likes = 0.25 * max(actor.followers, 1) ** 0.55 * math.exp(1.1 * luck) * reach
         if dice.chance(0.22) and reach <= 1.0:
             likes = 0.0
         return Engagement(
             since=since,
-            half_life_hours=float(dice.between(60, 400) if dice.chance(0.07) else dice.between(2, 16)),
+            half_life_hours=float(dice.between(60, 400) if dice.chance(0.07) and reach <= 1.0 else dice.between(2, 16)),
             likes=int(likes),
             reposts=int(likes * 0.16 * dice.random()),
             replies=int(likes * 0.12 * dice.random()),

@@ -106,6 +106,23 @@ def _total(counts: Counts) -> int | None:
     return sum(part for part in parts if part is not None) if any(part is not None for part in parts) else None
 
 
+def test_counts_hold_what_members_did_and_did_not_take_back(world: World) -> None:
+    day = world.on(4)
+    replies, quotes, reposts = Counter[str](), Counter[str](), Counter[str]()
+    for post in world.posts:
+        if post.exists(day.now):
+            replies[post.reply.parent.uri if post.reply else ""] += 1
+            quotes[post.embed.quoted.uri if post.embed and post.embed.quoted else ""] += 1
+    for repost in world.reposts:
+        reposts[repost.subject.uri] += repost.exists(day.now)
+    for uri, post in day.posts.items():
+        if post.defect is None:
+            counts, share = day.counts(post), post.engagement.share(day.now)
+            assert counts.reply == int(post.engagement.replies * share) + replies[uri]
+            assert counts.quote == int(post.engagement.quotes * share) + quotes[uri]
+            assert counts.repost == int(post.engagement.reposts * share) + reposts[uri]
+
+
 def test_old_posts_still_gain_and_quiet_ones_stay_at_zero(world: World) -> None:
     first, tenth = world.on(1), world.on(10)
     old = [post for uri, post in first.posts.items() if post.indexed_at < evening(-7) and uri in tenth.posts]
