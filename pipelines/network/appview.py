@@ -152,7 +152,9 @@ class AppView(XrpcClient):
         def decode(body: bytes) -> msgspec.Raw:
             return _object(_starter_pack.decode(body).starter_pack)
 
-        return self.query("app.bsky.graph.getStarterPack", {"starterPack": uri}, decode, subject=uri)
+        return self.query(
+            "app.bsky.graph.getStarterPack", {"starterPack": uri}, decode, subject=uri, salvage=_saved_starter_pack
+        )
 
     def list_pages(self, list_uri: str) -> Iterator[ListPage]:
         """Ask for a list, page by page (`app.bsky.graph.getList`).
@@ -169,6 +171,7 @@ class AppView(XrpcClient):
             _list_page,
             lambda page: [_item_uri(item) for item in page.items],
             subject=list_uri,
+            salvage=_saved_list_page,
         )
 
     def profiles(self, dids: Sequence[str]) -> RawItems:
@@ -189,7 +192,9 @@ class AppView(XrpcClient):
             return _profiles.decode(body).profiles
 
         subject = dids[0] if len(dids) == 1 else f"{len(dids)} actors"
-        return self.query("app.bsky.actor.getProfiles", {"actors": list(dids)}, decode, subject=subject)
+        return self.query(
+            "app.bsky.actor.getProfiles", {"actors": list(dids)}, decode, subject=subject, salvage=_saved_profiles
+        )
 
     def profile(self, actor: str) -> msgspec.Raw:
         """Ask for one detailed profile (`app.bsky.actor.getProfile`), which tells why an actor is unavailable.
@@ -214,7 +219,7 @@ class AppView(XrpcClient):
             ActorNotFound: Also for accounts that are deactivated, suspended or gone; `profile` tells them apart.
         """
         params: Params = {"actor": actor, "limit": PAGE_LIMIT, "cursor": cursor}
-        return self.query("app.bsky.feed.getAuthorFeed", params, _feed_page, subject=actor, salvage=_damaged_feed_page)
+        return self.query("app.bsky.feed.getAuthorFeed", params, _feed_page, subject=actor, salvage=_saved_feed_page)
 
     def resolve_handle(self, handle: str) -> str:
         """Resolve a handle to a DID (`com.atproto.identity.resolveHandle`).
@@ -249,31 +254,26 @@ def _feed_page(body: bytes) -> FeedPage:
     return FeedPage(page.feed, *read_cursor(page.cursor))
 
 
-def _damaged_feed_page(body: bytes) -> FeedPage | None:
-    """Read what can be read of a page that no decoder takes: see `salvage`.
-
-    Where only items are odd, all are kept, those by their bytes. Of a page that is cut off, or damaged between its
-    items, the items that are in order are kept.
-    """
-    page = salvage.split_container(body)
-    parts = salvage.members(body)
-    feed = salvage.split_container(parts.get("feed", b""))
-    if page is None or feed is None:
-        return None
-    items = [part for part in feed.parts if part.startswith(b"{") and part.endswith(b"}")]
-    if page.is_whole and feed.is_whole and len(items) == len(feed.parts):
-        cursor = read_cursor(msgspec.Raw(parts.get("cursor", b"")))
-        return FeedPage([msgspec.Raw(item) for item in items], *cursor)
-    readable = [msgspec.Raw(item) for item in items if _is_json(item)]
-    return FeedPage(readable, None, is_cursor_broken=True) if readable else None
+def _saved_starter_pack(body: bytes) -> msgspec.Raw | None:
+    pack = salvage.whole_members(body).get("starterPack", b"")
+    return msgspec.Raw(pack) if pack.startswith(b"{") else None
 
 
-def _is_json(text: bytes) -> bool:
-    try:
-        msgspec.json.decode(text)
-    except (ValueError, RecursionError):
-        return False
-    return True
+def _saved_list_page(body: bytes) -> ListPage | None:
+    page = salvage.save_page(body, "items")
+    view = salvage.members(body).get("list", b"")
+    return ListPage(msgspec.Raw(view), page.items, page.cursor, page.is_cursor_broken) if page and view else None
+
+
+def _saved_profiles(body: bytes) -> RawItems | None:
+    # Not those of a page that was cut off: who is missing would look unavailable.
+    page = salvage.save_page(body, "profiles")
+    return page.items if page and not page.is_cursor_broken else None
+
+
+def _saved_feed_page(body: bytes) -> FeedPage | None:
+    page = salvage.save_page(body, "feed")
+    return FeedPage(page.items, page.cursor, page.is_cursor_broken) if page else None
 
 
 def _item_uri(item: msgspec.Raw) -> str | bytes:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 LONGEST_WINDOW: Final = 900.0
 """Seconds. A window that says it ends later, without a policy that says so, is taken to end then."""
 
-PACE: Final = 0.999
-"""Share of the allowed pace that is used, so that a thread woken late does not put one request too many in a window."""
+PACE: Final = 0.99
+"""Share of the allowed pace that is used, so that a thread woken late does not put one request too many in a second."""
 
 _POLICY: Final = re.compile(r"\s*\d+\s*;\s*w=(\d+(?:\.\d+)?)\s*")
 

@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
+from pipelines.network import salvage
 from pipelines.network.errors import ActorNotFound, RequestRejected, ServiceFailed
 from pipelines.network.paging import read_cursor
 from pipelines.network.xrpc import RequestStats, XrpcClient
@@ -115,6 +116,7 @@ class Repositories:
             _records_page,
             lambda page: [bytes(record) for record in page.records],
             subject=creator_did,
+            salvage=_saved_records_page,
             must_end=True,
         )
         for page in pages:
@@ -174,6 +176,11 @@ def _text(raw: msgspec.Raw) -> str:
 def _records_page(body: bytes) -> _RecordsPage:
     page = _records_body.decode(body)
     return _RecordsPage(page.records, *read_cursor(page.cursor))
+
+
+def _saved_records_page(body: bytes) -> _RecordsPage | None:
+    page = salvage.save_page(body, "records")
+    return _RecordsPage(page.items, page.cursor, page.is_cursor_broken) if page else None
 
 
 def _list_of(record: msgspec.Raw) -> str | None:

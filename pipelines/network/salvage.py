@@ -10,6 +10,10 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
+from pipelines.network.paging import read_cursor
+
 _TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},:]', re.DOTALL)
 _CLOSING: Final = {b"[": b"]", b"{": b"}"}
 
@@ -68,3 +72,55 @@ def members(text: bytes) -> dict[str, bytes]:
             if rest.startswith(b":"):
                 found[key[0][1:-1].decode(errors="replace")] = rest[1:].lstrip()
     return found
+
+
+def whole_members(text: bytes) -> dict[str, bytes]:
+    """Give the members of an object as `members` does; none if it is cut off or damaged between them."""
+    container = split_container(text)
+    return members(text) if container and container.is_whole else {}
+
+
+@dataclass(frozen=True)
+class SavedPage:
+    """What could be read of a page.
+
+    Attributes:
+        items: Its items, by their bytes. Of a page that is whole, all that are objects; of one that is cut off or
+            damaged between its items, those that are in order.
+        cursor: Where the next page begins.
+        is_cursor_broken: Whether what follows cannot be asked for.
+    """
+
+    items: list[msgspec.Raw]
+    cursor: str | None
+    is_cursor_broken: bool
+
+
+def save_page(body: bytes, key: str) -> SavedPage | None:
+    """Read what can be read of a page.
+
+    Args:
+        body: The page.
+        key: The name of its list.
+
+    Returns:
+        None if there is nothing.
+    """
+    page = split_container(body)
+    parts = members(body)
+    listed = split_container(parts.get(key, b""))
+    if page is None or listed is None:
+        return None
+    items = [part for part in listed.parts if part.startswith(b"{") and part.endswith(b"}")]
+    if page.is_whole and listed.is_whole and len(items) == len(listed.parts):
+        return SavedPage([msgspec.Raw(item) for item in items], *read_cursor(msgspec.Raw(parts.get("cursor", b""))))
+    readable = [msgspec.Raw(item) for item in items if _is_json(item)]
+    return SavedPage(readable, None, is_cursor_broken=True) if readable else None
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        msgspec.json.decode(text)
+    except (ValueError, RecursionError):
+        return False
+    return True

@@ -293,6 +293,7 @@ class XrpcClient:
         keys_of: Callable[[P], Collection[Hashable]],
         *,
         subject: str,
+        salvage: Callable[[bytes], P | None] | None = None,
         must_end: bool = False,
     ) -> Iterator[P]:
         """Ask an XRPC query page by page.
@@ -307,6 +308,7 @@ class XrpcClient:
             decode: As for `query`.
             keys_of: What names the items of a page.
             subject: As for `query`.
+            salvage: As for `query`.
             must_end: Take only an absent cursor for the end; pages that repeat are a failure.
 
         Raises:
@@ -319,7 +321,7 @@ class XrpcClient:
         empty_pages = 0
         problem = ""
         while not problem:
-            page = self.query(nsid, {**params, "cursor": cursor}, decode, subject=subject)
+            page = self.query(nsid, {**params, "cursor": cursor}, decode, subject=subject, salvage=salvage)
             keys = set(keys_of(page))
             is_repeated = bool(keys) and keys <= seen
             if not is_repeated:
@@ -328,7 +330,7 @@ class XrpcClient:
             empty_pages = 0 if keys else empty_pages + 1
             cursor = page.cursor
             if page.is_cursor_broken:
-                problem = "a page has a cursor that is no text: what follows cannot be read"
+                problem = "a page is cut off, or has a cursor that is no text: what follows cannot be read"
             elif cursor is None:
                 return
             elif is_repeated or cursor in cursors:

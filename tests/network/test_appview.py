@@ -17,9 +17,9 @@ from pipelines.network.appview import (
     FeedPage,
     RecordNotFound,
     ServiceFailed,
-    _damaged_feed_page,
 )
 from pipelines.network.pacing import Pacer
+from pipelines.network.salvage import SavedPage, save_page
 from tests.network.scripted_server import Reply, ScriptedServer, json_reply
 
 if TYPE_CHECKING:
@@ -156,6 +156,32 @@ def test_one_bad_item_does_not_take_the_page_with_it(server: ScriptedServer, app
     assert (page.cursor, page.is_cursor_broken) == ("c", False)
 
 
+def test_one_bad_item_does_not_take_a_list_or_profiles_with_it(server: ScriptedServer, appview: AppView) -> None:
+    bad = BAD_ITEMS["half of a surrogate pair"]
+    server.answer_in_turn(Reply(b'{"profiles": [{"did":"a"},' + bad + b"]}"))
+    assert [bytes(profile) for profile in appview.profiles(["a", "b"])] == [b'{"did":"a"}', bad]
+    server.answer_in_turn(Reply(b'{"list": {"uri":"x"}, "items": [{"uri":"a"},' + bad + b"]}"))
+    [page] = appview.list_pages("x")
+    assert ([bytes(item) for item in page.items], bytes(page.list)) == ([b'{"uri":"a"}', bad], b'{"uri":"x"}')
+    server.answer_in_turn(Reply(b'{"starterPack": ' + bad + b"}"))
+    assert bytes(appview.starter_pack("x")) == bad
+
+
+def test_a_list_that_is_cut_gives_its_members_and_then_fails(server: ScriptedServer, appview: AppView) -> None:
+    body = json_reply({"list": {"uri": "x"}, "items": [{"uri": "a"}, {"uri": "b"}], "cursor": "c"}).body
+    server.answer_in_turn(Reply(body[: body.index(b'"b"')]))
+    pages = appview.list_pages("x")
+    assert [bytes(item) for item in next(pages).items] == [b'{"uri": "a"}']
+    with pytest.raises(ServiceFailed, match="cut off"):
+        next(pages)
+
+
+def test_profiles_that_are_cut_are_no_profiles(server: ScriptedServer, appview: AppView) -> None:
+    server.answer_in_turn(Reply(b'{"profiles": [{"did":"a"},{"did":'))
+    with pytest.raises(ServiceFailed):
+        appview.profiles(["a", "b"])
+
+
 def test_a_page_that_is_always_cut_gives_the_items_before_the_cut(server: ScriptedServer, appview: AppView) -> None:
     body = feed("c").body
     server.answer_in_turn(Reply(body, cut_after=body.index(b'"n": 2')))
@@ -196,19 +222,19 @@ def test_cut_anywhere_a_page_gives_the_items_before_the_cut(
         body += (b", " if ends else b" ") + json.dumps(item, indent=indent).encode()
         ends.append(len(body))
     body += b"]}"
-    page = _damaged_feed_page(body)
+    page = save_page(body, "feed")
     assert page is not None
-    assert [json.loads(bytes(item)) for item in page.feed] == items
+    assert [json.loads(bytes(item)) for item in page.items] == items
     assert page.cursor == "c"
 
     length = data.draw(st.integers(0, len(body) - 1))
-    cut = _damaged_feed_page(body[:length])
-    saved = [json.loads(bytes(item)) for item in cut.feed] if cut else []
+    cut = save_page(body[:length], "feed")
+    saved = [json.loads(bytes(item)) for item in cut.items] if cut else []
     assert saved == [item for item, end in zip(items, ends, strict=True) if end <= length]
     assert cut is None or cut.is_cursor_broken
 
 
 @given(st.binary(max_size=200) | st.text(alphabet='{}[]",:\\ a', max_size=60).map(str.encode))
 def test_no_bytes_at_all_stop_the_run(body: bytes) -> None:
-    page = _damaged_feed_page(body)
-    assert page is None or isinstance(page, FeedPage)
+    page = save_page(body, "feed")
+    assert page is None or isinstance(page, SavedPage)
