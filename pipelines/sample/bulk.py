@@ -135,6 +135,7 @@ class BulkDay(Day):
         self.world = world
         self.number = number
         self.now = evening(number)
+        self.actors = world.actors
 
     @property
     def items_per_member(self) -> int:

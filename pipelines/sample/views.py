@@ -222,13 +222,12 @@ class Views:
         return view
 
     def _pack(self, pack: StarterPack) -> Json:
-        weeks = self.day.number // 7
         return {
             "uri": pack.uri,
             "cid": pack.cid,
             "record": record(pack),
             "creator": self.author(self.day.actors[pack.creator]),
-            "joinedAllTimeCount": pack.joined_all_time + weeks * pack.joined_week,
+            "joinedAllTimeCount": self.day.joined_all_time_count(pack),
             "joinedWeekCount": pack.joined_week,
             "labels": [],
             "indexedAt": timestamp(pack.created_at),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from bisect import bisect_right
 from datetime import UTC, datetime
 from functools import cached_property
@@ -38,6 +39,8 @@ class World:
         self.labeler = did(f"{seed}/moderation")
         self._simulation = Simulation(seed)
         self._days: dict[int, Day] = {}
+        # Servers in threads of their own look at the same world.
+        self._lock = threading.RLock()
         self._history: list[Event] = []
         self._history_slot = FIRST_SLOT - 1
         self._simulation.run_to(1)
@@ -57,10 +60,11 @@ class World:
         if day < 1:
             msg = f"The sample world can be looked at from day 1 on, not on day {day}"
             raise ValueError(msg)
-        self._simulation.run_to(day)
-        if day not in self._days:
-            self._days[day] = Day(self, self._simulation, day)
-        return self._days[day]
+        with self._lock:
+            self._simulation.run_to(day)
+            if day not in self._days:
+                self._days[day] = Day(self, self._simulation, day)
+            return self._days[day]
 
     def actor(self, name: str) -> Actor:
         """Find somebody by the name that people.py gives them."""
@@ -72,11 +76,13 @@ class World:
         Folding the events gives what stands in the repositories: every version of every record is created or updated,
         and deleted, once. Whoever deletes their account leaves with one event, and no deletes.
         """
-        if self._history_slot < slot_of(until):
-            self._simulation.run_to(slot_of(until))
-            self._history, self._history_slot = history(self._simulation), self._simulation.slot
-        start = bisect_right(self._history, since, key=lambda event: event.at)
-        for event in islice(self._history, start, None):
+        with self._lock:
+            if self._history_slot < slot_of(until):
+                self._simulation.run_to(slot_of(until))
+                self._history, self._history_slot = history(self._simulation), self._simulation.slot
+            happened = self._history
+        start = bisect_right(happened, since, key=lambda event: event.at)
+        for event in islice(happened, start, None):
             if event.at > until:
                 return
             yield event
@@ -105,19 +111,16 @@ class Day:
     Attributes:
         number: Which day.
         now: The moment of looking, 23:00 UTC.
+        actors: Everybody who has an account by now, whatever its status, by DID.
     """
 
     def __init__(self, world: World, simulation: Simulation, number: int) -> None:
         self.world = world
         self.number = number
         self.now = evening(number)
+        self.actors = {did: actor for did, actor in world.actors.items() if actor.created_at <= self.now}
         self._simulation = simulation
         self._feeds: dict[str, list[FeedItem]] = {}
-
-    @cached_property
-    def actors(self) -> dict[str, Actor]:
-        """Everybody who has an account by now, whatever its status, by DID."""
-        return {did: actor for did, actor in self.world.actors.items() if actor.created_at <= self.now}
 
     @cached_property
     def posts(self) -> dict[str, Post]:
@@ -189,6 +192,10 @@ class Day:
         """Count somebody's followers by now."""
         days = (self.now - max(actor.created_at, evening(0))).days
         return max(0, actor.followers + int(actor.followers_per_day * days))
+
+    def joined_all_time_count(self, pack: StarterPack) -> int:
+        """Count who ever joined through a pack, by now."""
+        return pack.joined_all_time + self.number // 7 * pack.joined_week
 
     def follows_count(self, actor: Actor) -> int:
         """Count whom somebody follows by now: one more every nine days."""
