@@ -122,7 +122,11 @@ class SampleServer:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._start(), self._loop).result()
+        try:
+            asyncio.run_coroutine_threadsafe(self._start(), self._loop).result()
+        except OSError:
+            self.__exit__(None, None, None)
+            raise
         return self
 
     def __exit__(
@@ -303,16 +307,25 @@ def main() -> None:
     parser.add_argument("--posts-per-member", type=int, default=5000, help="items of each (default: 5000)")
     parser.add_argument("--port", type=int, default=8787, help="where to listen; 0 takes a free port (default: 8787)")
     args = parser.parse_args()
-    world = World(args.seed)
-    if args.members:
-        world = BulkWorld(args.seed, members=args.members, posts_per_member=args.posts_per_member)
-    with SampleServer(world, args.day, port=args.port) as server, contextlib.suppress(KeyboardInterrupt):
-        print(f"The sample network, day {args.day}, is at {server.url}", flush=True)
-        for pack in world.packs:
-            print(f"  {pack.name}: {pack.uri}")
-            print(f"    {server.url}/xrpc/app.bsky.graph.getStarterPack?starterPack={pack.uri}")
-        print("Ctrl-C ends it.", flush=True)
-        threading.Event().wait()
+    if args.day < 1:
+        parser.error(f"--day {args.day}: the sample world can be looked at from day 1 on")
+    world: World = (
+        BulkWorld(args.seed, members=args.members, posts_per_member=args.posts_per_member)
+        if args.members
+        else World(args.seed)
+    )
+    try:
+        with SampleServer(world, args.day, port=args.port) as server, contextlib.suppress(KeyboardInterrupt):
+            print(f"The sample network, day {args.day}, is at {server.url}", flush=True)
+            for pack in world.packs:
+                print(f"  {pack.name}: {pack.uri}")
+                print(f"    {server.url}/xrpc/app.bsky.graph.getStarterPack?starterPack={pack.uri}")
+            print("Ctrl-C ends it.", flush=True)
+            threading.Event().wait()
+    except OSError as error:
+        parser.exit(
+            1, f"Cannot listen on port {args.port}: {error.strerror}. Choose another with --port, or --port 0.\n"
+        )
 
 
 if __name__ == "__main__":

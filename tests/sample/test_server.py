@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import subprocess
+import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 
     Ask = Callable[..., tuple[int, dict[str, Any]]]
 
+PROJECT = Path(__file__).parents[2]
 FEED = "app.bsky.feed.getAuthorFeed"
 LIST = "app.bsky.graph.getList"
 PROFILES = "app.bsky.actor.getProfiles"
@@ -411,3 +415,20 @@ def test_what_is_served_fits_the_lexicon_but_for_what_is_broken_on_purpose(
         models.AppBskyActorGetProfiles.Response.model_validate(body, context=strict)
     _, body = ask(sample_server, "com.atproto.repo.listRecords", repo="mara.bsky.test", collection="app.bsky.feed.post")
     models.ComAtprotoRepoListRecords.Response.model_validate(body, context=strict)
+
+
+def test_it_can_be_started_from_the_command_line(http: urllib3.PoolManager) -> None:
+    command = [sys.executable, "-m", "pipelines.sample.server", "--day", "3", "--port"]
+    with subprocess.Popen([*command, "0"], stdout=subprocess.PIPE, text=True, cwd=PROJECT) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        port = line.strip().rpartition(":")[2]
+        try:
+            assert "day 3" in line
+            assert http.request("GET", f"http://127.0.0.1:{port}/xrpc/{FEED}?actor=mara.bsky.test").status == 200
+            second = subprocess.run([*command, port], capture_output=True, text=True, cwd=PROJECT, check=False)
+        finally:
+            process.terminate()
+    assert second.returncode == 1
+    assert second.stderr.count("\n") == 1
+    assert f"Cannot listen on port {port}" in second.stderr
