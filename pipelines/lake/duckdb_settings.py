@@ -65,20 +65,23 @@ def duckdb_settings(pipeline_name: str) -> DuckDBSettings:
         pipeline_name: `bluesky`, or `bluesky_sample`.
 
     Raises:
-        ValueError: If the lake is in a bucket that DuckDB cannot read.
+        ValueError: If the pipeline has no destination, or one that DuckDB cannot read.
         dlt.common.configuration.exceptions.ConfigFieldMissingException: If a setting is missing; its message names it.
     """
     use_project_settings()
     pipeline = resolve_configuration(
         PipelineConfiguration(pipeline_name=pipeline_name), sections=("pipelines", pipeline_name)
     )
-    destination = cast(
-        "Destination[Any, Any]",
-        Destination.from_reference(pipeline.destination_type, destination_name=pipeline.destination_name),
+    destination = Destination.from_reference(pipeline.destination_type, destination_name=pipeline.destination_name)
+    if destination is None or pipeline.dataset_name is None:
+        message = f"[pipelines.{pipeline_name}] in .dlt/config.toml must name a destination and a dataset."
+        raise ValueError(message)
+    bucket = cast(
+        "FilesystemDestinationClientConfiguration",
+        destination.configuration(FilesystemDestinationClientConfiguration()._bind_dataset_name(pipeline.dataset_name)),
     )
-    bucket: FilesystemDestinationClientConfiguration = destination.configuration(
-        FilesystemDestinationClientConfiguration()._bind_dataset_name(pipeline.dataset_name)
-    )
+    # dlt keeps what was raised on the way; its frames would hold dbt's connection, and the warehouse stay locked.
+    bucket.__exception__ = None
     warehouse = dlt.config[f"pipelines.{pipeline_name}.warehouse"]
     return DuckDBSettings(
         lake_path=f"{_root_of(bucket)}/{pipeline.dataset_name}",

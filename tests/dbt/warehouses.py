@@ -1,0 +1,103 @@
+"""dbt as users run it: the project in dbt/, on a lake and a warehouse of the test's own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pytest
+from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+from dbt.cli.main import dbtRunner
+
+from pipelines import bluesky
+from pipelines.lake.bucket import PROJECT_ROOT, use_project_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from dbt.artifacts.schemas.run import RunResult
+
+Row = tuple[Any, ...]
+
+LAST_DAY = 10
+BUILD_AFTER_DAYS = (3, 5, LAST_DAY)
+"""Not after each, for the suite's sake; a night on which dbt did not run is a case of its own."""
+
+
+@dataclass
+class Warehouse:
+    """The sample's lake and warehouse, in a folder of their own.
+
+    Attributes:
+        folder: The project's folder, as far as dlt knows.
+        name: Folder of the warehouse, so that one lake can have several.
+    """
+
+    folder: Path
+    name: str = "warehouse"
+
+    @property
+    def path(self) -> Path:
+        return self.folder / self.name / "bluesky.duckdb"
+
+    @property
+    def dataset(self) -> Path:
+        return self.folder / "_data" / "sample" / "lake" / "bluesky"
+
+    def pull(self, day: int, *options: str) -> None:
+        """Pull a day of the sample into the lake, as the job does."""
+        with self._settings():
+            assert bluesky.main(["--sample", "--day", str(day), "--no-transform", *options]) == 0
+
+    def dbt(self, *arguments: str, may_fail: bool = False) -> list[RunResult]:
+        """Run dbt on the sample, and give the result of each node."""
+        places = [f"--{kind}-dir={PROJECT_ROOT / 'dbt'}" for kind in ("project", "profiles")]
+        with self._settings():
+            outcome = dbtRunner().invoke(["--quiet", "--no-use-colors", *arguments, *places, "--target=sample"])
+        DuckDBConnectionManager.close_all_connections()
+        results: list[RunResult] = list(getattr(outcome.result, "results", []))
+        bad = [f"{result.node.name}: {result.message}" for result in results if result.status in ("error", "fail")]
+        assert may_fail or outcome.success, bad or outcome.exception
+        return results
+
+    def rows(self, sql: str) -> list[Row]:
+        with duckdb.connect(str(self.path), read_only=True) as connection:
+            connection.execute("set timezone = 'UTC'")
+            return connection.execute(sql).fetchall()
+
+    def tables(self) -> list[str]:
+        return [str(name) for (name,) in self.rows("select table_name from duckdb_tables() order by 1")]
+
+    @contextmanager
+    def _settings(self) -> Iterator[None]:
+        with pytest.MonkeyPatch.context() as patch:
+            for name in list(os.environ):
+                if "__" in name.strip("_"):
+                    patch.delenv(name)
+            patch.setenv("DLT_PROJECT_DIR", str(self.folder))
+            patch.setenv("DLT_LOCAL_DIR", str(self.folder))
+            patch.setenv("DLT_DATA_DIR", str(self.folder / "dlt"))
+            patch.setenv("DBT_TARGET_PATH", str(self.folder / "target"))
+            patch.setenv("DBT_LOG_PATH", str(self.folder / "logs"))
+            patch.setenv("PIPELINES__BLUESKY_SAMPLE__WAREHOUSE", f"{self.name}/bluesky.duckdb")
+            use_project_settings()
+            yield
+        use_project_settings()
+
+
+def new_project(folder: Path) -> Path:
+    """Make a project's folder with the settings that are shipped and nobody's secrets."""
+    (folder / ".dlt").mkdir(parents=True)
+    shutil.copy(PROJECT_ROOT / ".dlt" / "config.toml", folder / ".dlt")
+    return folder
+
+
+def differences(one: Sequence[Row], other: Sequence[Row]) -> tuple[list[Row], list[Row]]:
+    """Say what each of two sets of rows has that the other has not."""
+    first, second = set(one), set(other)
+    return sorted(first - second, key=repr)[:20], sorted(second - first, key=repr)[:20]
