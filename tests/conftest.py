@@ -6,6 +6,7 @@ import io
 import os
 import shutil
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from rich.console import Console
 
 from pipelines import bluesky
 from pipelines.lake.bucket import PROJECT_ROOT, use_atomic_local_files, use_project_settings
+from pipelines.lake.recovery import recover
 from pipelines.lake.tables import RAW_TABLES
 from pipelines.sample.server import SampleServer
 from pipelines.sample.world import World
@@ -101,9 +103,7 @@ class Lake:
         night = bluesky.Night(network | seeds | settings, PullRun(lambda: now))
         output = io.StringIO()
         asked_before = len(server.requests)
-        exit_code = bluesky.pull(
-            bluesky.recover(self.pipeline()), night, Console(file=output, soft_wrap=True, width=200)
-        )
+        exit_code = bluesky.pull(recover(self.pipeline()), night, Console(file=output, soft_wrap=True, width=200))
         requests = Counter(request.nsid.rpartition(".")[2] for request in server.requests[asked_before:])
         return Pull(exit_code, night.run, output.getvalue(), requests)
 
@@ -117,19 +117,26 @@ class Lake:
             return connection.sql(sql).to_arrow_table().to_pylist()
 
 
-@pytest.fixture
-def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lake]:
-    for name in list(os.environ):
-        if "__" in name.strip("_"):
-            monkeypatch.delenv(name)
-    project = tmp_path / "project"
+@contextmanager
+def isolated_lake(folder: Path) -> Iterator[Lake]:
+    """Let dlt know nothing but the settings that are shipped, and keep everything in a folder."""
+    project = folder / "project"
     (project / ".dlt").mkdir(parents=True)
     shutil.copy(PROJECT_ROOT / ".dlt" / "config.toml", project / ".dlt")
-    monkeypatch.setenv("DLT_PROJECT_DIR", str(project))
-    monkeypatch.setenv("DLT_DATA_DIR", str(tmp_path / "dlt"))
-    monkeypatch.delenv("DLT_LOCAL_DIR", raising=False)
+    with pytest.MonkeyPatch.context() as environment:
+        for name in list(os.environ):
+            if "__" in name.strip("_"):
+                environment.delenv(name)
+        environment.setenv("DLT_PROJECT_DIR", str(project))
+        environment.setenv("DLT_DATA_DIR", str(folder / "dlt"))
+        environment.delenv("DLT_LOCAL_DIR", raising=False)
+        use_project_settings()
+        use_atomic_local_files()
+        yield Lake(project)
     use_project_settings()
-    use_atomic_local_files()
-    yield Lake(project)
-    monkeypatch.undo()
-    use_project_settings()
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Iterator[Lake]:
+    with isolated_lake(tmp_path) as lake:
+        yield lake

@@ -172,7 +172,11 @@ AUTHOR_FEED: Final = RawTable(
                 " created_at.",
             ),
             _column("item_indexed_at", UTC_TIMESTAMP, "When the repost was indexed, else post_indexed_at."),
-            _column("reason_type", pa.string(), "`repost`, `pin`, another full type, or null for an own post."),
+            _column(
+                "reason_type",
+                pa.string(),
+                "`repost`, `pin`, another full type, `unknown` if it cannot be read, or null for an own post.",
+            ),
             _column("post_uri", pa.string(), "URI of the post; somebody else's, in a repost."),
             _column("post_cid", pa.string(), "CID of the post record: the version. An edit changes it."),
             _column("post_indexed_at", UTC_TIMESTAMP, "When the service indexed the post."),

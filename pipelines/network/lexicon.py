@@ -32,6 +32,7 @@ class Label(_Lexicon):
     """`com.atproto.label.defs#label` and `#selfLabel`."""
 
     val: str | None = None
+    src: str | None = None
 
 
 class SelfLabels(_Lexicon):

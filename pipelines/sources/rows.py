@@ -71,9 +71,14 @@ def _time(value: str | None, path: str, issues: list[str]) -> int | None:
 
 
 def _label_values(labels: list[lexicon.Label | None] | None) -> list[str] | None:
-    if labels is None:
-        return None
-    return [label.val for label in labels if label and label.val is not None]
+    return _without_nulls(None if labels is None else [label.val if label else None for label in labels])
+
+
+def _labels_of_labelers(post: lexicon.PostView, author: lexicon.Actor) -> list[lexicon.Label | None] | None:
+    """Leave out what the author put on the post: the view repeats the record's own labels."""
+    if not post.labels or author.did is None:
+        return post.labels
+    return [label for label in post.labels if label is None or label.src != author.did]
 
 
 def _facets(facets: Iterable[lexicon.Facet | None]) -> list[tuple[str | None, str | None, int | None, int | None]]:
@@ -139,7 +144,7 @@ def feed_item_row(raw: msgspec.Raw) -> Row:
         "reply_count": post.reply_count,
         "quote_count": post.quote_count,
         "bookmark_count": post.bookmark_count,
-        "labels": _label_values(post.labels),
+        "labels": _label_values(_labels_of_labelers(post, author)),
         "raw": lexicon.readable_text(bytes(raw)),
     }
     row |= post_record_columns(record, "$.post.record", issues)
@@ -150,6 +155,9 @@ def feed_item_row(raw: msgspec.Raw) -> Row:
         if row["reason_type"] == "repost":
             row["item_uri"] = item.reason.uri
             row["item_at"] = row["item_indexed_at"] = _time(item.reason.indexed_at, "$.reason.indexedAt", issues)
+    if (item.reason and item.reason.type is None) or any(issue.startswith("$.reason:") for issue in issues):
+        # Most likely a repost, which must never be taken for a post of the member's own.
+        row |= {"reason_type": "unknown", "item_uri": None, "item_at": None}
     if row["item_uri"] is None:
         issues.append("$: no URI")
     row["issues"] = issues or None
@@ -195,7 +203,10 @@ def _add_embed(row: Row, embed: lexicon.Embed) -> None:
 
 
 def _without_nulls(values: list[str | None] | None) -> list[str] | None:
-    return None if values is None else [value for value in values if value is not None]
+    """Leave out the elements that could not be read; null if that leaves nothing of them."""
+    if not values:
+        return None if values is None else []
+    return [value for value in values if value is not None] or None
 
 
 def profile_row(raw: msgspec.Raw) -> Row:

@@ -155,7 +155,11 @@ def repeat_the_page(cursor: str | None, page: Json) -> Json:
     return page if "cursor" in page or cursor is None else page | {"cursor": cursor.replace("at_", "at_0")}
 
 
-@pytest.mark.parametrize("odd", [lambda cursor, page: page, repeat_the_cursor, repeat_the_page])
+def repeat_an_empty_page(cursor: str | None, page: Json) -> Json:
+    return page if page.get("cursor") else page | {"cursor": "at_0_"}
+
+
+@pytest.mark.parametrize("odd", [lambda cursor, page: page, repeat_the_cursor, repeat_the_page, repeat_an_empty_page])
 def test_a_feed_ends_where_the_cursor_is_absent_or_repeats_or_a_page_adds_nothing(
     scripted_server: ScriptedServer, odd: Callable[[str | None, Json], Json]
 ) -> None:
@@ -279,8 +283,11 @@ def test_an_empty_feed_is_read_to_its_end(scripted_server: ScriptedServer) -> No
     assert walked.pull["reached_end"]
     assert from_microseconds(walked.pull["covered_to"]) == NOW
     assert walked.state["cursor"] is None
+    again = feed.walk(walked.state, NOW + DAY)
+    assert again.pull["reached_end"]
+    assert again.pull["error"] is None
     feed.items = daily_posts(3, from_days_old=-1)
-    assert feed.walk(walked.state, NOW + DAY).names == ["p000", "p001", "p002"]
+    assert feed.walk(again.state, NOW + 2 * DAY).names == ["p000", "p001", "p002"]
 
 
 # What is claimed.
