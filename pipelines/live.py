@@ -3,6 +3,10 @@
     python pipelines/live.py jetstream                     the members of the lake's packs, streamed
     python pipelines/live.py jetstream --until-caught-up   what was missed since the last time, then end
     python pipelines/live.py jetstream --sample            the sample network on localhost, no internet needed
+    python pipelines/live.py firehose                      the same, from a relay itself
+    python pipelines/live.py webhook                       events that are pushed to us, by Tap or by anybody
+    python pipelines/live.py kafka                         events from a topic, to its end (--follow: and on)
+    python pipelines/live.py compact                       few large files instead of many small ones
 
 Exit codes: 0 all well; 1 it could not go on; 2 events are missing (the gap is named) and a pull has to fill it.
 """
@@ -15,26 +19,31 @@ import signal
 import sys
 import threading
 import time
-from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import dlt
 from dlt.common.configuration import with_config
+from dlt.common.typing import TSecretStrValue
 from filelock import FileLock, Timeout
 from rich.console import Console
 
 from pipelines.bluesky import explain
 from pipelines.lake.bucket import (
+    PROJECT_ROOT,
     LakeError,
     check_lake,
     lake_location,
     use_atomic_local_files,
     use_project_settings,
 )
+from pipelines.lake.compaction import compact
 from pipelines.lake.members import member_dids
 from pipelines.lake.recovery import recover
+from pipelines.network.firehose import Firehose
 from pipelines.network.jetstream import Jetstream, LegacyJetstream
+from pipelines.network.kafka import Bridge, Kafka, KafkaMissing, load_decoder
+from pipelines.network.webhook import Spool, Webhook
 from pipelines.panel import show_live
 from pipelines.sources.micro_batches import BatchLimits, MicroBatches
 
@@ -42,6 +51,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from pipelines.network.repo_events import Feed
+    from pipelines.network.stream import Stream
 
 MEMBERS_ARE_READ_EVERY: Final = 600.0
 """Seconds after which a run looks whether somebody else is to be followed."""
@@ -80,17 +90,25 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     common.add_argument("--batch-events", type=int, metavar="N", help="load a batch with so many events")
     common.add_argument("--for", type=duration, dest="seconds", metavar="10m", help="end after so long")
-    common.add_argument("--until-caught-up", action="store_true", help="end when what was missed is loaded")
-    common.add_argument("--sample", action="store_true", help="the sample network on localhost, into its own lake")
     streams = argparse.ArgumentParser(add_help=False)
+    streams.add_argument("--until-caught-up", action="store_true", help="end when what was missed is loaded")
     streams.add_argument("--all", action="store_true", help="everybody's events, not only the members' of the packs")
-    jetstream = feeds.add_parser(
-        "jetstream", parents=[common, streams], help="Jetstream: filtered JSON over a websocket"
-    )
+    streams.add_argument("--sample", action="store_true", help="the sample network on localhost, into its own lake")
+    jetstream = feeds.add_parser("jetstream", parents=[common, streams], help="filtered JSON over a websocket")
     jetstream.add_argument("--v1", action="store_true", help="the older protocol")
+    feeds.add_parser("firehose", parents=[common, streams], help="a relay's stream itself, sorted out here")
+    webhook = feeds.add_parser("webhook", parents=[common], help="events that Tap, or anybody, pushes to us")
+    webhook.add_argument("--until-caught-up", action="store_true", help="end when what was pushed is loaded")
+    kafka = feeds.add_parser("kafka", parents=[common], help="events in a topic")
+    kafka.add_argument("--follow", action="store_true", help="wait for more at the end of the topic")
+    kafka.add_argument("--produce", action="store_true", help="fill the topic from a Jetstream; nothing is loaded")
+    kafka.add_argument("--all", action="store_true", help="with --produce: everybody's events")
+    feeds.add_parser("compact", help="make few large files of the many small ones")
     options = parser.parse_args(arguments)
-    if options.batch_events is not None and options.batch_events < 1:
+    if getattr(options, "batch_events", None) is not None and options.batch_events < 1:
         parser.error("--batch-events takes a number from 1")
+    if options.feed == "kafka":
+        options.until_caught_up, options.v1 = not options.follow, False
     return options
 
 
@@ -138,17 +156,73 @@ def followed(pipeline: dlt.Pipeline, options: argparse.Namespace) -> frozenset[s
     return dids
 
 
+@with_config(sections=("sources", "repo_events"))
+def firehose_feed(
+    *,
+    dids: Collection[str] | None,
+    firehose_service: str = dlt.config.value,
+    collections: list[str] = dlt.config.value,
+    stall_seconds: float = dlt.config.value,
+    contact: str | None = None,
+) -> Firehose:
+    """Make a firehose subscription from dlt's configuration."""
+    return Firehose(firehose_service, dids=dids, collections=collections, stall_seconds=stall_seconds, contact=contact)
+
+
+@with_config(sections=("sources", "repo_events"))
+def webhook_feed(
+    *,
+    webhook_password: TSecretStrValue = dlt.secrets.value,
+    webhook_host: str = dlt.config.value,
+    webhook_port: int = dlt.config.value,
+    webhook_spool: str = dlt.config.value,
+    webhook_spool_events: int = dlt.config.value,
+) -> Webhook:
+    """Make a webhook from dlt's configuration."""
+    spool = Spool(PROJECT_ROOT / webhook_spool, most_events=webhook_spool_events)
+    return Webhook(spool, host=webhook_host, port=webhook_port, password=webhook_password)
+
+
+@with_config(sections=("sources", "repo_events"))
+def kafka_feed(
+    *,
+    kafka_topic: str = dlt.config.value,
+    kafka_settings: dict[str, Any] = dlt.secrets.value,
+    kafka_value_decoder: str = dlt.config.value,
+) -> Kafka:
+    """Make a feed of a Kafka topic from dlt's configuration."""
+    return Kafka(kafka_topic, kafka_settings, decode=load_decoder(kafka_value_decoder))
+
+
+@with_config(sections=("sources", "repo_events"))
+def kafka_bridge(
+    stream: Stream, *, kafka_topic: str = dlt.config.value, kafka_settings: dict[str, Any] = dlt.secrets.value
+) -> Bridge:
+    """Make a bridge into a Kafka topic from dlt's configuration."""
+    return Bridge(stream, kafka_topic, kafka_settings)
+
+
 def make_feed(pipeline: dlt.Pipeline, options: argparse.Namespace) -> tuple[Feed, Callable[[], None]]:
     """Make the feed that the command line names.
 
     Returns:
         The feed, and what is to be done between two batches.
     """
-    feed = jetstream_feed(dids=followed(pipeline, options), is_legacy=options.v1)
-    return feed, _refresh_members(pipeline, feed, options)
+    match options.feed:
+        case "webhook":
+            return webhook_feed(), lambda: None
+        case "kafka":
+            return kafka_feed(), lambda: None
+        case "firehose":
+            stream: Firehose | Jetstream = firehose_feed(dids=followed(pipeline, options))
+        case _:
+            stream = jetstream_feed(dids=followed(pipeline, options), is_legacy=options.v1)
+    return stream, _refresh_members(pipeline, stream, options)
 
 
-def _refresh_members(pipeline: dlt.Pipeline, feed: Jetstream, options: argparse.Namespace) -> Callable[[], None]:
+def _refresh_members(
+    pipeline: dlt.Pipeline, feed: Firehose | Jetstream, options: argparse.Namespace
+) -> Callable[[], None]:
     looked_at = time.monotonic()
 
     def refresh() -> None:
@@ -164,27 +238,64 @@ def _refresh_members(pipeline: dlt.Pipeline, feed: Jetstream, options: argparse.
 
 def run_live(batches: MicroBatches, options: argparse.Namespace, console: Console) -> int:
     """Load until told to stop, say what happened, and return the exit code."""
+    with show_live(batches, console):
+        _until_told(
+            lambda is_over: batches.load_until(
+                is_over, seconds=options.seconds, until_caught_up=options.until_caught_up
+            )
+        )
+    print_summary(batches, console)
+    return 2 if batches.run.gaps else 0
+
+
+def run_bridge(pipeline: dlt.Pipeline, options: argparse.Namespace, console: Console) -> int:
+    """Fill the Kafka topic until told to stop."""
+    bridge = kafka_bridge(jetstream_feed(dids=followed(pipeline, options), is_legacy=False))
+    _until_told(lambda is_over: bridge.run_until(is_over, seconds=options.seconds, until_caught_up=not options.follow))
+    console.print(f"{bridge.sent:,} events sent", highlight=False)
+    return 0
+
+
+def run_compaction(pipeline: dlt.Pipeline, console: Console) -> int:
+    """Compact the tables of the live leg, and say what was done."""
+    done = compact(pipeline)
+    console.print(
+        f"{done.replaced:,} small files are now in {done.written:,} large ones too;"
+        f" {done.deleted:,} that an earlier run replaced were deleted, {done.waiting:,} will be, an hour from now",
+        highlight=False,
+    )
+    return 0
+
+
+def _until_told(work: Callable[[threading.Event], None]) -> None:
+    """Do something in a thread until SIGTERM or SIGINT asks for its end; a second one does not wait for it.
+
+    Not in the main thread: there, dlt would take the signals for itself and break a load off.
+    """
     is_over = threading.Event()
     failure: list[BaseException] = []
 
-    def load() -> None:
+    def run() -> None:
         try:
-            batches.load_until(is_over, seconds=options.seconds, until_caught_up=options.until_caught_up)
+            work(is_over)
         except BaseException as error:
             failure.append(error)
 
-    # Not in the main thread: there, dlt would take signals for itself and break a load off.
-    loader = threading.Thread(target=load, name="loader")
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: is_over.set())
-    with show_live(batches, console):
-        loader.start()
-        while loader.is_alive():
-            loader.join(0.2)
-    print_summary(batches, console)
+    def ask(number: int, _: object) -> None:
+        if is_over.is_set():
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        is_over.set()
+
+    handlers = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    worker = threading.Thread(target=run, name="loader", daemon=True)
+    worker.start()
+    while worker.is_alive():
+        worker.join(0.2)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
     if failure:
         raise failure[0]
-    return 2 if batches.run.gaps else 0
 
 
 def print_summary(batches: MicroBatches, console: Console) -> None:
@@ -209,23 +320,32 @@ def main(arguments: list[str] | None = None) -> int:
     use_project_settings()
     use_atomic_local_files()
     console = Console(soft_wrap=True)
-    name = f"bluesky_sample_{options.feed}" if options.sample else f"bluesky_{options.feed}"
     try:
-        pipeline = dlt.pipeline(name)
+        pipeline = dlt.pipeline(_pipeline_name(options))
         check_lake(pipeline)
-        with ExitStack() as stack:
-            stack.enter_context(_only_one(pipeline))
+        with _only_one(pipeline):
+            if options.feed == "compact":
+                return run_compaction(pipeline, console)
+            if options.feed == "kafka" and options.produce:
+                return run_bridge(pipeline, options, console)
             pipeline = recover(pipeline)
             feed, between_batches = make_feed(pipeline, options)
             limits = batch_limits(options.batch_seconds, options.batch_events)
             batches = MicroBatches(pipeline, feed, limits, between_batches=between_batches)
             return run_live(batches, options, console)
     except Exception as error:
-        reason = explain(error)
+        reason = str(error) if isinstance(error, (KafkaMissing, ValueError)) else explain(error)
         if reason is None:
             raise
         print(reason, file=sys.stderr)
         return 1
+
+
+def _pipeline_name(options: argparse.Namespace) -> str:
+    """Name a pipeline for each feed, so that two feeds can run at once; each has its own state."""
+    if getattr(options, "sample", False):
+        return f"bluesky_sample_{options.feed}"
+    return "bluesky_kafka_bridge" if getattr(options, "produce", False) else f"bluesky_{options.feed}"
 
 
 def _only_one(pipeline: dlt.Pipeline) -> FileLock:

@@ -444,3 +444,24 @@ def _position_of(frame: bytes, otherwise: int) -> int:
     except _NOT_READABLE:
         pass
     return otherwise
+
+
+def write_json_event(event: RepoEvent) -> bytes:
+    """Write an event in the form of Jetstream v2, so that `read_json_event` reads the same event from it."""
+    if event.kind == UNREADABLE:
+        return event.raw or b"null"
+    fields: dict[str, Any] = {
+        "$type": f"network.bsky.jetstream.subscribeEvents#{event.kind}",
+        "seq": event.position,
+        "did": event.did,
+        "time": event.event_at and event.event_at.isoformat(),
+    }
+    if event.kind == COMMIT:
+        fields |= {"rev": event.rev, "operation": event.operation, "collection": event.collection, "rkey": event.rkey}
+        if event.cid is not None:
+            fields["cid"] = event.cid
+        if event.record is not None:
+            fields["record"] = msgspec.Raw(event.record)
+    elif event.raw is not None:
+        fields[event.kind] = msgspec.Raw(event.raw)
+    return msgspec.json.encode(fields)

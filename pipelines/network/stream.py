@@ -324,7 +324,8 @@ class Stream(ABC):
         reason = self._gap_reason
         if reason is None and asked_for is not None and first.position < asked_for:
             reason = "the service numbers its events anew"
-        if reason is not None:
+        is_known = first.event_at and self._last_event_at and first.event_at <= self._last_event_at
+        if reason is not None and not is_known:
             self._buffer.append(Gap(self._last_event_at, first.event_at, reason, self.cursor, first.position))
         self._gap_reason = None
 

@@ -72,7 +72,7 @@ class PullRun:
     deferred: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _walked: set[str] = field(default_factory=set)
-    _room: int = ITEMS_PER_LOAD
+    _room: int = field(default_factory=lambda: ITEMS_PER_LOAD)
 
     @property
     def request_count(self) -> int:

@@ -192,7 +192,7 @@ def test_engagement_changes_add_up(ten_days: Warehouse) -> None:
 
 
 def test_deletions(ten_days: Warehouse, expected: Expected) -> None:
-    posts = {uri: day for uri, day in expected.missed(reposts=False).items()}
+    posts = expected.missed(reposts=False)
     reposts = expected.missed(reposts=True)
     truth: set[Row] = {("post", uri, day) for uri, day in posts.items()}
     truth |= {("repost", uri, day) for uri, day in reposts.items()}
