@@ -134,6 +134,15 @@ def test_a_token_that_is_refused_is_refreshed_once_and_the_requests_go_on(accoun
     assert account.asked() == {"createSession": 1, "refreshSession": 1}
 
 
+def test_threads_that_were_refused_together_refresh_once(account: Account) -> None:
+    session = account.session()
+    refused = session.access_token()
+    account.server.sessions.access_seconds = 3_600  # tokens of one second and one length are equal
+    for _ in range(3):
+        session.renew(refused)
+    assert account.asked() == {"createSession": 1, "refreshSession": 1}
+
+
 def spoil(account: Account, **changes: str) -> None:
     account.cache.write_text(json.dumps(account.tokens() | changes))
 
