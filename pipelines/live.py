@@ -19,6 +19,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -43,15 +44,15 @@ from pipelines.lake.recovery import recover
 from pipelines.network.firehose import Firehose
 from pipelines.network.jetstream import Jetstream, LegacyJetstream
 from pipelines.network.kafka import Bridge, Kafka, KafkaMissing, load_decoder
+from pipelines.network.stream import Stream
 from pipelines.network.webhook import Spool, Webhook
 from pipelines.panel import show_live
 from pipelines.sources.micro_batches import BatchLimits, MicroBatches
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable
 
     from pipelines.network.repo_events import Feed
-    from pipelines.network.stream import Stream
 
 MEMBERS_ARE_READ_EVERY: Final = 600.0
 """Seconds after which a run looks whether somebody else is to be followed."""

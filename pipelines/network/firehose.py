@@ -1,0 +1,178 @@
+"""The firehose itself: com.atproto.sync.subscribeRepos of a relay or a PDS, with no intermediary.
+
+Frames are DAG-CBOR, and the records of a commit are blocks of a CAR file (https://atproto.com/specs/event-stream,
+https://atproto.com/specs/sync). They are decoded with the decoder that the `atproto` SDK uses, without its models, and
+only where a commit holds something that is wanted.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
+
+import libipld
+import msgspec
+
+from pipelines.network.lexicon import parse_datetime
+from pipelines.network.repo_events import (
+    ACCOUNT,
+    COMMIT,
+    IDENTITY,
+    SYNC,
+    RepoEvent,
+    StreamError,
+    StreamInfo,
+    time_of_rev,
+    unreadable,
+)
+from pipelines.network.stream import Refused, Stream
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
+    from pipelines.network.repo_events import Position
+
+_CID_PREFIXES: Final = (b"\x01\x71\x12\x20", b"\x01\x55\x12\x20")
+_CID_BYTES: Final = 36
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class Firehose(Stream):
+    """A subscription to everybody's events; what is wanted is sorted out here.
+
+    Args:
+        service: Base URL of a relay or a PDS, e.g. `wss://relay1.us-east.bsky.network`.
+        dids: Whose events are wanted; None for everybody's.
+        collections: Which types of records, exact or `app.bsky.feed.*`; empty for all.
+    """
+
+    name = "firehose"
+
+    def __init__(
+        self,
+        service: str,
+        *,
+        dids: Collection[str] | None,
+        collections: Sequence[str] = (),
+        stall_seconds: float = 60.0,
+        contact: str | None = None,
+    ) -> None:
+        super().__init__(service, stall_seconds=stall_seconds, contact=contact)
+        self._dids = None if dids is None else frozenset(dids)
+        self._exact = frozenset(name for name in collections if not name.endswith(".*"))
+        self._prefixes = tuple(name[:-1] for name in collections if name.endswith(".*"))
+        self._wants_all_collections = not collections
+        self._starts_over = False
+
+    def start(self, position: Position | None) -> None:
+        """Begin to read."""
+        if position and position["cursor"] is None:
+            self._gap_reason = "another host, whose numbers say nothing of what was read before"
+        super().start(position)
+
+    def follow(self, dids: Collection[str]) -> None:
+        """Change whose events are wanted."""
+        if self._dids is not None:
+            self._dids = frozenset(dids)
+
+    def _url(self) -> str:
+        query = {}
+        if self._starts_over:
+            query["cursor"] = 0
+        elif self._resume_at is not None:
+            # One before: a commit of several records may have been taken in part.
+            query["cursor"] = max(0, self._resume_at - 1)
+        return f"{self.base_url}/xrpc/com.atproto.sync.subscribeRepos?{urlencode(query)}"
+
+    def _read(self, frame: bytes) -> Iterable[RepoEvent | StreamInfo]:
+        try:
+            header, body = libipld.decode_dag_cbor_multi(frame)
+            if header.get("op") == -1:
+                raise StreamError(str(body.get("error")), body.get("message"))
+            self._starts_over = False
+            match header.get("t"):
+                case "#commit":
+                    return self._read_commit(body)
+                case "#identity" | "#account" | "#sync" as kind:
+                    return self._read_change(kind[1:], body)
+                case "#info":
+                    return (StreamInfo(str(body.get("name")), body.get("message")),)
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            return (unreadable(frame.hex().encode(), self.cursor or 0, f"{type(error).__name__}: {error}"),)
+        return ()
+
+    def _read_commit(self, body: dict[str, Any]) -> list[RepoEvent]:
+        did, rev, seq = body["repo"], body["rev"], body["seq"]
+        if self._dids is not None and did not in self._dids:
+            return []
+        wanted = [op for op in body["ops"] if self._wants(op["path"])]
+        if not wanted:
+            return []
+        blocks: dict[bytes, Any] = {}
+        if body["blocks"] and any(op.get("cid") for op in wanted):
+            blocks = libipld.decode_car(body["blocks"])[1]
+        at = parse_datetime(body["time"]) or time_of_rev(rev)
+        events = []
+        for op in wanted:
+            collection, _, rkey = op["path"].partition("/")
+            cid = op.get("cid")
+            event = RepoEvent(COMMIT, seq, did, at, rev, op["action"], collection, rkey)
+            if cid is not None:
+                event.cid = libipld.encode_multibase("b", cid)
+                block = blocks.get(cid)
+                if block is None:
+                    event.issue = "$: the commit came without this record"
+                else:
+                    event.record = _encode(to_json(block))
+            events.append(event)
+        return events
+
+    def _read_change(self, kind: str, body: dict[str, Any]) -> list[RepoEvent]:
+        did = body["did"]
+        if self._dids is not None and did not in self._dids:
+            return []
+        body.pop("blocks", None)
+        event = RepoEvent(kind, body["seq"], did, parse_datetime(body["time"]), raw=_encode(to_json(body)))
+        match kind:
+            case value if value == IDENTITY:
+                event.handle = body.get("handle")
+            case value if value == ACCOUNT:
+                event.is_active = body["active"]
+                event.status = None if event.is_active else body.get("status")
+            case value if value == SYNC:
+                event.rev = body.get("rev")
+        return [event]
+
+    def _wants(self, path: str) -> bool:
+        collection = path.partition("/")[0]
+        return self._wants_all_collections or collection in self._exact or collection.startswith(self._prefixes)
+
+    def _is_recoverable(self, refusal: Refused) -> bool:
+        return refusal.status >= HTTPStatus.INTERNAL_SERVER_ERROR or refusal.status in (
+            HTTPStatus.REQUEST_TIMEOUT,
+            HTTPStatus.TOO_MANY_REQUESTS,
+        )
+
+    def _adapt(self, error: StreamError) -> None:
+        if error.error == "FutureCursor":
+            # The service has begun a new sequence: everything it has is new to us.
+            self._starts_over = True
+            self._gap_reason = "the service numbers its events anew"
+
+
+def to_json(value: Any) -> Any:
+    """Write what was decoded from CBOR in the data model's JSON (https://atproto.com/specs/data-model).
+
+    The decoder gives links as their bytes; a byte string that looks like a link is taken for one.
+    """
+    match value:
+        case str() | int() | float() | None:
+            return value
+        case dict():
+            return {key: to_json(element) for key, element in value.items()}
+        case list():
+            return [to_json(element) for element in value]
+        case bytes() if len(value) == _CID_BYTES and value.startswith(_CID_PREFIXES):
+            return {"$link": libipld.encode_multibase("b", value)}
+    return {"$bytes": msgspec.json.decode(_encode(value)).rstrip("=")}

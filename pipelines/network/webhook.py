@@ -1,0 +1,325 @@
+"""A webhook that repository events are pushed to: Tap's, or anybody's who sends one JSON event a request.
+
+Tap (https://github.com/bluesky-social/indigo/tree/main/cmd/tap) sends one event a POST, takes any 2xx for its
+acknowledgement, and repeats an event for ever otherwise. So an event is acknowledged when it is on disk, no sooner.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hmac
+import logging
+import sqlite3
+import threading
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+
+from pipelines.network.errors import ServiceUnreachable
+from pipelines.network.repo_events import Delivery, Position, RepoEvent, is_json, read_json_event
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+LARGEST_BODY: Final = 8 * 1024 * 1024
+"""Bytes. A record has at most one MiB (https://atproto.com/specs/repository), in JSON a few times that."""
+
+MOST_WAITING: Final = 2_000
+"""Requests that may wait for the disk; more are told to come back."""
+
+BODY_SECONDS: Final = 30.0
+RETRY_AFTER: Final = {"Retry-After": "5"}
+_WRITTEN_AT_ONCE: Final = 1_000
+
+
+class SpoolFull(Exception):  # noqa: N818 (it is a state, not a mistake)
+    """There is no room for more events, by the spool's limits or on the disk."""
+
+
+class Spool:
+    """Events on disk, from their acknowledgement until they are in the lake. What it has taken survives `kill -9`.
+
+    Safe to use from several threads.
+
+    Args:
+        path: Its file; folders are made.
+        most_events: How many events it holds.
+        most_bytes: How many bytes of events it holds.
+
+    Attributes:
+        identity: A new one for each new file: the numbers of one spool mean nothing to another.
+    """
+
+    def __init__(self, path: Path, *, most_events: int = 1_000_000, most_bytes: int = 2 * 1024**3) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._most_events, self._most_bytes = most_events, most_bytes
+        self._lock = threading.Lock()
+        self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        # With a write-ahead log and FULL, a transaction is on the disk when it is committed.
+        self._connection.execute("pragma journal_mode = wal")
+        self._connection.execute("pragma synchronous = full")
+        self._connection.execute("create table if not exists spool (identity text not null)")
+        # Numbers are never used again, so that a position never covers a later event.
+        self._connection.execute(
+            "create table if not exists events"
+            " (id integer primary key autoincrement, received_at integer not null, body blob not null)"
+        )
+        row = self._connection.execute("select identity from spool").fetchone()
+        if row is None:
+            row = (uuid.uuid4().hex,)
+            self._connection.execute("insert into spool values (?)", row)
+        self.identity: str = row[0]
+        self._count: int
+        self._bytes: int
+        self._count, self._bytes = self._connection.execute(
+            "select count(*), coalesce(sum(length(body)), 0) from events"
+        ).fetchone()
+
+    @property
+    def pending(self) -> int:
+        """Events that are not known to be in the lake."""
+        return self._count
+
+    @property
+    def pending_bytes(self) -> int:
+        """Their bytes."""
+        return self._bytes
+
+    def append(self, bodies: Sequence[bytes]) -> None:
+        """Put events on the disk, all of them or none.
+
+        Raises:
+            SpoolFull: There is no room.
+        """
+        size = sum(map(len, bodies))
+        with self._lock:
+            if self._count + len(bodies) > self._most_events or self._bytes + size > self._most_bytes:
+                raise SpoolFull("the spool is full")
+            received_at = time.time_ns() // 1_000
+            try:
+                self._connection.execute("begin immediate")
+                self._connection.executemany(
+                    "insert into events (received_at, body) values (?, ?)", [(received_at, body) for body in bodies]
+                )
+                self._connection.execute("commit")
+            except sqlite3.Error as error:
+                if self._connection.in_transaction:
+                    self._connection.execute("rollback")
+                raise SpoolFull(str(error)) from error
+            self._count += len(bodies)
+            self._bytes += size
+
+    def read(self, after: int, limit: int) -> list[tuple[int, int, bytes]]:
+        """Read events with a number above `after`, in order: number, microseconds of receipt, body."""
+        with self._lock:
+            return self._connection.execute(
+                "select id, received_at, body from events where id > ? order by id limit ?", (after, limit)
+            ).fetchall()
+
+    def remove(self, upto: int) -> None:
+        """Forget events up to and with a number: they are in the lake."""
+        with self._lock:
+            count, size = self._connection.execute(
+                "select count(*), coalesce(sum(length(body)), 0) from events where id <= ?", (upto,)
+            ).fetchone()
+            if count:
+                self._connection.execute("delete from events where id <= ?", (upto,))
+                self._count -= count
+                self._bytes -= size
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._connection.close()
+
+
+class Webhook:
+    """A feed of events that are pushed to us.
+
+    `POST /` takes an event: 200 when it is on disk, 400 for what is no JSON, 401 without the password, 413 for what is
+    too large, 503 when there is no room. `GET /health` says how many events wait to be loaded.
+
+    Args:
+        spool: Where events wait.
+        host: Address to listen at.
+        port: Port to listen at; 0 for any.
+        password: What senders have to know.
+        user: Their name; Tap calls itself `admin`.
+
+    Attributes:
+        service: Where it listens.
+        received: Events acknowledged.
+        refused: Requests that were not, by status.
+    """
+
+    name = "webhook"
+
+    def __init__(self, spool: Spool, *, host: str, port: int, password: str, user: str = "admin") -> None:
+        self.service = f"{host}:{port}"
+        self.url = ""
+        self.received = 0
+        self.refused: dict[int, int] = {}
+        self._spool = spool
+        self._host, self._port = host, port
+        self._credentials = base64.b64encode(f"{user}:{password}".encode())
+        self._taken = 0
+        self._waiting: list[tuple[bytes, asyncio.Future[bool]]] = []
+        self._has_waiting = asyncio.Event()
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="webhook-spool")
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="webhook", daemon=True)
+        self._runner: web.AppRunner | None = None
+        self._writing: asyncio.Task[None] | None = None
+
+    def start(self, position: Position | None) -> None:
+        """Begin to listen.
+
+        Raises:
+            ServiceUnreachable: The address is in use or not ours.
+        """
+        if position and position["spool"] == self._spool.identity:
+            self._spool.remove(position["id"])
+        self._thread.start()
+        try:
+            asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result()
+        except OSError as error:
+            raise ServiceUnreachable(self.service, self.name, "", f"cannot listen there: {error.strerror}") from error
+
+    def take(self, limit: int) -> Delivery:
+        """Hand over events from the spool."""
+        entries = self._spool.read(self._taken, limit)
+        if not entries:
+            return Delivery(())
+        self._taken = entries[-1][0]
+        events = [event for number, at, body in entries if (event := _event(number, at, body))]
+        return Delivery(events, position={"spool": self._spool.identity, "id": self._taken})
+
+    def commit(self, position: Position) -> None:
+        """Forget what is in the lake."""
+        self._spool.remove(position["id"])
+
+    @property
+    def is_caught_up(self) -> bool:
+        """Whether everything that was acknowledged has been handed over."""
+        return not self._spool.read(self._taken, 1)
+
+    @property
+    def condition(self) -> str:
+        """What it received and refused."""
+        refused = sum(self.refused.values())
+        return f"listening at {self.url}, {self._spool.pending:,} pending, {refused:,} requests refused"
+
+    def stop(self) -> None:
+        """Stop listening. What is in the spool stays there."""
+        if self._thread.is_alive():
+            asyncio.run_coroutine_threadsafe(self._close(), self._loop).result()
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+        self._writer.shutdown()
+        self._spool.close()
+
+    async def _listen(self) -> None:
+        application = web.Application(client_max_size=LARGEST_BODY)
+        application.router.add_post("/", self._receive)
+        application.router.add_get("/health", self._health)
+        # No body and no header may end up in a log.
+        logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
+        self._runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=5)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, self._host, self._port, backlog=1024).start()
+        self._writing = asyncio.create_task(self._write())
+        host, port = self._runner.addresses[0][:2]
+        self.url = f"http://{host}:{port}"
+
+    async def _close(self) -> None:
+        if self._runner:
+            await self._runner.cleanup()
+        if self._writing:
+            self._writing.cancel()
+
+    async def _receive(self, request: web.Request) -> web.Response:
+        status = await self._store(request)
+        if status is HTTPStatus.OK:
+            self.received += 1
+            return web.json_response({})
+        self.refused[status] = self.refused.get(status, 0) + 1
+        headers = {}
+        if status is HTTPStatus.SERVICE_UNAVAILABLE:
+            headers = RETRY_AFTER
+        elif status is HTTPStatus.UNAUTHORIZED:
+            headers = {"WWW-Authenticate": 'Basic realm="repo events"'}
+        response = web.Response(status=status, headers=headers)
+        if request.body_exists and not request.content.at_eof():
+            response.force_close()  # Nobody waits for the rest of a body that is not wanted.
+        return response
+
+    async def _store(self, request: web.Request) -> HTTPStatus:
+        if not self._is_allowed(request.headers.get("Authorization", "")):
+            return HTTPStatus.UNAUTHORIZED
+        if (request.content_length or 0) > LARGEST_BODY:
+            return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+        if len(self._waiting) >= MOST_WAITING:
+            return HTTPStatus.SERVICE_UNAVAILABLE
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                body = await request.read()
+        except TimeoutError:
+            return HTTPStatus.REQUEST_TIMEOUT
+        except web.HTTPRequestEntityTooLarge:
+            return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+        except (web.RequestPayloadError, ValueError):
+            return HTTPStatus.BAD_REQUEST
+        if not is_json(body):
+            return HTTPStatus.BAD_REQUEST
+        is_stored: asyncio.Future[bool] = self._loop.create_future()
+        self._waiting.append((body, is_stored))
+        self._has_waiting.set()
+        return HTTPStatus.OK if await is_stored else HTTPStatus.SERVICE_UNAVAILABLE
+
+    def _is_allowed(self, authorization: str) -> bool:
+        scheme, _, credentials = authorization.partition(" ")
+        is_right = hmac.compare_digest(credentials.strip().encode(), self._credentials)
+        return is_right and scheme.lower() == "basic"
+
+    async def _write(self) -> None:
+        """Put what waits on the disk, as many at once as have come in meanwhile."""
+        while True:
+            await self._has_waiting.wait()
+            batch, self._waiting = self._waiting[:_WRITTEN_AT_ONCE], self._waiting[_WRITTEN_AT_ONCE:]
+            if not self._waiting:
+                self._has_waiting.clear()
+            try:
+                await self._loop.run_in_executor(self._writer, self._spool.append, [body for body, _ in batch])
+                is_stored = True
+            except SpoolFull:
+                is_stored = False
+            for _, future in batch:
+                if not future.done():
+                    future.set_result(is_stored)
+
+    async def _health(self, request: web.Request) -> web.Response:
+        del request
+        return web.json_response(
+            {
+                "status": "ok",
+                "pending": self._spool.pending,
+                "pending_bytes": self._spool.pending_bytes,
+                "received": self.received,
+                "refused": sum(self.refused.values()),
+            }
+        )
+
+
+def _event(number: int, received_at: int, body: bytes) -> RepoEvent | None:
+    event = read_json_event(body, number)
+    if event is not None and event.event_at is None:
+        # Tap tells no time of a new handle or status.
+        event.event_at = datetime.fromtimestamp(received_at / 1e6, UTC)
+    return event
