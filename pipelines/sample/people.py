@@ -108,8 +108,6 @@ PEOPLE: Final = (
     _person("valentina", "Valentina Cruz", "Cloud costs, down.", "es en", -5, 0.6, 2900, "lakehouse", ""),
 )  # fmt: skip
 
-OUTSIDERS: Final = ("grump", "enginenews", "arxivist", "catpics", "otto", "valentina")
-
 # Who may join the main pack later on: one of each for every newcomer.
 NEWCOMER_FIRST_NAMES: Final = (
     "alba",
