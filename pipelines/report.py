@@ -1,0 +1,148 @@
+"""The report: from the marts to one HTML file that opens anywhere and asks nobody for anything.
+
+python pipelines/report.py             _data/bluesky.duckdb -> _data/report.html
+python pipelines/report.py --sample    the sample's warehouse and page
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import hashlib
+import html
+import json
+import sys
+import webbrowser
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING, Final
+
+import duckdb
+
+from pipelines.lake.duckdb_settings import duckdb_settings
+from pipelines.page.content import read_content
+
+if TYPE_CHECKING:
+    from pipelines.page.content import Content
+
+ASSETS: Final = Path(__file__).parent / "page"
+
+
+class ReportError(Exception):
+    """The report cannot be built. The message says why and what to do, in one line."""
+
+
+@dataclass(frozen=True)
+class ReportSummary:
+    """What was built.
+
+    Attributes:
+        page: The file.
+        byte_count: Its size.
+        observed_at: The newest observation that it shows, in UTC as ISO 8601; None if there is none yet.
+        pack_count: How many packs it can be filtered by.
+        member_count: How many people its table shows.
+    """
+
+    page: Path
+    byte_count: int
+    observed_at: str | None
+    pack_count: int
+    member_count: int
+
+    def __str__(self) -> str:
+        """Say it in one line."""
+        shown = f"{self.member_count:,} people, as of {self.observed_at}" if self.observed_at else "nothing pulled yet"
+        return f"{self.page} ({self.byte_count / 1e6:.2f} MB; {shown})"
+
+
+def build_report(warehouse: Path, page: Path) -> ReportSummary:
+    """Write the page from the marts.
+
+    Args:
+        warehouse: The DuckDB file that dbt built.
+        page: Where to write; its folder is made. An earlier page stays until the new one is whole.
+
+    Raises:
+        ReportError: There is no warehouse, it has no marts yet, or it is in use.
+    """
+    if not warehouse.exists():
+        raise ReportError(
+            f"There is no warehouse at {warehouse} yet: run python pipelines/bluesky.py, or with --sample."
+        )
+    try:
+        with duckdb.connect(str(warehouse), read_only=True) as marts:
+            content = read_content(marts)
+    except duckdb.CatalogException as error:
+        reason = str(error).splitlines()[0]
+        raise ReportError(f"{warehouse} lacks a mart: build them with cd dbt && dbt build. ({reason})") from error
+    except duckdb.IOException as error:
+        reason = str(error).splitlines()[0]
+        raise ReportError(f"{warehouse} cannot be read; is something else writing it? ({reason})") from error
+    written = render(content).encode()
+    page.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = page.with_name(f".{page.name}.partial")
+    unfinished.write_bytes(written)
+    unfinished.replace(page)
+    return ReportSummary(
+        page=page,
+        byte_count=len(written),
+        observed_at=content["observed_at"],
+        pack_count=max(0, len(content["packs"]) - 1),
+        member_count=len(content.get("members", [])),
+    )
+
+
+def render(content: Content) -> str:
+    """Put content, style and script into the one file.
+
+    Its Content-Security-Policy lets the browser ask nobody for anything, and run no script but ours, whatever a post says.
+    """
+    style, charts, script = (
+        (ASSETS / name).read_text(encoding="utf-8") for name in ("page.css", "charts.js", "page.js")
+    )
+    script = f"{charts}\n{script}"
+    names = [pack["name"] or "An unnamed pack" for pack in content["packs"][1:]]
+    return Template((ASSETS / "page.html").read_text(encoding="utf-8")).substitute(
+        policy=f"default-src 'none'; img-src data:; style-src {_hash_of(style)}; script-src {_hash_of(script)};"
+        " base-uri 'none'; form-action 'none'",
+        title=html.escape(" and ".join(names) if 0 < len(names) <= 2 else "People on Bluesky"),
+        style=style,
+        script=script,
+        content=_json_in_html(content),
+    )
+
+
+def _hash_of(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _json_in_html(content: Content) -> str:
+    r"""Write JSON that can stand inside a script element: no text in it can end the element or begin a comment."""
+    written = json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return written.replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Build the report and return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python pipelines/report.py", description="Build one HTML page from the marts in the warehouse."
+    )
+    parser.add_argument("--sample", action="store_true", help="the page of the sample network")
+    parser.add_argument("--open", action="store_true", help="open it in the browser")
+    options = parser.parse_args(arguments)
+    warehouse = duckdb_settings("bluesky_sample" if options.sample else "bluesky").warehouse_path
+    try:
+        summary = build_report(warehouse, warehouse.parent / "report.html")
+    except ReportError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"report  {summary}")
+    if options.open:
+        webbrowser.open(summary.page.as_uri())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
