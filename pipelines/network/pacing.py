@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 LONGEST_WINDOW: Final = 900.0
-"""Seconds. A window that says it ends later, without a policy that says so, is taken to end then."""
+"""Seconds. A window that ends later is taken to end then: a run that would have to wait longer had better hear so."""
 
 PACE: Final = 0.99
 """Share of the allowed pace that is used, so that a thread woken late does not put one request too many in a second."""
@@ -53,10 +53,10 @@ class Pacer:
     """The pace of all workers that ask one service.
 
     Two rules decide when the next request may be sent. Our own: requests are `1 / requests_per_second` apart, so that
-    no stretch of time holds more than that rate allows. The service's: what
-    is left of its window (`RateLimit-Remaining`, less what is under way and not yet counted) is spread evenly over the
-    time until `RateLimit-Reset`. So the allowance is used to the end of the window and never overrun. Until the first
-    answer has come, one request is under way at a time: what an earlier run left of the allowance is not known yet.
+    no stretch of time holds more than that rate allows. The service's: what is left of its window
+    (`RateLimit-Remaining`, less what is under way and not yet counted) is spread evenly over the time until
+    `RateLimit-Reset`, so that the allowance is used to the end of the window and never overrun. The first request goes
+    alone: what an earlier run left of the allowance is not known before its answer.
 
     Each `acquire` is followed by one `observe` (an answer came) or one `lost` (none did).
 
@@ -91,7 +91,7 @@ class Pacer:
         self._last_sent = -math.inf
         self._not_before = -math.inf
         self._in_flight = 0
-        self._is_answered = False
+        self._is_first_over = False
         self._windows: dict[str, _Window] = {}
 
     def acquire(self) -> float:
@@ -120,31 +120,38 @@ class Pacer:
                 description.
         """
         with self._changed:
-            self._in_flight = max(0, self._in_flight - 1)
-            self._is_answered = True
             self._read(headers)
-            self._changed.notify_all()
+            self._end_one()
 
     def lost(self) -> None:
         """Note that a request got no answer. The service may have counted it."""
         with self._changed:
-            self._in_flight = max(0, self._in_flight - 1)
             for window in self._windows.values():
                 window.remaining -= 1
+            self._end_one()
+
+    def _end_one(self) -> None:
+        self._in_flight = max(0, self._in_flight - 1)
+        self._is_first_over = True
+        self._changed.notify_all()
+
+    def pause(self, seconds: float) -> None:
+        """Let all workers wait, at least so long."""
+        with self._changed:
+            self._not_before = max(self._not_before, self._clock() + seconds)
             self._changed.notify_all()
 
     def penalize(self, seconds: float) -> None:
-        """Let all workers wait: the service said for how long (`Retry-After`), which overrules what it said before."""
+        """Let all workers wait as long as the service asks (`Retry-After`), whatever it said before of its windows."""
         with self._changed:
-            self._not_before = max(self._not_before, self._clock() + seconds)
+            self.pause(seconds)
             for window in self._windows.values():
                 window.reset_at = self._not_before
-            self._changed.notify_all()
 
     def _due_at(self) -> float:
         now = self._clock()
         due = max(self._not_before, self._last_slot + self._interval)
-        if not self._is_answered and self._in_flight:
+        if not self._is_first_over and self._in_flight:
             due = max(due, now + LONGEST_WINDOW)
         for window in self._windows.values():
             if window.reset_at <= now:
@@ -167,7 +174,7 @@ class Pacer:
             return
         policy = headers.get("RateLimit-Policy", f"{limit}")
         given_length = _POLICY.fullmatch(policy)
-        length = float(given_length[1]) if given_length else LONGEST_WINDOW
+        length = min(float(given_length[1]) if given_length else math.inf, LONGEST_WINDOW)
         # Reset and Date are rounded down to seconds, so this is the latest that the end can be. Later answers in the
         # same window bring it closer, and so does the first one after it began.
         now = self._clock()

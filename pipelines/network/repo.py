@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
-from urllib.parse import unquote, urlsplit
 
 import msgspec
 
 from pipelines.network import salvage
+from pipelines.network.did_documents import LOCALHOST, pds_endpoint_of
 from pipelines.network.errors import ActorNotFound, RequestRejected, ServiceFailed
+from pipelines.network.identifiers import is_did
 from pipelines.network.paging import read_cursor
 from pipelines.network.xrpc import RequestStats, XrpcClient
 
@@ -22,18 +24,7 @@ PLC_DIRECTORY: Final = "https://plc.directory"
 PAGE_LIMIT: Final = 100
 """Records a page: the most that the lexicon of listRecords allows."""
 
-LOCALHOST: Final = ("localhost", "127.0.0.1", "::1")
-
-
-class _Service(msgspec.Struct):
-    id: str = ""
-    type: str = ""
-    endpoint: msgspec.Raw = msgspec.field(name="serviceEndpoint", default_factory=msgspec.Raw)
-
-
-class _DidDocument(msgspec.Struct):
-    id: str
-    service: list[_Service] = []
+_DID_WEB: Final = re.compile(r"did:web:([a-zA-Z0-9.-]+)(?:%3A(\d{1,5}))?", re.ASCII)
 
 
 class _RecordsBody(msgspec.Struct):
@@ -50,7 +41,6 @@ class _ListItemRecord(msgspec.Struct):
     value: _ListItemValue
 
 
-_did_document = msgspec.json.Decoder(_DidDocument)
 _records_body = msgspec.json.Decoder(_RecordsBody)
 _list_item_record = msgspec.json.Decoder(_ListItemRecord)
 
@@ -114,7 +104,7 @@ class Repositories:
             "com.atproto.repo.listRecords",
             {"repo": creator_did, "collection": "app.bsky.graph.listitem", "limit": PAGE_LIMIT},
             _records_page,
-            lambda page: [bytes(record) for record in page.records],
+            lambda page: [hash(bytes(record)) for record in page.records],
             subject=creator_did,
             salvage=_saved_records_page,
             must_end=True,
@@ -125,16 +115,16 @@ class Repositories:
                     yield record
 
     def _look_up(self, did: str) -> str:
-        if did.startswith("did:web:"):
-            # did:web on atproto has a host and no path; a port is percent-encoded, and only used on localhost.
-            host = unquote(did.removeprefix("did:web:"))
-            scheme = "http" if urlsplit(f"//{host}").hostname in LOCALHOST else "https"
-            directory, path = f"{scheme}://{host}", "/.well-known/did.json"
-        else:
-            directory, path = self._plc_directory, f"/{did}"
+        directory, path = self._plc_directory, f"/{did}"
+        if match := _DID_WEB.fullmatch(did):
+            host, port = match[1], match[2]
+            scheme = "http" if host in LOCALHOST else "https"
+            directory, path = f"{scheme}://{host}" + (f":{port}" if port else ""), "/.well-known/did.json"
         client = self._client(directory)
+        if not is_did(did):
+            raise ServiceFailed(client.host, "DID document", did, "that is no DID")
         try:
-            document = client.document(path, _did_document.decode, endpoint="DID document", subject=did)
+            endpoint = client.document(path, pds_endpoint_of, endpoint="DID document", subject=did)
         except RequestRejected as error:
             # 404: never registered; 410: a tombstone.
             if error.status not in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
@@ -143,34 +133,13 @@ class Repositories:
             raise ActorNotFound(
                 client.host, "DID document", did, what, status=error.status, error=error.error, message=error.message
             ) from None
-        for service in document.service:
-            endpoint = _text(service.endpoint)
-            if service.id in ("#atproto_pds", f"{did}#atproto_pds") and _is_server(endpoint):
-                return endpoint.rstrip("/")
-        raise ServiceFailed(
-            client.host, "DID document", did, "names no server (#atproto_pds) for the account's records"
-        )
+        if endpoint is None:
+            raise ServiceFailed(client.host, "DID document", did, "it names no server for the account's records")
+        return endpoint
 
     def _client(self, service: str) -> XrpcClient:
         with self._changing:
             return self._clients.setdefault(service, self._settings.for_service(service))
-
-
-def _is_server(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return False
-    return bool(parts.hostname) and (
-        parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOCALHOST)
-    )
-
-
-def _text(raw: msgspec.Raw) -> str:
-    try:
-        return msgspec.json.decode(raw, type=str)
-    except ValueError:
-        return ""
 
 
 def _records_page(body: bytes) -> _RecordsPage:

@@ -1,7 +1,7 @@
 """Asking as an account: log-in with an app password, where a user wants that.
 
 Plain XRPC (`com.atproto.server.createSession`, `refreshSession`) rather than the SDK's client: two calls, and here the
-tokens are saved before they are used, several threads share one refresh, and each request is paced and counted.
+tokens are saved before they are used, and several threads and processes share one refresh.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Final
 import filelock
 import msgspec
 
+from pipelines.network.did_documents import pds_endpoint_of
 from pipelines.network.errors import AuthenticationFailed, NetworkError, RequestRejected
 from pipelines.network.pacing import Pacer
-from pipelines.network.xrpc import XrpcClient, user_agent
+from pipelines.network.xrpc import XrpcClient, host_of, user_agent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,8 +41,8 @@ class _Tokens(msgspec.Struct, rename="camel", frozen=True):
     """A session as it is cached.
 
     Attributes:
-        identifier: What the user logs in with, and...
-        service: ...where: a file of another account is not used.
+        identifier: What the user logs in with. With `service` it tells whether the file is that of another account.
+        service: Where the user logs in.
     """
 
     identifier: str
@@ -70,15 +71,6 @@ class _SessionBody(msgspec.Struct, rename="camel"):
 class _Claims(msgspec.Struct):
     exp: float
     iat: float | None = None
-
-
-class _DidService(msgspec.Struct):
-    id: str = ""
-    endpoint: str = msgspec.field(name="serviceEndpoint", default="")
-
-
-class _DidDocument(msgspec.Struct):
-    service: list[_DidService] = []
 
 
 class Session:
@@ -249,7 +241,7 @@ class Session:
             service=self._service,
             did=body.did,
             handle=body.handle,
-            pds=_pds_of(body.did_doc) or pds,
+            pds=_pds_of(body) or pds,
             access_jwt=body.access_jwt,
             refresh_jwt=body.refresh_jwt,
         )
@@ -260,7 +252,9 @@ class Session:
         return tokens
 
     def _cache_error(self, what: str) -> SessionCacheError:
-        return SessionCacheError(self._service, "log-in", self._identifier, f"the session file {self._path}: {what}")
+        return SessionCacheError(
+            host_of(self._service), "log-in", self._identifier, f"the session file {self._path}: {what}"
+        )
 
 
 def _write_private(path: Path, content: bytes) -> None:
@@ -290,18 +284,14 @@ def _refresh_at(jwt: str, *, is_new: bool) -> float:
         return float("inf")
     issued_at = claims.iat if is_new and claims.iat is not None else time.time()
     lifetime = claims.exp - issued_at
-    # Tokens that live shorter than the margin would be replaced at every request.
-    return time.monotonic() + (
-        lifetime - REFRESH_BEFORE if not is_new else max(lifetime - REFRESH_BEFORE, lifetime / 2)
-    )
+    until_refresh = lifetime - REFRESH_BEFORE
+    if is_new:  # one that lives shorter than that would be replaced at every request
+        until_refresh = max(until_refresh, lifetime / 2)
+    return time.monotonic() + until_refresh
 
 
-def _pds_of(did_doc: msgspec.Raw) -> str | None:
+def _pds_of(body: _SessionBody) -> str | None:
     try:
-        document = msgspec.json.decode(did_doc, type=_DidDocument)
+        return pds_endpoint_of(body.did_doc)
     except ValueError:
         return None
-    for service in document.service:
-        if service.id.endswith("#atproto_pds") and service.endpoint.startswith(("https://", "http://")):
-            return service.endpoint.rstrip("/")
-    return None

@@ -59,7 +59,7 @@ LONGEST_RETRY_AFTER: Final = 900.0
 """Seconds. A service that asks for a longer wait is not waited for: the next run will do."""
 
 LONGEST_BACKOFF: Final = 30.0
-LARGEST_BODY: Final = 64 * 1024 * 1024
+LARGEST_BODY: Final = 16 * 1024 * 1024
 
 _BY_ERROR: Final[dict[str, type[RequestRejected]]] = {
     "AccountDeactivated": AccountDeactivated,
@@ -104,6 +104,11 @@ def user_agent(contact: str | None = None) -> str:
     urls = [url.rpartition(" ")[2] for url in project.get_all("Project-URL") or []]
     about = "; ".join([f"+{url}" for url in urls[:1]] + ([contact] if contact else []))
     return f"bluesky-lake/{project['Version']}" + (f" ({about})" if about else "")
+
+
+def host_of(url: str) -> str:
+    """Name a service in messages: its host and port, without what may stand before them (user and password)."""
+    return urlsplit(url).netloc.rpartition("@")[2]
 
 
 @dataclass(frozen=True)
@@ -153,7 +158,7 @@ class _Request:
 
     @property
     def service(self) -> str:
-        return urlsplit(self.url).netloc
+        return host_of(self.url)
 
 
 @dataclass(frozen=True)
@@ -232,7 +237,7 @@ class XrpcClient:
     @property
     def host(self) -> str:
         """Name of the service, for messages."""
-        return urlsplit(self._service).netloc
+        return host_of(self._service)
 
     @property
     def stats(self) -> RequestStats:
@@ -475,7 +480,7 @@ class XrpcClient:
             return
         pause = random.uniform(0, min(LONGEST_BACKOFF, self._backoff * 2 ** (attempt - 1)))
         if failed.kind is RateLimited:
-            self._pacer.penalize(pause)
+            self._pacer.pause(pause)
             return
         with self._counting:
             self._seconds_waited += pause

@@ -57,7 +57,7 @@ def test_a_did_that_nobody_has_is_an_actor_not_found(server: ScriptedServer) -> 
 
 
 def test_did_web_is_looked_up_at_its_own_host(server: ScriptedServer) -> None:
-    did = "did:web:" + server.host.replace(":", "%3A")
+    did = "did:web:" + server.host.replace("127.0.0.1", "localhost").replace(":", "%3A")
     server.answer_in_turn(json_reply(document(did, "https://pds.example/")))
     assert repositories("http://127.0.0.1:9").pds_endpoint(did) == "https://pds.example"
     assert server.asked[0].path == "/.well-known/did.json"
@@ -76,6 +76,8 @@ def document(did: str, endpoint: Any, service_id: str = "#atproto_pds") -> dict[
         document(CREATOR, "https://"),
         document(CREATOR, {"url": "https://pds.example"}),
         document(CREATOR, "https://pds.example", "#labeler"),
+        document(CREATOR, "https://pds.example/a path"),
+        document(CREATOR, "https://pds.example:99999"),
         {"id": CREATOR},
         ["no", "document"],
         {},
@@ -85,6 +87,15 @@ def test_a_document_that_names_no_server_is_said_so(server: ScriptedServer, body
     server.answer_in_turn(json_reply(body))
     with pytest.raises(ServiceFailed, match=f"DID document for {CREATOR}"):
         repositories(server.url).pds_endpoint(CREATOR)
+
+
+@pytest.mark.parametrize(
+    "did", ["did:plc:a/../b c", "did:web:", "did:web:a b", "did:web:host%3Ax", "alice.example", ""]
+)
+def test_what_is_no_did_is_named_and_not_asked(server: ScriptedServer, did: str) -> None:
+    server.answer_in_turn(json_reply({}, 404))
+    with pytest.raises((ServiceFailed, ActorNotFound), match="DID"):
+        repositories(server.url).pds_endpoint(did)
 
 
 def record(number: int, of: Any = LIST) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import random
 import socket
 import threading
 import time
+import urllib.request
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from email.utils import formatdate
@@ -220,12 +221,24 @@ def test_a_wait_of_hours_is_not_made(server: ScriptedServer, client: XrpcClient)
     assert len(server.asked) == 1
 
 
+def test_a_429_that_only_names_the_end_of_the_window_is_waited_out(server: ScriptedServer) -> None:
+    service = LimitedService(limit=10, window=2, has_retry_after=False)
+    server.answer = service.answer
+    for _ in range(service.limit):  # by somebody else at this address
+        urllib.request.urlopen(server.url).close()
+    client = XrpcClient(server.url, Pacer(1_000), backoff=0.001)
+    ask(client)
+    assert client.stats.rate_limited == 1
+    assert len(service.windows) == 2
+
+
 class LimitedService:
     """Fixed windows with the headers and the rounding of Bluesky's own servers."""
 
-    def __init__(self, limit: int, window: int) -> None:
+    def __init__(self, limit: int, window: int, *, has_retry_after: bool = True) -> None:
         self.limit = limit
         self.window = window
+        self.has_retry_after = has_retry_after
         self.windows: list[int] = []
         self.refused = 0
         self._ends_at = 0.0
@@ -246,7 +259,9 @@ class LimitedService:
             }
             if self.windows[-1] > self.limit:
                 self.refused += 1
-                return Reply(b"{}", 429, headers | {"Retry-After": str(int(self._ends_at - now) + 1)})
+                if self.has_retry_after:
+                    headers["Retry-After"] = str(int(self._ends_at - now) + 1)
+                return Reply(b"{}", 429, headers)
             return Reply(b"{}", 200, headers)
 
 
@@ -331,7 +346,7 @@ def test_stats_add_up() -> None:
 
 
 def test_a_body_without_end_is_given_up(server: ScriptedServer) -> None:
-    zeros = gzip.compress(b"[" + b"0," * (40 << 20))
+    zeros = gzip.compress(b"[" + b"0," * (10 << 20))
     server.answer_in_turn(Reply(zeros, headers={"Content-Encoding": "gzip"}))
     client = XrpcClient(server.url, Pacer(1_000), max_attempts=1)
     with pytest.raises(ServiceFailed, match="larger than"):

@@ -1,0 +1,56 @@
+"""DID documents, as far as they say where an account's records are (https://atproto.com/specs/did)."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from urllib.parse import urlsplit
+
+import msgspec
+
+LOCALHOST: Final = ("localhost", "127.0.0.1", "::1")
+
+_SERVER: Final = re.compile(r"https?://[a-zA-Z0-9.:\[\]-]+/?", re.ASCII)
+
+
+class _Service(msgspec.Struct):
+    id: str = ""
+    endpoint: msgspec.Raw = msgspec.field(name="serviceEndpoint", default_factory=msgspec.Raw)
+
+
+class _DidDocument(msgspec.Struct):
+    service: list[_Service] = []
+
+
+_did_document = msgspec.json.Decoder(_DidDocument)
+_text = msgspec.json.Decoder(str)
+
+
+def pds_endpoint_of(document: bytes | msgspec.Raw) -> str | None:
+    """Read which server (PDS) a DID document names.
+
+    Returns:
+        Its URL, without a slash at the end. None if it names none that may be asked: one with `https`, or on localhost.
+
+    Raises:
+        ValueError: It is no DID document.
+    """
+    for service in _did_document.decode(document).service:
+        if service.id.endswith("#atproto_pds"):
+            try:
+                endpoint = _text.decode(service.endpoint)
+            except ValueError:
+                continue
+            if _may_be_asked(endpoint):
+                return endpoint.rstrip("/")
+    return None
+
+
+def _may_be_asked(url: str) -> bool:
+    if not _SERVER.fullmatch(url):
+        return False
+    try:
+        parts = urlsplit(url)
+        return parts.port != 0 and (parts.scheme == "https" or parts.hostname in LOCALHOST)
+    except ValueError:
+        return False
