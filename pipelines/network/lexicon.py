@@ -269,9 +269,9 @@ def _decode_what_fits(raw: bytes, lexicon: type[T]) -> tuple[T, list[str]]:
         try:
             # The standard library reads what msgspec does not: lone surrogates, control characters in strings.
             item = json.loads(readable_text(raw), strict=False, parse_constant=lambda _: None)
+            item = _without_surrogates(item)
         except (ValueError, RecursionError):
             return lexicon(), issues
-        item = _without_surrogates(item)
     while True:
         try:
             return msgspec.convert(item, lexicon), issues

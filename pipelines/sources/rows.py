@@ -179,7 +179,7 @@ def post_record_columns(record: lexicon.PostRecord, path: str, issues: list[str]
         "tags": _without_nulls(record.tags),
     }
     if record.facets:
-        row["facets"] = _facets(record.facets)
+        row["facets"] = _facets(record.facets) or None
     if record.reply:
         row["reply_parent_uri"] = record.reply.parent and record.reply.parent.uri
         row["reply_root_uri"] = record.reply.root and record.reply.root.uri
