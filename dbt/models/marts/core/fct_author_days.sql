@@ -86,9 +86,9 @@ select
     profile_days.follows_count,
     profile_days.posts_count as profile_posts_count,
     coalesce(post_days.post_count, 0) as post_count,
-    coalesce(post_days.original_count, 0) as original_count,
-    coalesce(post_days.reply_count, 0) as reply_count,
-    coalesce(post_days.quote_count, 0) as quote_count,
+    cast(coalesce(post_days.original_count, 0) as bigint) as original_count,
+    cast(coalesce(post_days.reply_count, 0) as bigint) as reply_count,
+    cast(coalesce(post_days.quote_count, 0) as bigint) as quote_count,
     coalesce(repost_days.repost_count, 0) as repost_count,
     cast(coalesce(post_days.engagement_on_posts, 0) as bigint) as engagement_on_posts,
     cast(engagement_days.engagement_gained as bigint) as engagement_gained
