@@ -61,11 +61,16 @@ FAULTS = {
     "silence": Reply(GOOD.body, delay=1),
     "trickle": Reply(GOOD.body, trickle=0.02),
 }
+TIMEOUTS = {"silence": 0.5, "trickle": 0.5}
 
 
 @pytest.fixture
 def client(server: ScriptedServer) -> XrpcClient:
-    return XrpcClient(server.url, Pacer(1_000), backoff=0.001, timeout=0.3, max_attempts=3)
+    return client_of(server, timeout=5)
+
+
+def client_of(server: ScriptedServer, timeout: float) -> XrpcClient:
+    return XrpcClient(server.url, Pacer(1_000), backoff=0.001, timeout=timeout, max_attempts=3)
 
 
 def ask(client: XrpcClient, **params: Any) -> dict[str, Any]:
@@ -76,7 +81,8 @@ def ask(client: XrpcClient, **params: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_that_passes_costs_one_more_request(server: ScriptedServer, client: XrpcClient, fault: str) -> None:
+def test_a_fault_that_passes_costs_one_more_request(server: ScriptedServer, fault: str) -> None:
+    client = client_of(server, TIMEOUTS.get(fault, 5))
     server.answer_in_turn(FAULTS[fault], GOOD)
 
     assert ask(client)["hello"] == "world"
@@ -86,9 +92,8 @@ def test_a_fault_that_passes_costs_one_more_request(server: ScriptedServer, clie
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_that_stays_is_one_line_about_what_was_asked(
-    server: ScriptedServer, client: XrpcClient, fault: str
-) -> None:
+def test_a_fault_that_stays_is_one_line_about_what_was_asked(server: ScriptedServer, fault: str) -> None:
+    client = client_of(server, TIMEOUTS.get(fault, 5))
     server.answer_in_turn(FAULTS[fault])
 
     with pytest.raises(NetworkError) as caught:
