@@ -216,7 +216,7 @@ function punchCard({ rows, rowNames, texts, format }) {
   return (width) => {
     const [left, right, top] = [34, Math.min(96, width * 0.17), 6];
     const pitch = (width - left - right) / 24;
-    const line = Math.max(21, Math.min(30, pitch * 1.25));
+    const line = Math.max(25, Math.min(34, pitch * 2));
     const largest = Math.max(1, ...rows.flat());
     const sums = rows.map((row) => row.reduce((sum, value) => sum + value, 0));
     const radius = (value) => Math.max(1.1, Math.sqrt(value / largest) * Math.min(pitch, line) * 0.5);
@@ -260,10 +260,10 @@ function shareCurve({ points, half, texts }) {
       shapes.push(h("text", { x: left - 7, y: y(share) + 4, "text-anchor": "end" }, `${share * 100}%`));
     }
     const step = longest > 240 ? 48 : 24;
-    for (let hours = 0; hours <= longest; hours += step) {
-      const name = hours ? `${hours / 24} d` : "posted";
-      shapes.push(h("text", { x: x(hours), y: height - 10, "text-anchor": hours ? "middle" : "start" }, name));
-    }
+    const days = Array.from({ length: Math.floor(longest / step) + 1 }, (_, index) => (index ? `${(index * step) / 24} d` : "posted"));
+    placeLabels(days, (index) => x(index * step), width).forEach(([index, name]) => {
+      shapes.push(h("text", { x: x(index * step), y: height - 10, "text-anchor": "middle" }, name));
+    });
     const path = [[0, 0], ...points.map((point) => [point.hours, point.share])];
     shapes.push(h("path", { d: path.map(([hours, share], index) => `${index ? "L" : "M"}${x(hours).toFixed(1)} ${y(share).toFixed(1)}`).join(""), class: "curve" }));
     if (half) {
@@ -279,52 +279,61 @@ function shareCurve({ points, half, texts }) {
 /** People as circles and what ties them as lines: springs pull them together, all push each other apart. */
 function network({ nodes, edges }) {
   return (width) => {
-    const height = Math.round(Math.min(520, Math.max(320, width * 0.72)));
-    const place = layOut(nodes.length, edges, width, height);
+    const height = Math.round(Math.min(540, Math.max(360, width * 0.8)));
     const strongest = Math.max(1, ...nodes.map((node) => node.weight));
-    const radius = (node) => 5 + 15 * Math.sqrt(node.weight / strongest) * Math.min(1, width / 560);
+    const radius = nodes.map((node) => 4 + 11 * Math.sqrt(node.weight / strongest) * Math.min(1, 0.4 + width / 900));
+    const place = layOut(radius, edges, width, height);
     const heaviest = Math.max(1, ...edges.map((edge) => edge.weight));
     const lines = edges.map((edge) => {
       const [from, to] = [place[edge.one], place[edge.other]];
-      return h("line", { x1: from.x.toFixed(1), y1: from.y.toFixed(1), x2: to.x.toFixed(1), y2: to.y.toFixed(1), class: "edge", "stroke-width": (1 + 6 * (edge.weight / heaviest)).toFixed(1) });
+      return h("line", { x1: from.x.toFixed(1), y1: from.y.toFixed(1), x2: to.x.toFixed(1), y2: to.y.toFixed(1), class: "edge", "stroke-width": (1 + 5 * (edge.weight / heaviest)).toFixed(1) });
     });
-    const taken = [];
-    const circles = nodes.map((node, index) => {
+    // Who has most ties gets a name first; a name that would cover another's circle or name is left to the tooltip.
+    const taken = place.map(({ x, y }, index) => [x - radius[index], y - radius[index], x + radius[index], y + radius[index]]);
+    const circles = nodes.map((_, index) => h("circle", { cx: place[index].x.toFixed(1), cy: place[index].y.toFixed(1), r: radius[index].toFixed(1), class: "node" }));
+    const names = nodes.map((node, index) => {
       const { x, y } = place[index];
-      const label = [...node.name].slice(0, 18).join("");
-      const half = label.length * 3.4;
-      const below = y + radius(node) + 13;
-      const box = [x - half, below - 11, x + half, below + 3];
-      const fits = box[0] > 0 && box[2] < width && below < height && !taken.some((other) => box[0] < other[2] && other[0] < box[2] && box[1] < other[3] && other[1] < box[3]);
-      if (fits) taken.push(box);
-      return h(
-        "g",
-        { class: "node" },
-        h("circle", { cx: x.toFixed(1), cy: y.toFixed(1), r: radius(node).toFixed(1) }),
-        fits ? h("text", { x: x.toFixed(1), y: below.toFixed(1) }, label) : null,
-      );
+      const name = shorten(node.name, 18);
+      const half = [...name].length * 3.3;
+      for (const base of [y + radius[index] + 12, y - radius[index] - 5]) {
+        const box = [x - half, base - 9, x + half, base + 2];
+        const isFree = box[0] > 0 && box[2] < width && base > 10 && base < height && !taken.some((other, number) => number !== index && box[0] < other[2] && other[0] < box[2] && box[1] < other[3] && other[1] < box[3]);
+        if (!isFree) continue;
+        taken.push(box);
+        return h("text", { x: x.toFixed(1), y: base.toFixed(1), class: "name" }, name);
+      }
+      return null;
     });
     const light = (index) => {
-      surfaceOf(lines[0] ?? circles[0])?.classList.toggle("some-lit", index >= 0);
+      circles[0].closest("svg")?.classList.toggle("some-lit", index >= 0);
       const near = new Set([index]);
       edges.forEach((edge, number) => {
         const isNear = edge.one === index || edge.other === index;
         lines[number].classList.toggle("lit", isNear);
         if (isNear) near.add(edge.one).add(edge.other);
       });
-      circles.forEach((circle, number) => circle.classList.toggle("lit", index >= 0 && near.has(number)));
+      nodes.forEach((_, number) => {
+        const isLit = index >= 0 && near.has(number);
+        circles[number].classList.toggle("lit", isLit);
+        names[number]?.classList.toggle("lit", isLit);
+      });
     };
-    const marks = nodes.map((node, index) => ({ x: place[index].x, y: place[index].y - radius(node), text: node.text, cursor: ["circle", { cx: place[index].x, cy: place[index].y, r: radius(node) + 3 }] }));
-    return { height, shapes: [...lines, ...circles], marks, light };
+    const marks = nodes.map((node, index) => {
+      const { x, y } = place[index];
+      return { x, y: y - radius[index], text: node.text, cursor: ["circle", { cx: x, cy: y, r: radius[index] + 3 }] };
+    });
+    return { height, shapes: [...lines, ...circles, ...names.filter(Boolean)], marks, light };
   };
 }
 
-function surfaceOf(shape) {
-  return shape?.closest("svg");
+function shorten(text, most) {
+  const characters = [...text];
+  return characters.length > most ? `${characters.slice(0, most - 1).join("")}…` : text;
 }
 
 /** Fruchterman and Reingold's layout, from a circle on: the same people and ties always lie the same. */
-function layOut(count, edges, width, height) {
+function layOut(radius, edges, width, height) {
+  const count = radius.length;
   const nodes = Array.from({ length: count }, (_, index) => {
     const angle = index * 2.399963;
     const away = Math.sqrt((index + 0.5) / count) * 0.45;
@@ -363,11 +372,31 @@ function layOut(count, edges, width, height) {
   }
   const span = (axis) => [Math.min(...nodes.map((node) => node[axis])), Math.max(...nodes.map((node) => node[axis]))];
   const [[x0, x1], [y0, y1]] = [span("x"), span("y")];
-  const [side, above, below] = [Math.min(56, width * 0.1), 26, 36];
-  return nodes.map((node) => ({
+  const [side, above, below] = [Math.min(52, width * 0.1), 24, 30];
+  const within = (value, least, most) => Math.min(Math.max(value, least), most);
+  const placed = nodes.map((node) => ({
     x: side + ((node.x - x0) / Math.max(x1 - x0, 0.001)) * (width - 2 * side),
     y: above + ((node.y - y0) / Math.max(y1 - y0, 0.001)) * (height - above - below),
   }));
+  // Circles that lie on each other are moved apart, with room for a name below each.
+  for (let round = 0; round < 120; round += 1) {
+    for (let first = 0; first < count; first += 1) {
+      for (let second = first + 1; second < count; second += 1) {
+        const [a, b] = [placed[first], placed[second]];
+        const [dx, dy] = [(b.x - a.x) / 1.5 || 0.1, b.y - a.y || 0.1];
+        const distance = Math.hypot(dx, dy);
+        const overlap = radius[first] + radius[second] + 16 - distance;
+        if (overlap <= 0) continue;
+        const [moveX, moveY] = [(dx / distance) * overlap * 0.3, (dy / distance) * overlap * 0.3];
+        a.x -= moveX;
+        a.y -= moveY;
+        b.x += moveX;
+        b.y += moveY;
+      }
+    }
+    for (const node of placed) [node.x, node.y] = [within(node.x, side * 0.5, width - side * 0.5), within(node.y, above, height - below)];
+  }
+  return placed;
 }
 
 /** A square for each day, as large as the day was busy; weeks from left to right. */

@@ -34,7 +34,7 @@ MOVING_HASHTAGS: Final = 8
 """How many hashtags that rise, and how many that fall."""
 
 TOP_LANGUAGES: Final = 8
-STRONGEST_TIES: Final = 60
+STRONGEST_TIES: Final = 45
 NEWEST_POSTS: Final = 10
 NEWEST_NIGHTS: Final = 30
 NEWEST_SCHEMA_CHANGES: Final = 20
@@ -694,13 +694,14 @@ def _calendar(marts: DuckDBPyConnection, order: list[str]) -> list[Row]:
     """Give the posts and reposts of each day, from the first day in the last year on which there was one."""
     days = _by_pack(
         order,
-        _rows(marts, "select pack_uri, date_day, post_count, repost_count from rpt_activity_by_day order by date_day"),
+        _rows(marts, "select pack_uri, date_day, post_count, repost_count, active_member_count from rpt_activity_by_day order by date_day"),
     )
     return [
         {
             "first_day": rows[0]["date_day"] if rows else None,
             "posts": [row["post_count"] for row in rows],
             "reposts": [row["repost_count"] for row in rows],
+            "active": [row["active_member_count"] for row in rows],
         }
         for rows in days
     ]

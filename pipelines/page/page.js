@@ -1,7 +1,8 @@
 // What the page says, from the content that travels with it. Text of other people is only ever set as text.
 
 const content = JSON.parse(document.getElementById("content").textContent);
-const state = { pack: 0, period: "week", sort: "score", isDescending: true, search: "" };
+const state = { pack: 0, period: "week", sort: "score", isDescending: true, search: "", isWhole: false };
+const FIRST_MEMBERS = 15;
 
 const DAY = 24 * 3600e3;
 const observedAt = content.observed_at ? new Date(content.observed_at) : null;
@@ -38,25 +39,17 @@ const monthName = utc({ month: "short" });
 
 const signed = (value) => (value > 0 ? `+${number(value)}` : value < 0 ? `−${number(-value)}` : "±0");
 
-/** How long before the newest look something was. */
-function ago(when) {
-  if (!when) return "never";
-  const hours = (observedAt - new Date(when)) / 3600e3;
-  if (hours < 1) return "within the hour";
-  if (hours < 36) return `${Math.round(hours)} h before`;
-  if (hours < 24 * 60) return `${Math.round(hours / 24)} days before`;
-  return fullDate(when);
-}
+/** When somebody was last active: the year only if it is another one. */
+const lastActive = (when) => (new Date(when).getUTCFullYear() === observedAt.getUTCFullYear() ? shortDate(when) : fullDate(when));
 
-/** A change in words and a sign, with a class that only adds colour to it. */
+/** A change in words, to be followed by what it is compared with, and a sign. */
 function change(now, before) {
   if (before === null || before === undefined || now === null || now === undefined) return null;
-  if (now === before) return { text: "same as", kind: "" };
-  if (!before) return { text: "none", kind: "" };
+  if (now === before) return { sign: "", text: "as many as" };
+  if (!before) return { sign: "▲", text: "after none" };
   const ratio = now / before;
-  const kind = now > before ? "up" : "down";
-  if (ratio >= 3) return { text: `▲ ${decimal(ratio)} times`, kind };
-  return { text: `${now > before ? "▲" : "▼"} ${Math.max(1, Math.round(Math.abs(ratio - 1) * 100))}% ${now > before ? "over" : "under"}`, kind };
+  if (ratio >= 3) return { sign: "▲", text: `${decimal(ratio)} times` };
+  return { sign: now > before ? "▲" : "▼", text: `${Math.max(1, Math.round(Math.abs(ratio - 1) * 100))}% ${now > before ? "more" : "fewer"} than` };
 }
 
 // People and posts
@@ -151,14 +144,14 @@ function showLede() {
   const difference = change(written, before);
   const chosen = state.pack || content.packs.length === 2 ? [content.packs[state.pack || 1]] : content.packs.slice(1);
   const packs = chosen.slice(0, 4).flatMap((each, index) => [index ? (index === Math.min(chosen.length, 4) - 1 ? " and " : ", ") : "", each.url ? link(each.url, h("bdi", {}, each.name || "an unnamed pack")) : h("bdi", {}, each.name || "an unnamed pack")]);
-  const names = chosen.length ? [chosen.length === 1 ? " of the starter pack " : ` of ${chosen.length} starter packs, `, ...packs, chosen.length > 4 ? " and others" : ""] : [];
+  const names = chosen.length ? [chosen.length === 1 ? " of the starter pack " : ` of ${number(chosen.length)} starter packs, `, ...packs, chosen.length > 4 ? " and others" : ""] : [];
   one("#title").textContent = chosen.length && chosen.length <= 3 ? listed(chosen.map((each) => each.name || "An unnamed pack")) : chosen.length ? `${chosen.length} starter packs` : "People on Bluesky";
   one("#lede").replaceChildren(
     h("b", {}, count(pack.member_count, "member")),
     ...names,
     `. In the last seven days ${number(view.summary.active ?? 0)} of the ${number(pack.published_member_count)} who can be shown were active and wrote `,
     h("b", {}, count(written, "post")),
-    difference ? (difference.text === "none" ? ", after a week without any" : difference.text === "same as" ? ", as many as in the week before" : `, ${difference.text.replace(/^[▲▼] /, "")} the week before`) : "",
+    difference ? `, ${difference.text} in the week before` : "",
     view.summary.reactions ? ", and received " : "",
     view.summary.reactions ? h("b", {}, count(view.summary.reactions, "reaction")) : "",
     ".",
@@ -178,7 +171,7 @@ function showTiles() {
     days: month.bins[0].map((_, index) => sum(kinds.map((kind) => month.bins[content.kinds.indexOf(kind)][index]))),
   });
   const tiles = [
-    { name: "People active", week: [week.summary.active ?? 0, week.summary.previous_active ?? 0], day: [day.summary.active ?? 0, day.summary.previous_active ?? 0] },
+    { name: "People active", week: [week.summary.active ?? 0, week.summary.previous_active ?? 0], day: [day.summary.active ?? 0, day.summary.previous_active ?? 0], days: content.calendar[state.pack].active.slice(-28) },
     byKind("Posts", ["original", "quote"]),
     byKind("Replies", ["reply"]),
     byKind("Reposts", ["repost"]),
@@ -188,15 +181,14 @@ function showTiles() {
   one("#tiles").replaceChildren(
     ...tiles.map(({ name, week: [now, before], day: [today, yesterday], days }) => {
       const difference = change(now, before);
-      const words = !difference ? (name === "New members" ? "in the last 7 days" : "last 7 days; no week before yet") : difference.text === "none" ? "none the week before" : difference.text === "same as" ? "same as the week before" : `${difference.text} the week before`;
       return h(
         "li",
         { class: "tile", "data-tile": name },
         h("h2", {}, name),
         h("div", { class: "number" }, number(now)),
-        h("div", { class: `delta ${difference?.kind ?? ""}`, title: before === null || before === undefined ? null : `${number(before)} in the week before` }, words),
+        h("div", { class: "delta", title: difference ? `${number(before)} in the week before` : null }, difference ? [h("b", {}, difference.sign, " "), `${difference.text} the week before`] : "in the last 7 days"),
         days ? spark(days) : null,
-        h("div", { class: "day" }, `last 24 h: ${number(today)}`, yesterday === null || yesterday === undefined ? "" : ` · day before: ${number(yesterday)}`),
+        h("div", { class: "day" }, h("b", {}, number(today)), " in the last 24 h", yesterday === null || yesterday === undefined ? "" : h("span", {}, `${number(yesterday)} the day before`)),
       );
     }),
   );
@@ -230,7 +222,8 @@ function showActivity(view, period) {
   const before = bins.map((index) => sum(view.previous.map((values) => values[index])));
   const total = sum(series.flatMap(({ values }) => values));
   legend(series, view, words);
-  one('[data-note="activity"]').textContent = `${count(total, "post and repost", "posts and reposts")}, against ${number(sum(before))} in the ${words.before}. One bar is ${words.bar === "hour" ? "an hour" : words.bar === "week" ? "a week" : "24 hours"}.`;
+  const versus = sum(before) ? `against ${number(sum(before))} in the ${words.before}` : `and none known from the ${words.before}`;
+  one('[data-note="activity"]').textContent = `${count(total, "post and repost", "posts and reposts")}, ${versus}. One bar is ${words.bar === "hour" ? "an hour" : words.bar === "week" ? "a week" : "24 hours"}.`;
   const host = one('[data-chart="activity"]');
   if (!total && !sum(before)) return noChart(host, `Nobody posted anything ${words.last}.`);
   const labels = bins.map((index) => {
@@ -283,7 +276,8 @@ function showHours(view, period) {
   const hour = byHour.indexOf(Math.max(...byHour));
   const day = byDay.indexOf(Math.max(...byDay));
   const clock = (value) => `${String(value).padStart(2, "0")}:00`;
-  note.replaceChildren("Posts and reposts by weekday and hour, UTC. Most on ", h("b", {}, `${LONG_DAYS[day]}s`), ", and between ", h("b", {}, `${clock(hour)} and ${clock((hour + 1) % 24)}`), ".");
+  const weekday = period.days < 7 ? ["Most between "] : ["Most on ", h("b", {}, `${LONG_DAYS[day]}s`), ", and between "];
+  note.replaceChildren("Posts and reposts by weekday and hour, UTC. ", ...weekday, h("b", {}, `${clock(hour)} and ${clock((hour + 1) % 24)}`), ".");
   chart(host, {
     label: `Circles by weekday and hour: posts and reposts ${words.last}. Most on ${LONG_DAYS[day]}s and at ${clock(hour)} UTC.`,
     draw: punchCard({ rows, rowNames: DAYS, texts: rows.map((row, index) => row.map((value, at) => `${LONG_DAYS[index]} ${clock(at)}–${clock((at + 1) % 24)}\n${count(value, "post or repost", "posts and reposts")}`)), format: number }),
@@ -319,9 +313,18 @@ function showGrowth() {
   });
 }
 
-function fill(name, items, empty) {
+/** Fill a list; what goes beyond `most` is a button away. */
+function fill(name, items, empty, most = items.length) {
   const list = one(`[data-list="${name}"]`);
-  list.replaceChildren(...(items.length ? items : [h("li", { class: "empty" }, empty)]));
+  list.replaceChildren(...(items.length ? items.slice(0, most) : [h("li", { class: "empty" }, empty)]));
+  if (list.nextElementSibling?.matches(".more")) list.nextElementSibling.remove();
+  if (items.length <= most) return;
+  const more = () => {
+    list.nextElementSibling.remove();
+    list.append(...items.slice(most));
+    items[most].querySelector("a")?.focus();
+  };
+  list.after(h("button", { type: "button", class: "more", click: more }, `Show ${number(items.length - most)} more`));
 }
 
 function showHashtags(view, period) {
@@ -335,12 +338,14 @@ function showHashtags(view, period) {
       {},
       h("bdi", {}, `#${row.name}`),
       dumbbell(x(row.previous_posts), x(row.posts)),
-      h("span", { class: "figure" }, h("b", { class: row.change > 0 ? "up" : row.change < 0 ? "down" : "" }, row.change > 0 ? "▲ " : row.change < 0 ? "▼ " : "", number(row.posts)), h("small", {}, ` from ${number(row.previous_posts)}`)),
+      h("span", { class: "figure" }, h("b", {}, hasBefore ? `${row.change > 0 ? "▲" : "▼"} ` : "", number(Math.abs(row.change))), hasBefore ? h("small", {}, ` ${number(row.previous_posts)} → ${number(row.posts)}`) : null),
     );
+  const hasBefore = postsIn(view, "previous") > 0;
+  one("#rising").textContent = hasBefore ? "Rising" : "Named most";
   const rising = moves.filter((row) => row.change > 0).sort((a, b) => b.change - a.change || b.posts - a.posts).slice(0, 8);
   const falling = moves.filter((row) => row.change < 0).sort((a, b) => a.change - b.change || b.previous_posts - a.previous_posts).slice(0, 8);
   fill("rising", rising.map(move), `No tag rose ${words.last}.`);
-  fill("falling", falling.map(move), `No tag fell ${words.last}.`);
+  fill("falling", falling.map(move), hasBefore ? `No tag fell ${words.last}.` : `No posts are known from the ${words.before}.`);
 }
 
 function dumbbell(from, to) {
@@ -362,11 +367,12 @@ function bar(value, largest) {
 function showDomains(view, period) {
   const words = PERIOD_WORDS[period.name];
   const largest = Math.max(0, ...view.domains.map((row) => row.posts));
-  const versus = (row) => (row.posts === row.previous_posts ? "as before" : row.previous_posts ? `${signed(row.posts - row.previous_posts)}` : "new");
+  const hasBefore = postsIn(view, "previous") > 0;
+  const versus = (row) => (!hasBefore ? "" : row.posts === row.previous_posts ? "as before" : row.previous_posts ? signed(row.posts - row.previous_posts) : "new") + (hasBefore ? " · " : "");
   fill(
     "domains",
     view.domains.map((row) =>
-      h("li", {}, h("span", {}, link(`https://${row.name}`, h("bdi", {}, row.name)), row.type === "other" ? "" : [" ", h("span", { class: "tag" }, row.type.replaceAll("_", " "))]), bar(row.posts, largest), h("span", { class: "figure" }, h("b", {}, number(row.posts)), h("small", {}, ` ${versus(row)} · ${count(row.authors, "person", "people")}`))),
+      h("li", {}, h("span", {}, link(`https://${row.name}`, h("bdi", {}, row.name)), row.type === "other" ? "" : [" ", h("span", { class: "tag" }, row.type.replaceAll("_", " "))]), bar(row.posts, largest), h("span", { class: "figure" }, h("b", {}, number(row.posts)), h("small", {}, ` ${versus(row)}${count(row.authors, "person", "people")}`))),
     ),
     `No links ${words.last}.`,
   );
@@ -475,15 +481,14 @@ function showCalendar() {
 const COLUMNS = [
   { key: "name", name: "Name", value: (row) => nameOf(content.people[row.who]).toLocaleLowerCase("en"), show: (row) => who(row.who), isText: true },
   { key: "score", name: "Score", show: (row) => scoreOf(row) },
-  { key: "posts_last_week", name: "Posts, 7 days", show: (row) => number(row.posts_last_week) },
-  { key: "posts_last_month", name: "Posts", show: (row) => number(row.posts_last_month), isRare: true },
-  { key: "posts_per_day", name: "A day", show: (row) => decimal(row.posts_per_day), isRare: true },
+  { key: "posts_last_week", name: "Posts, 7 d", show: (row) => number(row.posts_last_week) },
+  { key: "posts_per_day", name: "Posts a day", show: (row) => decimal(row.posts_per_day), isRare: true },
   { key: "reposts_last_month", name: "Reposts", show: (row) => number(row.reposts_last_month), isRare: true },
   { key: "engagement_last_month", name: "Reactions", show: (row) => number(row.engagement_last_month) },
   { key: "median_engagement_last_month", name: "Usual post", show: (row) => decimal(row.median_engagement_last_month), isRare: true },
   { key: "followers_count", name: "Followers", show: (row) => number(row.followers_count), isRare: true },
-  { key: "followers_change_week", name: "+ 7 days", show: (row) => (row.followers_change_week === null ? "–" : signed(row.followers_change_week)), isRare: true },
-  { key: "last_active_at", name: "Last active", show: (row) => ago(row.last_active_at), isRare: true },
+  { key: "followers_change_week", name: "+ 7 d", show: (row) => (row.followers_change_week === null ? "–" : signed(row.followers_change_week)), isRare: true },
+  { key: "last_active_at", name: "Active", show: (row) => (row.last_active_at ? lastActive(row.last_active_at) : "–"), isRare: true },
 ];
 
 function scoreOf(row) {
@@ -509,26 +514,31 @@ function showMembers() {
     return state.isDescending ? -order : order;
   });
   one("#found").textContent = wanted ? `${number(found.length)} of ${count(inPack.length, "person", "people")}` : count(inPack.length, "person", "people");
+  const shown = state.isWhole || wanted ? found : found.slice(0, FIRST_MEMBERS);
+  one("#all-people").hidden = shown.length === found.length;
+  one("#all-people").textContent = `Show all ${number(found.length)}`;
   const heads = COLUMNS.map((each) =>
     h("th", { scope: "col", class: each.isRare ? "rare" : null, "aria-sort": each === column ? (state.isDescending ? "descending" : "ascending") : null }, h("button", { type: "button", "data-sort": each.key }, each.name)),
   );
   one("#people").replaceChildren(
     h("caption", { class: "unseen" }, "People; the buttons in the heading sort."),
     h("thead", {}, h("tr", {}, heads)),
-    h("tbody", {}, found.map((row) => h("tr", {}, COLUMNS.map((each, index) => h(index ? "td" : "th", { scope: index ? null : "row", class: each.isRare ? "rare" : null }, each.show(row)))))),
+    h("tbody", {}, shown.map((row) => h("tr", {}, COLUMNS.map((each, index) => h(index ? "td" : "th", { scope: index ? null : "row", class: each.isRare ? "rare" : null }, each.show(row)))))),
   );
 }
 
 function showComersAndGoers() {
   fill(
     "newcomers",
-    content.newcomers[state.pack].slice(0, 12).map((row) => h("li", {}, who(row.who), h("small", {}, `seen ${shortDate(row.member_from)}`, h("br"), `${count(row.post_count, "post")} · ${count(row.followers_count ?? 0, "follower")}`))),
+    content.newcomers[state.pack].map((row) => h("li", {}, who(row.who), h("small", {}, `seen ${shortDate(row.member_from)}`, h("br"), `${count(row.post_count, "post")} · ${count(row.followers_count ?? 0, "follower")}`))),
     "Nobody new: newcomers show from the second night on.",
+    8,
   );
   fill(
     "quiet",
-    content.quiet[state.pack].slice(0, 12).map((row) => h("li", {}, who(row.who), h("small", {}, `quiet for ${count(Math.floor(row.quiet_days), "day")}`, h("br"), `used to post ${decimal(row.usual_actions_per_week)} a week`))),
+    content.quiet[state.pack].map((row) => h("li", {}, who(row.who), h("small", {}, `quiet for ${count(Math.floor(row.quiet_days), "day")}`, h("br"), `used to post ${decimal(row.usual_actions_per_week)} a week`))),
     "Everybody posted in the last two weeks.",
+    8,
   );
 }
 
@@ -601,8 +611,8 @@ function show() {
   showActivity(view, period);
   showHours(view, period);
   showGrowth();
-  fill("top", view.top.map((index, place) => post(index, place + 1)), `Nobody posted anything ${words.last}.`);
-  fill("newest", content.newest[state.pack].slice(0, 6).map((index) => post(index)), "No posts yet.");
+  fill("top", view.top.map((index, place) => post(index, place + 1)), `Nobody posted anything ${words.last}.`, 6);
+  fill("newest", content.newest[state.pack].map((index) => post(index)), "No posts yet.", 4);
   showHashtags(view, period);
   showDomains(view, period);
   showNetwork(view, period);
@@ -635,6 +645,11 @@ function begin() {
     state.sort = key;
     showMembers();
     one(`[data-sort="${key}"]`).focus();
+  });
+  one("#all-people").addEventListener("click", () => {
+    state.isWhole = true;
+    showMembers();
+    one("#people tbody a")?.focus();
   });
   show();
   showHealth();
