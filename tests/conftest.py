@@ -9,6 +9,7 @@ from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import dlt
@@ -18,8 +19,8 @@ from rich.console import Console
 
 from pipelines import bluesky
 from pipelines.lake.bucket import PROJECT_ROOT, use_atomic_local_files, use_project_settings
-from pipelines.lake.recovery import recover
 from pipelines.lake.tables import RAW_TABLES
+from pipelines.network.appview import AppView
 from pipelines.sample.server import SampleServer
 from pipelines.sample.world import World
 from pipelines.sources.bluesky import PullRun
@@ -66,10 +67,12 @@ class Lake:
     Attributes:
         folder: The project's folder, as far as dlt knows: relative paths begin there.
         pipeline_name: `bluesky`; `bluesky_sample` to look into what `--sample` made.
+        client: Settings of the AppView client: as patient as usual, but for the backoff.
     """
 
     folder: Path
     pipeline_name: str = "bluesky"
+    client: dict[str, Any] = field(default_factory=lambda: {"backoff": 0.01})
     _last_now: datetime | None = field(default=None, repr=False)
 
     @property
@@ -103,7 +106,10 @@ class Lake:
         night = bluesky.Night(network | seeds | settings, PullRun(lambda: now))
         output = io.StringIO()
         asked_before = len(server.requests)
-        exit_code = bluesky.pull(recover(self.pipeline()), night, Console(file=output, soft_wrap=True, width=200))
+        console = Console(file=output, soft_wrap=True, width=200)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("pipelines.sources.bluesky.AppView", partial(AppView, **self.client))
+            exit_code = bluesky.pull(bluesky.recover(self.pipeline()), night, console)
         requests = Counter(request.nsid.rpartition(".")[2] for request in server.requests[asked_before:])
         return Pull(exit_code, night.run, output.getvalue(), requests)
 
