@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from warehouses import BUILD_AFTER_DAYS, LAST_DAY, Warehouse, new_project
+from warehouses import BUILD_AFTER_DAYS, BUILD_ALONE, LAST_DAY, Warehouse, new_project
 
 
 @pytest.fixture(scope="session")
@@ -13,5 +13,5 @@ def ten_days(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
     for day in range(1, LAST_DAY + 1):
         warehouse.pull(day)
         if day in BUILD_AFTER_DAYS:
-            warehouse.dbt("build", "--exclude-resource-type=test", "--exclude-resource-type=unit_test")
+            warehouse.dbt(*BUILD_ALONE)
     return warehouse

@@ -28,6 +28,9 @@ LAST_DAY = 10
 BUILD_AFTER_DAYS = (3, 5, LAST_DAY)
 """Not after each, for the suite's sake; a night on which dbt did not run is a case of its own."""
 
+BUILD_ALONE = ("build", "--exclude-resource-type=test", "--exclude-resource-type=unit_test")
+"""dbt's own tests are run once, by the test that says so."""
+
 
 @dataclass
 class Warehouse:
@@ -101,3 +104,23 @@ def differences(one: Sequence[Row], other: Sequence[Row]) -> tuple[list[Row], li
     """Say what each of two sets of rows has that the other has not."""
     first, second = set(one), set(other)
     return sorted(first - second, key=repr)[:20], sorted(second - first, key=repr)[:20]
+
+
+def differences_of(one: Warehouse, other: Warehouse) -> set[str]:
+    """Compare all that two warehouses hold, row for row, and name the tables that differ."""
+    return {table for table, _ in _contents(one) ^ _contents(other)}
+
+
+def _contents(warehouse: Warehouse) -> set[tuple[str, Row]]:
+    columns: dict[str, list[str]] = {}
+    for table, column, data_type in warehouse.rows("""
+        select table_name, column_name, data_type
+        from duckdb_columns()
+        where database_name = 'bluesky' and column_name != 'batch_number'
+    """):
+        # Sums of fractions depend on the order in which they are taken, in their last digits.
+        columns.setdefault(table, []).append(f"round({column}, 9)" if data_type == "DOUBLE" else f'"{column}"')
+    return {
+        (table, warehouse.rows(f"select count(*), sum(hash({', '.join(names)})::hugeint) from {table}")[0])
+        for table, names in columns.items()
+    }

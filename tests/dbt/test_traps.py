@@ -1,0 +1,258 @@
+"""What goes wrong in lakes like this one, each case in a lake written for it. Take a guard out and its test fails."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from raw_lakes import OTHER_PACK, PACK, Load, did, night, post_uri
+from warehouses import BUILD_ALONE, Row, Warehouse, differences_of, new_project
+
+pytestmark = pytest.mark.xdist_group("dbt")
+
+MEMBERS = [
+    "author", "reposter", "mover", "taker", "double", "half", "state", "editor", "pinner", "clock", "edge", "back",
+    "elsewhere", "gone", "shy", "bold", "left_out", "zone", "late", "leaver", "dubious",
+]  # fmt: skip
+HIDDEN = ["!no-unauthenticated"]
+POSTED = night(1, 12)
+BUILD = (*BUILD_ALONE, f"--vars={{unpublished_dids: [{did('left_out')}]}}")
+
+
+def run_of(number: int, *, load_id: str | None = None) -> Load:
+    """A night like any other: everybody is there, every feed is read a week back and what is common to all is seen."""
+    at = night(number)
+    load = Load(load_id or f"17724060{number:02}.5")
+    members = [name for name in MEMBERS if not (name == "leaver" and number >= 3)]
+    moved = {"mover": "moved.test", "taker": "mover.test"} if number >= 3 else {}
+    load.pack(at, members, handles=moved)
+    load.pack(at, ["double", *([] if number == 2 else ["dubious"])], OTHER_PACK, complete=number != 2)
+    for name in members:
+        is_hidden = name == "shy" or (name == "bold" and number < 4)
+        if not (name == "gone" and number >= 4):
+            load.profile(name, at, handle=moved.get(name, f"{name}.test"), labels=HIDDEN if is_hidden else [])
+        outcome = "not_found" if name == "gone" and number >= 4 else "ok"
+        outcome = "failed" if name == "zone" and number == 4 else outcome
+        load.pull(name, at, None if number == 1 else 7, outcome)
+        if outcome == "ok" and name not in {"half", "state", "edge", "back", "elsewhere", "late"}:
+            text = {"text": "changed my mind", "post_cid": "bafysecond"} if name == "editor" and number >= 2 else {}
+            load.post(name, "common", at, POSTED, like_count=number * 10, **text)
+    return load
+
+
+def by_reposter(rkey: str) -> dict[str, Any]:
+    return {"member": "reposter", "repost": rkey, "item_at": POSTED}
+
+
+def lake_of_traps(dataset_of: Warehouse) -> None:
+    """Four nights, the second and third of them read by dbt at once, and a load that comes late."""
+    dataset = dataset_of.dataset
+    first, second, third, fourth = (run_of(number) for number in (1, 2, 3, 4))
+
+    first.post("author", "reposted", night(1), POSTED, like_count=1)
+    first.post("author", "reposted", night(1), POSTED, like_count=1, **by_reposter("r1"))
+    first.post("stranger", "known", night(1), POSTED, **by_reposter("r2"))
+    first.post("nobody", "secret", night(1), POSTED, **by_reposter("r3"), author_labels=HIDDEN)
+    for load, at in ((second, night(2)), (third, night(3)), (fourth, night(4))):
+        load.post("author", "reposted", at, POSTED, like_count=1)
+        load.post("author", "reposted", at, POSTED, like_count=1, **by_reposter("r1"))
+        load.post("stranger", "known", at, POSTED, **by_reposter("r2"))
+        load.post("nobody", "secret", at, POSTED, **by_reposter("r3"), author_labels=HIDDEN)
+
+    # Somebody pins what is also at its place, further down.
+    third.post("pinner", "common", night(3), POSTED, like_count=30, reason_type="pin")
+    # Clocks that go wrong, and dates that are none.
+    fourth.post("clock", "future", night(4), datetime(2031, 1, 1, tzinfo=UTC), indexed_at=night(4, 12))
+    fourth.post("clock", "broken", night(4), None, indexed_at=night(4, 13))
+    fourth.post("zone", "midnight", night(4), night(4) - timedelta(hours=22, minutes=30))
+
+    # Everything of `half` is missing in the third night, whose load was cut off; so is everything of `state` in the
+    # fourth, which is complete by its state alone.
+    for load, at in ((first, night(1)), (second, night(2)), (fourth, night(4))):
+        load.post("half", "whole", at, POSTED)
+    for load, at in ((first, night(1)), (second, night(2)), (third, night(3))):
+        load.post("state", "deleted", at, POSTED)
+    # What lies on the edge of what was read was not read; a second later it was.
+    edge = night(4) - timedelta(days=7)
+    for load, at in ((first, night(1)), (second, night(2)), (third, night(3))):
+        load.post("edge", "on", at, edge)
+        load.post("edge", "inside", at, edge + timedelta(seconds=1))
+        load.post("edge", "nowhere", at, None, indexed_at=POSTED)
+    # Missed in the second night, and there again in the fourth.
+    first.post("back", "again", night(1), POSTED)
+    fourth.post("back", "again", night(4), POSTED)
+    # Out of its author's feed, but still on show where it was reposted.
+    first.post("elsewhere", "shown", night(1), POSTED)
+    fourth.post("elsewhere", "shown", night(4) + timedelta(seconds=1), POSTED, **by_reposter("r4"))
+
+    first.post("late", "series", night(1), POSTED, like_count=1)
+    fourth.post("late", "series", night(4), POSTED, like_count=7)
+    late = Load("1772406009.5")
+    late.pull("late", night(2, 22), 7)
+    late.post("late", "series", night(2, 22), POSTED, like_count=3)
+
+    first.write(dataset, files=2)
+    dataset_of.dbt(*BUILD)
+    second.write(dataset)
+    third.write(dataset, evidence=None)
+    dataset_of.dbt(*BUILD)
+    fourth.write(dataset, evidence="_dlt_pipeline_state")
+    late.write(dataset)
+    dataset_of.dbt(*BUILD)
+
+
+@pytest.fixture(scope="session")
+def traps(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
+    warehouse = Warehouse(new_project(tmp_path_factory.mktemp("traps") / "project"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", "America/Los_Angeles")
+        lake_of_traps(warehouse)
+    return warehouse
+
+
+def likes(traps: Warehouse, uri: str) -> list[Row]:
+    """The series of a post: likes, and their change."""
+    columns = "like_count, like_change"
+    return traps.rows(f"select {columns} from fct_post_engagement where post_uri = '{uri}' order by observed_at")
+
+
+def deleted(traps: Warehouse) -> set[str]:
+    return {uri for (uri,) in traps.rows("select post_uri from fct_posts where is_deleted")}
+
+
+def test_a_repost_is_not_its_reposters_post(traps: Warehouse) -> None:
+    reposter, uri = did("reposter"), post_uri("author", "reposted")
+    assert traps.rows(f"select post_uri from fct_posts where author_did = '{reposter}'") == [
+        (post_uri("reposter", "common"),)
+    ]
+    assert traps.rows(f"select author_did from fct_posts where post_uri = '{uri}'") == [(did("author"),)]
+    assert traps.rows(f"select post_count, repost_count from rpt_members where did = '{reposter}'") == [(1, 3)]
+    assert traps.rows(f"select count(*) from fct_posts where author_did = '{did('stranger')}'") == [(0,)]
+
+
+def test_a_handle_that_moved_moves_nobodys_posts(traps: Warehouse) -> None:
+    rows = traps.rows(f"select did, handle from rpt_members where did in ('{did('mover')}', '{did('taker')}')")
+    assert dict(rows) == {did("mover"): "moved.test", did("taker"): "mover.test"}
+    spans = traps.rows("select did, handle, handle_from, handle_to from int_handle_spans where handle = 'mover.test'")
+    assert set(spans) == {
+        (did("mover"), "mover.test", night(1), night(3)),
+        (did("taker"), "mover.test", night(3), None),
+    }
+
+
+def test_somebody_in_two_packs_counts_once(traps: Warehouse) -> None:
+    uri = post_uri("double", "common")
+    assert traps.rows(f"select count(*) from fct_posts where post_uri = '{uri}'") == [(1,)]
+    assert traps.rows(f"select count(*) from fct_post_engagement where post_uri = '{uri}'") == [(4,)]
+    posts_by_pack = dict(traps.rows("select pack_uri, sum(post_count) from rpt_activity_by_day group by 1"))
+    posts = traps.rows("select count(*) from int_publishable_posts where posted_at is not null")[0][0]
+    assert posts_by_pack["all"] == posts_by_pack[PACK] == posts
+    assert posts_by_pack[OTHER_PACK] == 2
+    assert traps.rows(f"select len(pack_uris) from rpt_members where did = '{did('double')}'") == [(2,)]
+
+
+def test_an_observation_that_was_loaded_twice_is_one(traps: Warehouse) -> None:
+    assert likes(traps, post_uri("author", "common")) == [(10, None), (20, 10), (30, 10), (40, 10)]
+    assert traps.rows("select count(*) from base_bluesky__profiles where load_id = '1772406001.5'") == [
+        (2 * len(MEMBERS),)
+    ]
+    assert traps.rows("select count(*) from stg_bluesky__profiles where load_id = '1772406001.5'") == [(len(MEMBERS),)]
+
+
+def test_half_a_load_claims_nothing(traps: Warehouse) -> None:
+    assert post_uri("half", "whole") not in deleted(traps)
+    assert traps.rows("select load_id from fct_loads where not is_complete") == [("1772406003.5",)]
+
+
+def test_but_what_half_a_load_saw_was_there(traps: Warehouse) -> None:
+    uri = post_uri("state", "deleted")
+    seen = traps.rows(f"select observed_at from fct_post_engagement where post_uri = '{uri}' order by observed_at")
+    assert seen == [(night(1),), (night(2),), (night(3),)]
+
+
+def test_a_state_without_its_load_is_a_complete_load(traps: Warehouse) -> None:
+    rows = traps.rows(
+        f"select deleted_after, deleted_before from fct_posts where post_uri = '{post_uri('state', 'deleted')}'"
+    )
+    assert rows == [(night(3), night(4))]
+
+
+def test_an_edit_is_a_version_not_a_post(traps: Warehouse) -> None:
+    rows = traps.rows(f"select text, post_cid, like_count from fct_posts where author_did = '{did('editor')}'")
+    assert rows == [("changed my mind", "bafysecond", 40)]
+
+
+def test_a_pinned_post_is_one_post(traps: Warehouse) -> None:
+    assert traps.rows(f"select count(*) from fct_posts where author_did = '{did('pinner')}'") == [(1,)]
+    assert traps.rows(f"select count(*) from fct_reposts where reposter_did = '{did('pinner')}'") == [(0,)]
+    assert traps.rows(f"select count(*) from fct_post_engagement where author_did = '{did('pinner')}'") == [(4,)]
+
+
+def test_dates_that_cannot_be(traps: Warehouse) -> None:
+    rows = traps.rows(f"select post_uri, posted_at from fct_posts where author_did = '{did('clock')}'")
+    assert dict(rows) == {
+        post_uri("clock", "common"): POSTED,
+        post_uri("clock", "future"): night(4, 12),
+        post_uri("clock", "broken"): night(4, 13),
+    }
+
+
+def test_days_are_days_in_utc(traps: Warehouse) -> None:
+    uri = post_uri("zone", "midnight")
+    assert traps.rows(f"select posted_date::varchar from fct_posts where post_uri = '{uri}'") == [("2026-03-04",)]
+    hours = traps.rows(
+        "select hour_of_day from rpt_activity_by_weekday_hour where iso_weekday = 3 and pack_uri = 'all'"
+    )
+    assert (0,) in hours
+
+
+def test_what_was_not_read_is_not_missed(traps: Warehouse) -> None:
+    assert post_uri("edge", "inside") in deleted(traps)
+    assert post_uri("edge", "on") not in deleted(traps)
+    assert post_uri("edge", "nowhere") not in deleted(traps)
+
+
+def test_what_is_seen_again_is_not_deleted(traps: Warehouse) -> None:
+    assert post_uri("back", "again") not in deleted(traps)
+    assert post_uri("elsewhere", "shown") not in deleted(traps)
+
+
+def test_who_left_and_who_was_only_not_seen(traps: Warehouse) -> None:
+    spans = traps.rows("select did, member_from, member_to from bridge_pack_members where member_to is not null")
+    assert spans == [(did("leaver"), night(1), night(4))], "the third night's look is of a load that was cut off"
+    assert traps.rows(f"select is_current from bridge_pack_members where did = '{did('dubious')}'") == [(True,)] * 2
+
+
+def test_who_may_be_published(traps: Warehouse) -> None:
+    withheld = dict(traps.rows("select did, withheld_because from dim_authors where not is_publishable"))
+    assert withheld == {
+        did("shy"): "asks_to_be_hidden",
+        did("nobody"): "asks_to_be_hidden",
+        did("gone"): "unavailable",
+        did("leaver"): "no_longer_a_member",
+        did("left_out"): "left_out_by_setting",
+    }
+    assert (
+        traps.rows(f"select post_uri from int_publishable_reposts where post_uri like '{'at://' + did('nobody')}%'")
+        == []
+    )
+
+
+def test_a_failed_pull_says_nothing_about_a_member(traps: Warehouse) -> None:
+    assert traps.rows(f"select status from dim_authors where did = '{did('zone')}'") == [("active",)]
+    assert traps.rows(f"select failed_pulls_in_a_row from fct_pull_coverage where did = '{did('zone')}'") == [(1,)]
+
+
+def test_a_late_load_takes_its_place(traps: Warehouse) -> None:
+    uri = post_uri("late", "series")
+    rows = traps.rows(
+        f"select like_count, like_change from fct_post_engagement where post_uri = '{uri}' order by observed_at"
+    )
+    assert rows == [(1, None), (3, 2), (7, 4)]
+
+
+def test_reading_it_all_anew_gives_the_same(traps: Warehouse) -> None:
+    anew = Warehouse(traps.folder, "anew")
+    anew.dbt(*BUILD)
+    assert differences_of(traps, anew) == set()
