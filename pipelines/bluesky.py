@@ -18,19 +18,18 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-import dlt
 from dlt.common.configuration.exceptions import ConfigurationException
 from rich.console import Console
 
 from pipelines.lake.bucket import (
     PROJECT_ROOT,
     LakeError,
-    check_lake,
     explain_lake_error,
     lake_location,
     use_atomic_local_files,
     use_project_settings,
 )
+from pipelines.lake.recovery import open_pipeline, recover
 from pipelines.network.appview import PAGE_LIMIT, NetworkError, RequestStats, ServiceUnreachable
 from pipelines.network.errors import one_line
 from pipelines.progress import show_progress
@@ -42,6 +41,7 @@ from pipelines.sources.roster import NobodyToFollow, Roster
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
+    import dlt
     from dlt.common.pipeline import LoadInfo
 
     from pipelines.sources.feed_walk import MemberState
@@ -195,22 +195,6 @@ def newest_pull(pipeline: dlt.Pipeline) -> datetime | None:
     return max((datetime.fromisoformat(state["pulled_at"]) for state in member_states(pipeline).values()), default=None)
 
 
-def recover(pipeline: dlt.Pipeline) -> dlt.Pipeline:
-    """Finish what an earlier run left behind, then take the cursors from the lake: they must match what is in it.
-
-    A run that was killed while dlt moved a package from one folder to the next left it in both, and every later run
-    would fail; it is complete in the second. A pending package would make dlt ignore the new data, so it goes first.
-    """
-    moved = set(pipeline.list_extracted_load_packages()) & set(pipeline.list_normalized_load_packages())
-    for load_id in moved:
-        pipeline._get_normalize_storage().extracted_packages.delete_package(load_id)
-    if pipeline.has_pending_data:
-        pipeline.run()
-    pipeline = pipeline.drop()
-    pipeline.sync_destination()
-    return pipeline
-
-
 def pull(pipeline: dlt.Pipeline, night: Night, console: Console) -> int:
     """Pull one night into the lake, say what happened, and return the exit code."""
     begun = time.monotonic()
@@ -325,9 +309,7 @@ def main(arguments: list[str] | None = None) -> int:
     use_atomic_local_files()
     try:
         use_project_settings()
-        pipeline = dlt.pipeline("bluesky_sample" if options.sample else "bluesky")
-        check_lake(pipeline)
-        pipeline = recover(pipeline)
+        pipeline = recover(open_pipeline("bluesky_sample" if options.sample else "bluesky"))
         with closing(sample_nights(pipeline, options) if options.sample else real_night(options)) as nights:
             if options.dry_run:
                 return dry_run(pipeline, next(nights), console)

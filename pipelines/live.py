@@ -33,14 +33,13 @@ from pipelines.bluesky import explain
 from pipelines.lake.bucket import (
     PROJECT_ROOT,
     LakeError,
-    check_lake,
     lake_location,
     use_atomic_local_files,
     use_project_settings,
 )
 from pipelines.lake.compaction import compact
 from pipelines.lake.members import member_dids
-from pipelines.lake.recovery import recover
+from pipelines.lake.recovery import open_pipeline, recover
 from pipelines.network.firehose import Firehose
 from pipelines.network.jetstream import Jetstream, LegacyJetstream
 from pipelines.network.kafka import Bridge, Kafka, KafkaMissing, load_decoder
@@ -322,8 +321,7 @@ def main(arguments: list[str] | None = None) -> int:
     use_atomic_local_files()
     console = Console(soft_wrap=True)
     try:
-        pipeline = dlt.pipeline(_pipeline_name(options))
-        check_lake(pipeline)
+        pipeline = open_pipeline(_pipeline_name(options))
         with _only_one(pipeline):
             if options.feed == "compact":
                 return run_compaction(pipeline, console)

@@ -124,6 +124,10 @@ class AtomicLocalFileSystem(LocalFileSystem):  # type: ignore[misc]
         with self._in_place(path2) as temporary:
             shutil.copyfile(self._strip_protocol(path1), temporary)
 
+    def makedirs(self, path: str, exist_ok: bool = True) -> None:
+        """Make a folder. One that a crash left empty is as good as none."""
+        super().makedirs(path, exist_ok=exist_ok)
+
     def write_text(self, path: str, value: str, *args: Any, **kwargs: Any) -> None:
         """Write a text file."""
         with self._in_place(path) as temporary:

@@ -2,10 +2,48 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Final
 
-if TYPE_CHECKING:
-    import dlt
+import dlt
+
+from pipelines.lake.bucket import check_lake, explain_lake_error, lake_location
+
+_LAKE: Final = "lake"
+
+
+def open_pipeline(name: str) -> dlt.Pipeline:
+    """Open a pipeline and the lake that the settings name.
+
+    dlt keeps, in the pipeline's working folder, the place that relative paths started from when it first ran: after the
+    project was moved, or in a second copy of it, it would go on with the old lake. And a package that is pending brings
+    the cursors of the lake it was made for: in another one they would claim what is not there. So a working folder
+    serves one lake.
+
+    Raises:
+        LakeError: The lake cannot be used.
+    """
+    pipeline = dlt.pipeline(name)
+    if not _is_for_configured_lake(pipeline):
+        pipeline = _begin_anew(pipeline)
+    check_lake(pipeline)
+    return pipeline
+
+
+def _is_for_configured_lake(pipeline: dlt.Pipeline) -> bool:
+    try:
+        is_same_start = Path(pipeline.get_local_state_val("initial_cwd")) == Path(dlt.current.run_context().local_dir)
+        return is_same_start and bool(pipeline.get_local_state_val(_LAKE) == lake_location(pipeline))
+    except KeyError:
+        return False
+
+
+def _begin_anew(pipeline: dlt.Pipeline) -> dlt.Pipeline:
+    # dlt empties a folder without a state; should this be killed half way, the next run finds it so.
+    Path(pipeline.working_dir, pipeline.STATE_FILE).unlink(missing_ok=True)
+    pipeline = dlt.pipeline(pipeline.pipeline_name)
+    pipeline.set_local_state_val(_LAKE, lake_location(pipeline))
+    return pipeline
 
 
 def finish_pending(pipeline: dlt.Pipeline) -> None:
@@ -24,10 +62,28 @@ def finish_pending(pipeline: dlt.Pipeline) -> None:
 def recover(pipeline: dlt.Pipeline) -> dlt.Pipeline:
     """Finish what an earlier run left behind, then take the state from the lake: it must match what is in it.
 
+    What a crash left in a shape that cannot be finished is given up. It has moved no cursor in the lake, so what it
+    held is asked for again.
+
     Returns:
         The pipeline to go on with.
+
+    Raises:
+        Exception: The lake cannot be written to; what is pending stays so.
     """
-    finish_pending(pipeline)
-    pipeline = pipeline.drop()
+    try:
+        finish_pending(pipeline)
+    except Exception as error:
+        if _is_lake_error(error):
+            raise
+    pipeline = _begin_anew(pipeline)
     pipeline.sync_destination()
     return pipeline
+
+
+def _is_lake_error(error: BaseException | None) -> bool:
+    while error is not None:
+        if explain_lake_error(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
