@@ -240,7 +240,7 @@ class FeedWalk:
         if self._known_end is not None:
             return self._passed_known_end
         # Counts drift a little on the network, and posts that break the lexicon are counted but not shown.
-        return self.posts_count is not None and self._own_post_count >= 0.9 * self.posts_count - 5
+        return self.posts_count is not None and self._own_post_count >= 0.98 * self.posts_count - 2
 
     def _outcome_of(self, error: NetworkError) -> tuple[str, str]:
         """Tell apart the members who cannot be read: the feed says "Profile not found" for all of them."""

@@ -60,9 +60,9 @@ class Roster:
         return list(dict.fromkeys(member["did"] for member in self.members))
 
     def name_of(self, did: str) -> str:
-        """Name a member for people: by handle if it is known."""
-        profile = self.profiles.get(did)
-        return (profile and profile["handle"]) or did
+        """Name a member for people: by handle, if it is known and leads to them."""
+        handle = self.profiles.get(did, {}).get("handle")
+        return handle if handle and handle != "handle.invalid" else did
 
 
 @dataclass
