@@ -138,3 +138,9 @@
     {%- endif -%}
     {{- return(found) -}}
 {% endmacro %}
+
+
+{#- The tables of the nightly pull. What other pipelines load into the same dataset is none of its loads. -#}
+{% macro pulled_tables() -%}
+    'starter_packs', 'starter_pack_members', 'profiles', 'author_feed', 'feed_pulls'
+{%- endmacro %}

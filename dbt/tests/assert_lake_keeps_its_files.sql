@@ -4,4 +4,4 @@
 -- `dbt build --full-refresh` reads the lake anew. If old files expire on purpose, the warehouse is where they live on.
 select source_file
 from {{ ref('base_lake__files') }}
-where not is_present and table_name not like '\_dlt\_%' escape '\'
+where not is_present and table_name in ({{ pulled_tables() }})

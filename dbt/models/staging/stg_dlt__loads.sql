@@ -1,5 +1,6 @@
 with loads as (
     select * from {{ ref('base_dlt__loads') }}
+    where schema_name = 'bluesky'
 ),
 
 state_files as (
@@ -13,7 +14,7 @@ data_files as (
         load_id,
         count(*) as file_count
     from {{ ref('base_lake__files') }}
-    where load_id is not null and table_name not like '\_dlt\_%' escape '\'
+    where load_id is not null and table_name in ({{ pulled_tables() }})
     group by load_id
 ),
 
@@ -29,9 +30,6 @@ completed as (
 
 load_ids as (
     select load_id from completed
-    union
-    select load_id from state_files
-    where load_id is not null
     union
     select load_id from data_files
 )

@@ -1,0 +1,40 @@
+{{ config(severity='warn') }}
+
+{#- The lake's newest schema against the sources' columns. A column that nobody knows is left out of the marts, one that
+    is not there is null in them: both work, and both should be known. -#}
+with known as (
+    {%- if execute %}
+    {%- for source in graph.sources.values() if source.source_name == 'bluesky' %}
+    {%- for column in source.columns.values() %}
+    select
+        '{{ source.name }}' as table_name,
+        '{{ column.name }}' as column_name
+    union all
+    {%- endfor %}
+    {%- endfor %}
+    {%- endif %}
+    select
+        null as table_name,
+        null as column_name
+    where false
+),
+
+newest_version as (
+    select *
+    from {{ ref('stg_dlt__schema_columns') }}
+    where table_name in (select known.table_name from known)
+    qualify dense_rank() over (order by inserted_at desc, version_hash desc) = 1
+)
+
+select
+    coalesce(known.table_name, newest_version.table_name) as table_name,
+    coalesce(known.column_name, newest_version.column_name) as column_name,
+    case when known.column_name is null then 'is not known' else 'is not in the lake' end as problem
+from known
+full outer join newest_version
+    on
+        known.table_name = newest_version.table_name
+        and known.column_name = newest_version.column_name
+where
+    (known.column_name is null or newest_version.column_name is null)
+    and coalesce(known.table_name, newest_version.table_name) in (select newest_version.table_name from newest_version)

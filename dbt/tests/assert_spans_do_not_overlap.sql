@@ -1,0 +1,24 @@
+-- Nobody is twice in a pack at once, nor has two handles.
+with spans as (
+    select
+        did || ' in ' || pack_uri as what,
+        member_from as span_from,
+        member_to as span_to
+    from {{ ref('bridge_pack_members') }}
+    union all
+    select
+        did || ' as somebody' as what,
+        handle_from as span_from,
+        handle_to as span_to
+    from {{ ref('int_handle_spans') }}
+)
+
+select
+    what,
+    span_from,
+    span_to
+from spans
+qualify
+    coalesce(span_to <= span_from, false)
+    or coalesce(lead(span_from) over (partition by what order by span_from) < span_to, false)
+    or (span_to is null and lead(span_from) over (partition by what order by span_from) is not null)
