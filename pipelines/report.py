@@ -97,7 +97,7 @@ def build_report(warehouse: Path, page: Path) -> ReportSummary:
 def render(content: Content) -> str:
     """Put content, style and script into the one file.
 
-    Its Content-Security-Policy lets the browser ask nobody for anything, and run no script but ours, whatever a post says.
+    Its Content-Security-Policy lets the browser ask nobody for anything and run no script but ours, whatever posts say.
     """
     style, charts, script = (
         (ASSETS / name).read_text(encoding="utf-8") for name in ("page.css", "charts.js", "page.js")

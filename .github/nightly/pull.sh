@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Pulls the night. FULL=true reads every feed to its end; PACKS names other starter packs than the settings do.
+#
+# Exit code 2 says that something could not be read, though the rest is loaded: the night goes on to publish that, and
+# ends in a notice (see tell.sh).
+set -uo pipefail
+
+options=(--no-transform --no-report)
+[ "${FULL:-}" = true ] && options+=(--full)
+read -ra packs <<< "${PACKS:-}"
+for pack in "${packs[@]}"; do
+  options+=(--pack "$pack")
+done
+
+mkdir -p _data
+python pipelines/bluesky.py "${options[@]}" 2>&1 | tee _data/pull.log
+exit_code=${PIPESTATUS[0]}
+if [ "$exit_code" = 2 ]; then
+  echo "unread=yes" >> "${GITHUB_OUTPUT:-/dev/null}"
+  echo "::warning::Something could not be read this night; the rest is loaded."
+  exit 0
+fi
+exit "$exit_code"

@@ -1,0 +1,52 @@
+"""Put the secrets that are set into `.dlt/secrets.toml`, and say where the lake is.
+
+A secret that is not set arrives as an empty variable, which dlt would take for a setting: hence the file. Its later
+steps then need no secrets in their environment.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import tomlkit
+
+SECTIONS: Final = ("DESTINATION__", "SOURCES__")
+SECRETS: Final = Path(".dlt/secrets.toml")
+
+
+def main() -> int:
+    """Write the file; return the exit code."""
+    given = {name: value for name, value in os.environ.items() if name.startswith(SECTIONS) and value}
+    settings: dict[str, Any] = {}
+    for name, value in given.items():
+        *sections, key = name.lower().split("__")
+        table = settings
+        for section in sections:
+            table = table.setdefault(section, {})
+        table[key] = value
+    lake = settings.get("destination", {}).get("filesystem", {})
+    if lake and not lake.get("bucket_url"):
+        print("::error::There are keys for a bucket, but no secret DESTINATION__FILESYSTEM__BUCKET_URL.")
+        return 1
+    endpoint = lake.get("credentials", {}).get("endpoint_url", "")
+    if endpoint:
+        lake["credentials"].setdefault("s3_url_style", "path")
+    if ".r2.cloudflarestorage.com" in endpoint:
+        # R2 wants the parts of an upload to be of one size.
+        lake["kwargs"] = {"fixed_upload_size": True}
+    SECRETS.touch(mode=0o600)
+    SECRETS.write_text(tomlkit.dumps(settings))
+    where = "bucket" if lake else "cache"
+    print("The lake is in your bucket." if lake else "No bucket is set: the lake is in the Actions cache.")
+    output = os.environ.get("GITHUB_OUTPUT")
+    if output:
+        with Path(output).open("a") as outputs:
+            outputs.write(f"lake={where}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
