@@ -19,7 +19,7 @@ from rich.console import Console
 
 from pipelines import bluesky
 from pipelines.lake.bucket import PROJECT_ROOT, use_atomic_local_files, use_project_settings
-from pipelines.lake.recovery import recover
+from pipelines.lake.recovery import open_pipeline, recover
 from pipelines.lake.tables import RAW_TABLES
 from pipelines.network.appview import AppView
 from pipelines.sample.server import SampleServer
@@ -110,7 +110,7 @@ class Lake:
         console = Console(file=output, soft_wrap=True, width=200)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("pipelines.sources.bluesky.AppView", partial(AppView, **self.client))
-            exit_code = bluesky.pull(recover(self.pipeline()), night, console)
+            exit_code = bluesky.pull(recover(open_pipeline(self.pipeline_name)), night, console)
         requests = Counter(request.nsid.rpartition(".")[2] for request in server.requests[asked_before:])
         return Pull(exit_code, night.run, output.getvalue(), requests)
 

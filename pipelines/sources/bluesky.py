@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 import dlt
 import pyarrow as pa
+from dlt.common.configuration.exceptions import ConfigurationValueError
 from dlt.common.typing import TSecretStrValue
 from dlt.extract import DltResource
 
@@ -19,7 +20,6 @@ from pipelines.lake.tables import (
     PROFILES,
     STARTER_PACK_MEMBERS,
     STARTER_PACKS,
-    RawTable,
 )
 from pipelines.network.appview import AppView
 from pipelines.network.pacing import Pacer
@@ -28,10 +28,7 @@ from pipelines.network.session import Session
 from pipelines.network.xrpc import user_agent
 from pipelines.sources.feed_walk import FeedWalk, MemberState, WalkRules
 from pipelines.sources.roster import Roster, RosterReader, Seeds
-from pipelines.sources.rows import arrow_table
-
-if TYPE_CHECKING:
-    from dlt.common.schema.typing import TTableSchemaColumns
+from pipelines.sources.rows import arrow_table, resource_hints
 
 WORKERS: Final = 8
 """Requests under way at once: enough for ten a second at 300 ms of latency; `extract.workers` is set to the same."""
@@ -105,19 +102,6 @@ class PullRun:
                 self.notes.append(f"{name}: {walk.outcome}: {walk.error}")
 
 
-def _hints(table: RawTable) -> dict[str, Any]:
-    """Give dlt the contract of a table: its columns' names, order, nullability and descriptions."""
-    columns: TTableSchemaColumns = {
-        column.name: {
-            "name": column.name,
-            "nullable": column.nullable,
-            "description": table.column_description(column.name),
-        }
-        for column in table.schema
-    }
-    return {"name": table.name, "table_name": table.name, "columns": columns, "file_format": "parquet"}
-
-
 @dlt.source(name="bluesky", section="bluesky")
 def bluesky(
     *,
@@ -157,17 +141,24 @@ def bluesky(
         plc_directory: Where a did:plc is looked up.
         short_link_service: What resolves the short links of packs.
         run: The run this is part of, for who wants to watch it or to set its clock.
+
+    Raises:
+        ConfigurationValueError: A setting has a value that cannot be used.
     """
     run = run or PullRun()
     run.requests_per_second = requests_per_second
-    agent = user_agent(contact)
     session = None
-    if handle and app_password:
-        cache = Path(dlt.current.run_context().data_dir, "bluesky_session.json")
-        session = Session(handle, app_password, cache, service=login_service, user_agent=agent)
-    appview = run.appview = AppView(
-        service, Pacer(requests_per_second), session=session, max_connections=WORKERS, user_agent=agent
-    )
+    try:
+        if min(refresh_days, full_sweep_days, backfill_days or 0) < 0:
+            raise ValueError("refresh_days, full_sweep_days and backfill_days cannot be less than 0")
+        agent = user_agent(contact)
+        if handle and app_password:
+            cache = Path(dlt.current.run_context().data_dir, "bluesky_session.json")
+            session = Session(handle, app_password, cache, service=login_service, user_agent=agent)
+        pacer = Pacer(requests_per_second)
+        appview = run.appview = AppView(service, pacer, session=session, max_connections=WORKERS, user_agent=agent)
+    except ValueError as error:
+        raise ConfigurationValueError(f"[sources.bluesky]: {error}") from error
     reader = RosterReader(appview, Repositories(appview, plc_directory), short_link_service, run.clock, WORKERS)
     seeds = Seeds(starter_packs, lists, actors)
     rules = WalkRules(
@@ -182,16 +173,16 @@ def bluesky(
             run.roster = reader.read(seeds)
         return run.roster
 
-    @dlt.resource(**_hints(STARTER_PACKS))
+    @dlt.resource(**resource_hints(STARTER_PACKS))
     def starter_packs_() -> Iterator[pa.Table]:
         yield arrow_table(STARTER_PACKS, roster().starter_packs)
 
-    @dlt.resource(**_hints(STARTER_PACK_MEMBERS))
+    @dlt.resource(**resource_hints(STARTER_PACK_MEMBERS))
     def starter_pack_members() -> Iterator[pa.Table]:
         for member in roster().members:
             yield arrow_table(STARTER_PACK_MEMBERS, [member])
 
-    @dlt.resource(**_hints(PROFILES))
+    @dlt.resource(**resource_hints(PROFILES))
     def profiles() -> Iterator[pa.Table]:
         yield arrow_table(PROFILES, list(roster().profiles.values()))
 
@@ -209,11 +200,11 @@ def bluesky(
         if walk.next_state:
             members[did] = walk.next_state
 
-    @dlt.transformer(data_from=member_feeds, **_hints(AUTHOR_FEED))
+    @dlt.transformer(data_from=member_feeds, **resource_hints(AUTHOR_FEED))
     def author_feed(table: pa.Table) -> pa.Table | None:
         return table if table.schema.equals(AUTHOR_FEED.schema) else None
 
-    @dlt.transformer(data_from=member_feeds, **_hints(FEED_PULLS))
+    @dlt.transformer(data_from=member_feeds, **resource_hints(FEED_PULLS))
     def feed_pulls(table: pa.Table) -> pa.Table | None:
         return table if table.schema.equals(FEED_PULLS.schema) else None
 

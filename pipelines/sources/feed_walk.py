@@ -131,7 +131,7 @@ class FeedWalk:
         """The time down to which items are read and stored; None to go to the end."""
         if not self._goes_to_end and self._cursor:
             return self._cursor - self.rules.refresh
-        if self.rules.backfill and not self.rules.is_full:
+        if self.rules.backfill is not None and not self.rules.is_full:
             return self.observed_at - self.rules.backfill
         return None
 

@@ -103,6 +103,14 @@ def test_backfill_bounds_the_first_walk(scripted_server: ScriptedServer) -> None
     assert len(second.cursors) == 1, "what is older than the backfill is not asked for again"
 
 
+def test_a_backfill_of_no_days_begins_now(scripted_server: ScriptedServer) -> None:
+    feed = MemberFeed(scripted_server, daily_posts(250, from_days_old=0.1))
+    walked = feed.walk(backfill=timedelta(0))
+    assert (walked.rows, len(walked.cursors)) == ([], 1)
+    feed.items.append(post("new", -0.5))
+    assert feed.walk(walked.state, NOW + DAY).names[0] == "new"
+
+
 def test_full_reads_to_the_end_whatever_the_backfill(scripted_server: ScriptedServer) -> None:
     feed = MemberFeed(scripted_server, daily_posts(250))
     state = feed.walk(backfill=10 * DAY).state

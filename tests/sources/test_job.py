@@ -1,0 +1,192 @@
+"""The nightly job from its command line: what it prints and how it exits."""
+
+from __future__ import annotations
+
+import math
+import re
+import socket
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pipelines.bluesky import main
+from pipelines.network.appview import AppView
+
+if TYPE_CHECKING:
+    from pipelines.sample.server import SampleServer
+    from pipelines.sample.world import World
+    from tests.conftest import Lake
+
+
+@pytest.fixture(autouse=True)
+def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.sources.bluesky.AppView", partial(AppView, backoff=0.001))
+
+
+@pytest.fixture
+def service(lake: Lake, sample_server: SampleServer, monkeypatch: pytest.MonkeyPatch) -> SampleServer:
+    """Make the sample network the real one, for the job's settings."""
+    for name in ("SERVICE", "PLC_DIRECTORY", "SHORT_LINK_SERVICE"):
+        monkeypatch.setenv(f"SOURCES__BLUESKY__{name}", sample_server.url)
+    monkeypatch.setenv("SOURCES__BLUESKY__REQUESTS_PER_SECOND", "1000")
+    return sample_server
+
+
+def closed_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def error_line(capsys: pytest.CaptureFixture[str]) -> str:
+    """Give what went to stderr: one line."""
+    [line] = capsys.readouterr().err.splitlines()
+    return line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "option"),
+    [
+        (["--day", "2"], "--day"),
+        (["--sample", "--day", "0"], "--day"),
+        (["--sample", "--day", "Monday"], "--day"),
+        (["--refresh-days", "-1"], "--refresh-days"),
+        (["--backfill-days", "-0.5"], "--backfill-days"),
+        (["--requests-per-second", "0"], "--requests-per-second"),
+        (["--requests-per-second", "fast"], "--requests-per-second"),
+        (["--pace", "3"], "--pace"),
+    ],
+)
+def test_wrong_arguments_are_named(arguments: list[str], option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_info:
+        main(arguments)
+    assert exit_info.value.code == 2
+    assert option in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.usefixtures("lake")
+def test_without_a_network_the_default_fails_in_one_line_that_names_the_service_and_the_sample(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = f"127.0.0.1:{closed_port()}"
+    monkeypatch.setenv("SOURCES__BLUESKY__SERVICE", f"http://{service}")
+    assert main([]) == 1
+    line = error_line(capsys)
+    assert service in line
+    assert "--sample" in line
+
+
+@pytest.mark.parametrize(
+    ("seed", "said"),
+    [
+        (("--pack", "at://did:plc:nobodynobodynobodynobody/app.bsky.graph.starterpack/3kabcdefghijk"), "not found"),
+        (("--pack", "https://go.bsky.app/NoSuch"), "NoSuch"),
+        (("--pack", "https://example.com/pack"), "starter pack"),
+        (("--list", "at://did:plc:nobodynobodynobodynobody/app.bsky.graph.list/3kabcdefghijk"), "List not found"),
+        (("--actor", "nobody.bsky.test"), "nobody.bsky.test"),
+    ],
+)
+def test_an_unknown_seed_is_one_line_and_nothing_is_loaded(
+    lake: Lake, service: SampleServer, capsys: pytest.CaptureFixture[str], seed: tuple[str, str], said: str
+) -> None:
+    assert main([*seed]) == 1
+    assert said in error_line(capsys)
+    assert not lake.dataset.exists() or not list(lake.dataset.rglob("*.parquet"))
+    assert all(request.nsid != "app.bsky.feed.getAuthorFeed" for request in service.requests)
+
+
+@pytest.mark.usefixtures("service")
+def test_one_unknown_seed_of_two_is_named_and_the_other_is_loaded(
+    lake: Lake, world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--actor", world.actor("nils").did, "--actor", "nobody.bsky.test", "--no-transform"]
+    assert main(arguments) == 2
+    lines = [line for line in capsys.readouterr().out.splitlines() if "nobody.bsky.test" in line]
+    assert len(lines) == 1
+    assert lake.query("select count(*) as members from feed_pulls") == [{"members": 1}]
+
+
+@pytest.mark.parametrize(
+    ("setting", "becomes", "said"),
+    [
+        ("service = .*", "", "service"),
+        ("requests_per_second = .*", "", "requests_per_second"),
+        ("starter_packs = .*", "starter_packs = []", "Nobody to follow"),
+        ("requests_per_second = .*", 'requests_per_second = "fast"', "requests_per_second"),
+        ("service = .*", 'service = "bsky.app"', "bsky.app"),
+        ("requests_per_second = .*", "requests_per_second = 0", "requests_per_second"),
+        ("refresh_days = .*", "refresh_days = -7", "refresh_days"),
+        ("# contact = .*", 'contact = "jürgen@example.org"', "contact"),
+        (r"bucket_url = .*", "", "bucket_url"),
+        (r"\[sources.bluesky\]", "[sources.bluesky", "config.toml"),
+    ],
+)
+def test_a_setting_that_is_missing_or_wrong_is_named_in_one_line(
+    lake: Lake, capsys: pytest.CaptureFixture[str], setting: str, becomes: str, said: str
+) -> None:
+    config = lake.folder / ".dlt" / "config.toml"
+    text, count = re.subn(f"^{setting}$", becomes, config.read_text(), count=1, flags=re.MULTILINE)
+    assert count == 1
+    config.write_text(text)
+    assert main([]) == 1
+    assert said in error_line(capsys)
+
+
+def test_a_dry_run_says_what_would_be_asked_and_loads_nothing(
+    lake: Lake, service: SampleServer, world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    day, pack = world.on(1), world.packs[1]
+    members = [day.actors[item.subject] for item in day.memberships(pack.list)]
+    pages = sum(max(1, math.ceil(day.posts_count(member) / 100)) for member in members)
+    arguments = ["--pack", pack.uri, "--dry-run", "--requests-per-second", "10"]
+    assert main(arguments) == 0
+    output = capsys.readouterr().out
+    assert f"{len(members)}, {len(members)} of them for the first time" in output
+    assert f"{len(service.requests)} requests" in output
+    assert f"about {pages} feed pages" in output
+    assert f"0:00:{math.ceil(pages / 10):02} at 10 requests a second" in output
+    assert {request.nsid.rpartition(".")[2] for request in service.requests} == {
+        "getStarterPack",
+        "getList",
+        "getProfiles",
+    }
+    assert not lake.dataset.exists() or not list(lake.dataset.rglob("*.parquet"))
+
+    assert main(["--pack", pack.uri, "--no-transform"]) == 0
+    capsys.readouterr()
+    assert main(arguments) == 0
+    output = capsys.readouterr().out
+    assert f"{len(members)}, 0 of them for the first time" in output
+    assert f"about {len(members)} feed pages" in output
+
+
+def test_links_of_any_form_lead_to_the_same_pack(
+    lake: Lake, service: SampleServer, world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pack = world.packs[1]
+    handle = world.actors[pack.creator].handles[0][1]
+    for link in (
+        pack.uri,
+        f"https://bsky.app/starter-pack/{handle}/{pack.rkey}",
+        f"https://go.bsky.app/{pack.short_code}",
+    ):
+        assert main(["--pack", link, "--dry-run"]) == 0
+    assert len(set(re.findall(r"members .*", capsys.readouterr().out))) == 1
+
+
+def test_the_sample_is_pulled_day_by_day_and_apart_from_the_real_lake(
+    lake: Lake, world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--sample", "--day", "1", "--no-transform"]) == 0
+    assert main(["--sample", "--no-transform"]) == 0
+    output = capsys.readouterr().out
+    assert "day 1" in output
+    assert "day 2" in output
+    assert "_data/sample/lake" in output
+    lake.pipeline_name = "bluesky_sample"
+    packs = lake.query("from starter_packs")
+    assert {pack["observed_at"].date() for pack in packs} == {world.on(day).now.date() for day in (1, 2)}
+    assert {pack["uri"] for pack in packs} == {pack.uri for pack in world.packs}
+    assert not (lake.folder / "_data" / "lake").exists()

@@ -1,0 +1,114 @@
+"""The cursors are those of the lake, whatever became of the working folder, the lake or the run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pipelines.sample.server import SampleServer
+    from pipelines.sample.world import World
+    from tests.conftest import Lake
+
+NAMES = ("nils", "tomasz", "silent")
+
+
+@pytest.fixture
+def actors(world: World) -> list[str]:
+    return [world.actor(name).did for name in NAMES]
+
+
+def truth(world: World, actors: list[str]) -> set[tuple[str, str]]:
+    return {(did, item.uri) for did in actors for item in world.on(1).feed(did)}
+
+
+def landed(lake: Lake) -> set[tuple[str, str]]:
+    return {(row["member_did"], row["item_uri"]) for row in lake.query("from author_feed")}
+
+
+def test_a_lake_that_was_deleted_is_filled_anew(
+    lake: Lake, sample_server: SampleServer, world: World, actors: list[str]
+) -> None:
+    lake.pull(sample_server, actors=actors)
+    shutil.rmtree(lake.dataset)
+    pull = lake.pull(sample_server, actors=actors)
+    assert pull.exit_code == 0
+    assert landed(lake) == truth(world, actors)
+    assert pull.run.new_item_count == len(truth(world, actors))
+
+
+def test_a_working_folder_that_was_lost_costs_nothing(
+    lake: Lake, sample_server: SampleServer, actors: list[str]
+) -> None:
+    lake.pull(sample_server, actors=actors)
+    shutil.rmtree(os.environ["DLT_DATA_DIR"])
+    pull = lake.pull(sample_server, actors=actors)
+    assert pull.run.new_item_count == 0
+    assert pull.requests["getAuthorFeed"] == len(actors)
+
+
+def test_another_lake_has_its_own_cursors(
+    lake: Lake, sample_server: SampleServer, world: World, actors: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake.pull(sample_server, actors=actors)
+    first_lake = landed(lake)
+    monkeypatch.setenv("DESTINATION__FILESYSTEM__BUCKET_URL", "_data/other_lake")
+    pull = lake.pull(sample_server, actors=actors)
+    assert pull.run.new_item_count == len(truth(world, actors)), "all of it again: nothing is in the new lake"
+    assert "other_lake" in pull.output
+    assert landed(lake) == first_lake
+    assert len(list((lake.folder / "_data" / "other_lake").rglob("author_feed/**/*.parquet"))) == 1
+
+    monkeypatch.delenv("DESTINATION__FILESYSTEM__BUCKET_URL")
+    back = lake.pull(sample_server, actors=actors)
+    assert back.run.new_item_count == 0
+    assert back.requests["getAuthorFeed"] == len(actors)
+
+
+def test_a_long_first_night_is_loaded_in_parts(
+    lake: Lake, sample_server: SampleServer, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each part is a load of its own, so that a run that ends keeps its progress; nobody is asked for twice."""
+    monkeypatch.setattr("pipelines.sources.bluesky.ITEMS_PER_LOAD", 200)
+    pack = world.packs[1]
+    pull = lake.pull(sample_server, starter_packs=[pack.uri], lists=[world.lists[0].uri])
+    assert pull.exit_code == 0
+    pulls = lake.query("from feed_pulls")
+    assert len({row["_dlt_load_id"] for row in pulls}) >= 2
+    assert len({row["member_did"] for row in pulls}) == len(pulls)
+    assert {did for did, _ in landed(lake)} == {row["member_did"] for row in pulls if row["item_count"]}
+    assert landed(lake) == truth(world, [row["member_did"] for row in pulls])
+    assert pull.requests["getStarterPack"] == 1
+    assert pull.requests["getList"] == 2
+    assert pull.requests["getAuthorFeed"] == sum(row["page_count"] for row in pulls)
+    for table, rows in (("starter_packs", 2), ("profiles", len(pulls))):
+        assert lake.query(f"select count(*) as rows from {table}") == [{"rows": rows}]
+    again = lake.pull(sample_server, starter_packs=[pack.uri], lists=[world.lists[0].uri])
+    assert again.run.new_item_count == 0, "the cursors of all parts are kept"
+    assert again.requests["getAuthorFeed"] == len(pulls)
+
+
+def test_a_member_who_leaves_and_comes_back_has_no_gap(lake: Lake, sample_server: SampleServer, world: World) -> None:
+    mara, nils = world.actor("mara").did, world.actor("nils").did
+    lake.pull(sample_server, actors=[mara, nils])
+    sample_server.day = 3
+    lake.pull(sample_server, actors=[nils])
+    sample_server.day = 5
+    lake.pull(sample_server, actors=[mara, nils])
+    on_day_5 = {item.uri for item in world.on(5).feed(mara)}
+    assert on_day_5 <= {uri for did, uri in landed(lake) if did == mara}
+
+
+def test_relative_paths_begin_at_the_project_wherever_the_command_is_started(
+    lake: Lake, sample_server: SampleServer, actors: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    pull = lake.pull(sample_server, actors=actors)
+    assert str(lake.dataset) in pull.output
+    assert landed(lake)
+    assert list(Path.cwd().iterdir()) == []
