@@ -1,4 +1,4 @@
-"""The nightly job: pull starter packs into the lake, then build the warehouse from it.
+"""The nightly job: pull starter packs into the lake, build the warehouse from it, and the page from that.
 
     python pipelines/bluesky.py --sample     the sample network on localhost, no internet needed
     python pipelines/bluesky.py              what `.dlt/config.toml` names
@@ -12,6 +12,7 @@ import argparse
 import math
 import sys
 import time
+import webbrowser
 from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -21,8 +22,8 @@ from typing import TYPE_CHECKING, Any, Final
 from dlt.common.configuration.exceptions import ConfigurationException
 from rich.console import Console
 
+from pipelines import report
 from pipelines.lake.bucket import (
-    PROJECT_ROOT,
     LakeError,
     explain_lake_error,
     lake_location,
@@ -37,6 +38,7 @@ from pipelines.sample.server import SampleServer
 from pipelines.sample.world import World
 from pipelines.sources.bluesky import PullRun, bluesky
 from pipelines.sources.roster import NobodyToFollow, Roster
+from pipelines.warehouse import build_warehouse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -108,7 +110,13 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--backfill-days", type=float, metavar="DAYS", help="how far back a member's first walk goes")
     parser.add_argument("--requests-per-second", type=float, metavar="N", help="the pace that is never exceeded")
     parser.add_argument("--dry-run", action="store_true", help="say what would be asked and how long it takes; no load")
-    parser.add_argument("--no-transform", action="store_true", help="leave the dbt build at the end out")
+    parser.add_argument(
+        "--no-transform", action="store_true", help="leave out the dbt build at the end, and the report"
+    )
+    parser.add_argument("--no-report", action="store_true", help="leave out the report at the end")
+    parser.add_argument("--open", action="store_true", help="open the report in the browser")
+    parser.add_argument("--no-report", action="store_true", help="leave the page at the end out")
+    parser.add_argument("--open", action="store_true", help="open the page in the browser")
     options = parser.parse_args(arguments)
     if options.day is not None and (not options.sample or options.day < 1):
         parser.error("--day takes a number from 1 and goes with --sample")
@@ -236,28 +244,17 @@ def _say(console: Console, *lines: str) -> None:
         console.print(line, markup=False, highlight=False)
 
 
-def transform(is_sample: bool, console: Console) -> int:
-    """Build the warehouse from the lake, and return the exit code.
-
-    Args:
-        is_sample: Whether the sample's warehouse is meant.
-        console: Where to say how it went.
-    """
-    # Imported here: dbt takes a second to import, which `--no-transform` and `--help` need not wait for.
-    from dbt.artifacts.schemas.run import RunExecutionResult  # noqa: PLC0415
-    from dbt.cli.main import dbtRunner  # noqa: PLC0415
-
-    folder = str(PROJECT_ROOT / "dbt")
-    command = ["--quiet", "--no-use-colors", "build", "--project-dir", folder, "--profiles-dir", folder]
-    begun = time.monotonic()
-    outcome = dbtRunner().invoke([*command, "--target", "sample" if is_sample else "bluesky"])
-    if not (outcome.success and isinstance(outcome.result, RunExecutionResult)):
-        _say(console, "dbt build failed; the lake is not touched by it. To see more: cd dbt && dbt build")
-        return 2
-    counts = Counter(str(result.node.resource_type) for result in outcome.result.results)
-    built = ", ".join(f"{count:,} {kind.replace('_', ' ')}s" for kind, count in counts.items())
-    _say(console, f"{'warehouse':>9}  {built} in {time.monotonic() - begun:,.0f} s")
-    return 0
+def publish(options: argparse.Namespace, console: Console) -> int:
+    """Build the warehouse and the page, as far as the options want them, and return the exit code."""
+    if not options.no_transform:
+        outcome = build_warehouse(options.sample)
+        _say(console, f"warehouse  {outcome}")
+        if not outcome.is_success:
+            return 2
+    if options.no_report:
+        return 0
+    flags = [flag for flag, is_set in (("--sample", options.sample), ("--open", options.open)) if is_set]
+    return 2 if report.main(flags) else 0
 
 
 def dry_run(pipeline: dlt.Pipeline, night: Night, console: Console) -> int:
@@ -314,9 +311,9 @@ def main(arguments: list[str] | None = None) -> int:
             if options.dry_run:
                 return dry_run(pipeline, next(nights), console)
             exit_code = max(pull(pipeline, night, console) for night in nights)
-        if options.no_transform or exit_code == 1:
+        if exit_code == 1:
             return exit_code
-        return max(exit_code, transform(options.sample, console))
+        return max(exit_code, publish(options, console))
     except KeyboardInterrupt:
         print("Interrupted. Nothing is lost: the next run goes on from the last complete load.", file=sys.stderr)
         return 130

@@ -1,0 +1,56 @@
+"""From the lake to the warehouse: `dbt build`, run from a job."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass
+from typing import Final
+
+from pipelines.lake.bucket import PROJECT_ROOT
+
+DBT_PROJECT: Final = PROJECT_ROOT / "dbt"
+
+
+@dataclass(frozen=True)
+class BuildOutcome:
+    """How a build went.
+
+    Attributes:
+        is_success: Whether all models were built and all tests passed.
+        counts: Nodes by kind: models, tests, seeds.
+        seconds: How long it took.
+    """
+
+    is_success: bool
+    counts: Counter[str]
+    seconds: float
+
+    def __str__(self) -> str:
+        """Say it in one line."""
+        if not self.is_success:
+            return "dbt build failed, the lake is untouched. To see more: cd dbt && dbt build"
+        kinds = ", ".join(f"{count:,} {kind.replace('_', ' ')}s" for kind, count in self.counts.items())
+        return f"{kinds} in {self.seconds:,.0f} s"
+
+
+def build_warehouse(is_sample: bool) -> BuildOutcome:
+    """Run `dbt build`. dbt prints what fails.
+
+    Args:
+        is_sample: Whether the sample's warehouse is meant.
+    """
+    # Imported here: dbt takes a second to import, which `--no-transform` and `--help` need not wait for.
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager  # noqa: PLC0415
+    from dbt.artifacts.schemas.run import RunExecutionResult  # noqa: PLC0415
+    from dbt.cli.main import dbtRunner  # noqa: PLC0415
+
+    begun = time.monotonic()
+    target = "sample" if is_sample else "bluesky"
+    command = ["--quiet", "--no-use-colors", "build", "--target", target]
+    outcome = dbtRunner().invoke([*command, "--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)])
+    # Else this process would hold the file until its end, and nobody could open it.
+    DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
+    results = outcome.result.results if isinstance(outcome.result, RunExecutionResult) else []
+    counts = Counter(str(result.node.resource_type) for result in results)
+    return BuildOutcome(outcome.success, counts, time.monotonic() - begun)
