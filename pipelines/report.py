@@ -57,6 +57,16 @@ class ReportSummary:
         return f"{self.page} ({self.byte_count / 1e6:.2f} MB; {shown})"
 
 
+def places(pipeline_name: str) -> tuple[Path, Path]:
+    """Say where a pipeline's warehouse is, by dlt's settings, and the page beside it.
+
+    Args:
+        pipeline_name: `bluesky`, or `bluesky_sample`.
+    """
+    warehouse = duckdb_settings(pipeline_name).warehouse_path
+    return warehouse, warehouse.parent / "report.html"
+
+
 def build_report(warehouse: Path, page: Path) -> ReportSummary:
     """Write the page from the marts.
 
@@ -132,9 +142,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--sample", action="store_true", help="the page of the sample network")
     parser.add_argument("--open", action="store_true", help="open it in the browser")
     options = parser.parse_args(arguments)
-    warehouse = duckdb_settings("bluesky_sample" if options.sample else "bluesky").warehouse_path
     try:
-        summary = build_report(warehouse, warehouse.parent / "report.html")
+        summary = build_report(*places("bluesky_sample" if options.sample else "bluesky"))
     except ReportError as error:
         print(error, file=sys.stderr)
         return 1
