@@ -110,11 +110,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--backfill-days", type=float, metavar="DAYS", help="how far back a member's first walk goes")
     parser.add_argument("--requests-per-second", type=float, metavar="N", help="the pace that is never exceeded")
     parser.add_argument("--dry-run", action="store_true", help="say what would be asked and how long it takes; no load")
-    parser.add_argument(
-        "--no-transform", action="store_true", help="leave out the dbt build at the end, and the report"
-    )
-    parser.add_argument("--no-report", action="store_true", help="leave out the report at the end")
-    parser.add_argument("--open", action="store_true", help="open the report in the browser")
+    parser.add_argument("--no-transform", action="store_true", help="leave the dbt build at the end out")
     parser.add_argument("--no-report", action="store_true", help="leave the page at the end out")
     parser.add_argument("--open", action="store_true", help="open the page in the browser")
     options = parser.parse_args(arguments)
