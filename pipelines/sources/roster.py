@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pipelines.network.appview import PROFILES_LIMIT, AppView, NetworkError, ServiceUnreachable
-from pipelines.network.identifiers import UnrecognizedLink, resolve_actor, resolve_list, resolve_pack
+from pipelines.network.identifiers import UnrecognizedLink, is_did, resolve_actor, resolve_list, resolve_pack
 from pipelines.sources.rows import (
     Row,
     hidden_member_row,
@@ -183,7 +183,12 @@ class RosterReader:
 
 
 def _add(members: dict[str, Row], row: Row) -> bool:
-    """Add a member unless they are there; say whether the row names one at all."""
-    if row["did"] is not None:
+    """Add a member unless they are there; say whether the row names one at all.
+
+    Anybody's software writes records: one whose subject is no DID would make the service refuse its whole batch of
+    profiles.
+    """
+    names_somebody = row["did"] is not None and is_did(row["did"])
+    if names_somebody:
         members.setdefault(row["did"], row)
-    return row["did"] is not None
+    return names_somebody

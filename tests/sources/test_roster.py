@@ -1,0 +1,125 @@
+"""Who is followed: members that are hidden, listed twice or named wrongly."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+
+from pipelines.network.appview import AppView
+from pipelines.network.pacing import Pacer
+from pipelines.network.repo import Repositories
+from pipelines.sample.faults import Fault
+from pipelines.sources.roster import NobodyToFollow, Roster, RosterReader, Seeds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pipelines.sample.server import SampleServer
+    from pipelines.sample.world import World
+
+Json = dict[str, Any]
+
+GET_LIST = "app.bsky.graph.getList"
+LIST_RECORDS = "com.atproto.repo.listRecords"
+
+
+def read(server: SampleServer, **seeds: list[str]) -> Roster:
+    appview = AppView(server.url, Pacer(10_000), backoff=0.001)
+    clock = lambda: datetime(2026, 3, 2, 23, tzinfo=UTC)  # noqa: E731
+    return RosterReader(appview, Repositories(appview, server.url), server.url, clock, 4).read(Seeds(**seeds))
+
+
+def changing(key: str, change: Callable[[list[Json]], list[Json]]) -> Callable[[bytes], bytes]:
+    """Change the list in a page."""
+
+    def changed(body: bytes) -> bytes:
+        page = msgspec.json.decode(body)
+        page[key] = change(page[key])
+        return msgspec.json.encode(page)
+
+    return changed
+
+
+@pytest.fixture
+def pack(world: World) -> str:
+    return world.packs[0].uri
+
+
+def test_members_that_are_hidden_are_members_and_told_from_those_who_left(
+    sample_server: SampleServer, world: World, pack: str
+) -> None:
+    roster = read(sample_server, starter_packs=[pack])
+    listed = {member["did"]: member["is_listed"] for member in roster.members}
+    for name in ("ghosted", "spammy", "gone", "aloof"):
+        assert listed[world.actor(name).did] is False, "deactivated, suspended, deleted, and one who blocks the creator"
+    assert roster.problems == []
+    [row] = roster.starter_packs
+    assert row["is_membership_complete"]
+    assert row["list_item_count"] == len(roster.members)
+
+
+def test_without_the_creators_own_records_nobody_is_said_to_have_left(
+    sample_server: SampleServer, world: World, pack: str
+) -> None:
+    sample_server.faults.add(Fault.UNAVAILABLE, nsid=LIST_RECORDS, times=None)
+    roster = read(sample_server, starter_packs=[pack])
+    assert not roster.starter_packs[0]["is_membership_complete"]
+    assert world.actor("ghosted").did not in roster.dids
+    [problem] = roster.problems
+    assert "hides" in problem
+
+
+def test_a_member_who_is_listed_twice_is_one_member(sample_server: SampleServer, pack: str) -> None:
+    members = read(sample_server, starter_packs=[pack]).members
+    sample_server.faults.mutate(changing("items", lambda items: items + items[:3]), nsid=GET_LIST)
+    roster = read(sample_server, starter_packs=[pack, pack])
+    assert [member["did"] for member in roster.members] == 2 * [member["did"] for member in members]
+    assert len(roster.dids) == len(members)
+
+
+@pytest.mark.parametrize("subject", ["somebody", "did:plc:", 5, None])
+def test_a_record_that_names_nobody_spoils_nothing(sample_server: SampleServer, pack: str, subject: Any) -> None:
+    expected = read(sample_server, starter_packs=[pack])
+
+    def add(records: list[Json]) -> list[Json]:
+        value = records[0]["value"] | {"subject": subject}
+        return [records[0] | {"uri": "at://did:plc:x/app.bsky.graph.listitem/odd", "value": value}, *records]
+
+    sample_server.faults.mutate(changing("records", add), nsid=LIST_RECORDS)
+    roster = read(sample_server, starter_packs=[pack])
+    assert roster.dids == expected.dids
+    assert roster.profiles.keys() == expected.profiles.keys()
+    assert roster.problems == []
+
+
+def test_a_listed_member_without_a_did_makes_the_membership_incomplete(sample_server: SampleServer, pack: str) -> None:
+    def spoil(items: list[Json]) -> list[Json]:
+        return [items[0] | {"subject": {"handle": "nameless.test"}}, *items[1:]]
+
+    sample_server.faults.mutate(changing("items", spoil), nsid=GET_LIST)
+    assert not read(sample_server, starter_packs=[pack]).starter_packs[0]["is_membership_complete"]
+
+
+def test_seeds_of_all_kinds_are_followed_together_each_member_once(sample_server: SampleServer, world: World) -> None:
+    mara = world.actor("mara")
+    roster = read(
+        sample_server,
+        starter_packs=[pack.uri for pack in world.packs],
+        lists=[members.uri for members in world.lists],
+        actors=[mara.handles[0][1], mara.did, world.actor("grump").did],
+    )
+    assert len(roster.dids) == len(set(roster.dids))
+    memberships = [(member["pack_uri"], member["did"]) for member in roster.members]
+    assert len([pack for pack, did in set(memberships) if did == mara.did]) == 4
+    profiles = sum(request.nsid == "app.bsky.actor.getProfiles" for request in sample_server.requests)
+    assert profiles == -(-len(roster.dids) // 25)
+
+
+def test_nobody_to_follow_is_said_with_the_reason(sample_server: SampleServer) -> None:
+    with pytest.raises(NobodyToFollow, match="starter_packs, lists or actors"):
+        read(sample_server)
+    with pytest.raises(NobodyToFollow, match=r"nobody\.test"):
+        read(sample_server, actors=["nobody.test"])
