@@ -91,6 +91,7 @@ class Firehose(Stream):
             if header.get("op") == -1:
                 raise StreamError(str(body.get("error")), body.get("message"))
             self._starts_over = False
+            self._reached_at = parse_datetime(body.get("time") or "") or self._reached_at
             match header.get("t"):
                 case "#commit":
                     return self._read_commit(body)

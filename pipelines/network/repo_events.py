@@ -398,7 +398,7 @@ def _from_tap(event: _Event, position: int) -> RepoEvent:
             IDENTITY,
             position,
             change.did,
-            handle=change.handle,
+            handle=change.handle or None,
             is_active=change.is_active,
             status=None if change.is_active else change.status,
             raw=bytes(event.identity),

@@ -44,7 +44,10 @@ CURSOR_TOO_OLD: Final = "the cursor was too old"
 SHORTEST_BACKOFF: Final = 0.25
 LONGEST_BACKOFF: Final = 30.0
 QUIET_SECONDS: Final = 3.0
-"""A stream that has been connected and silent for so long has delivered what it had."""
+"""A stream that has been connected and silent for so long may have delivered what it had."""
+
+MOST_PROOFS: Final = 3
+"""How often a quiet stream is asked anew: what is known may be none of what is asked for any more."""
 
 
 class _Rejection(msgspec.Struct):
@@ -97,6 +100,9 @@ class Stream(ABC):
         self._last_event_at: datetime | None = None
         self._skip = 0
         self._gap_reason: str | None = None
+        self._reached_at: datetime | None = None
+        self._has_known_event = self._has_news = False
+        self._proofs_asked = 0
         self._started_at = datetime.now(UTC)
         self._last_frame = time.monotonic()
         self._is_connected = False
@@ -182,12 +188,23 @@ class Stream(ABC):
 
     @property
     def is_caught_up(self) -> bool:
-        """Whether the stream has reached the present of its start, or has nothing more to say."""
+        """Whether the stream has reached the present of its start, or has nothing more to say.
+
+        A stream that is quiet may have stalled. So it is asked anew where it is: if it tells what is known, and nothing
+        else, that was all.
+        """
         if self._buffer or not self._is_connected:
             return False
-        if self._last_event_at and self._last_event_at >= self._started_at:
+        if self._reached_at and self._reached_at >= self._started_at:
             return True
-        return time.monotonic() - self._last_frame > QUIET_SECONDS
+        if time.monotonic() - self._last_frame <= QUIET_SECONDS:
+            return False
+        is_proven = self._has_known_event and not self._has_news
+        if self.cursor is None or is_proven or self._proofs_asked >= MOST_PROOFS:
+            return True
+        self._proofs_asked += 1
+        self.reconnect()
+        return False
 
     @property
     def condition(self) -> str:
@@ -197,14 +214,15 @@ class Stream(ABC):
     def stop(self) -> None:
         """Close the connection."""
         self._is_stopping.set()
-        if self._loop and self._task:
+        if self._loop and self._task and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._task.cancel)
         if self._thread.is_alive():
             self._thread.join(timeout=10)
 
     def reconnect(self) -> None:
         """Make the connection anew, where it is: what is asked for has changed."""
-        if self._loop:
+        self._is_connected = False
+        if self._loop and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._drop_connection)
 
     def _drop_connection(self) -> None:
@@ -289,6 +307,7 @@ class Stream(ABC):
         except InvalidStatus as error:
             raise _refused(error) from error
         self._connection = connection
+        self._has_known_event = self._has_news = False
         self._is_connected = self._has_answered = True
         self._last_frame = time.monotonic()
         self._condition = "connected"
@@ -303,6 +322,10 @@ class Stream(ABC):
                         if item.name == "OutdatedCursor":
                             self._gap_reason = self._gap_reason or CURSOR_TOO_OLD
                         continue
+                    is_known = self.cursor is not None and item.position <= self.cursor
+                    self._has_known_event |= is_known
+                    if not is_known:
+                        self._has_news, self._proofs_asked = True, 0
                     if is_first:
                         is_first = False
                         if item.position == asked_for and self._gap_reason is None:
@@ -310,7 +333,7 @@ class Stream(ABC):
                         self._notice_gap(item, asked_for)
                         self._skip = 0
                     self.cursor = item.position
-                    self._last_event_at = item.event_at or self._last_event_at
+                    self._last_event_at = self._reached_at = item.event_at or self._last_event_at
                     self._buffer.append(item)
                 if len(self._buffer) >= BUFFERED_EVENTS:
                     await self._wait_for_room()

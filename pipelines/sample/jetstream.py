@@ -33,7 +33,7 @@ class SampleJetstream(StreamServer):
 
     Attributes:
         oldest: Index into the log of the oldest event that is still kept.
-        dictionary_id: The dictionary that is current; others are refused.
+        dictionary_id: The dictionary that is current; others are refused. None: nothing is compressed.
     """
 
     subprotocols = ("xrpc.v1.json",)
@@ -41,7 +41,7 @@ class SampleJetstream(StreamServer):
     def __init__(self, events: Iterable[StreamEvent] = (), *, port: int = 0) -> None:
         super().__init__(events, port=port)
         self.oldest = 0
-        self.dictionary_id = DICTIONARY_ID
+        self.dictionary_id: int | None = DICTIONARY_ID
 
     def subscribe(self, path: str, params: Mapping[str, list[str]]) -> Subscription:
         """Answer `subscribeEvents`, or `/subscribe` of version 1."""
@@ -57,7 +57,7 @@ class SampleJetstream(StreamServer):
 
     def serve(self, request: web.BaseRequest) -> web.Response | None:
         """Serve the dictionary."""
-        if request.path != f"{_V2}getZstdDictionary":
+        if request.path != f"{_V2}getZstdDictionary" or self.dictionary_id is None:
             return None
         return web.Response(body=dictionary(self.dictionary_id), content_type="application/octet-stream")
 
@@ -78,7 +78,7 @@ class SampleJetstream(StreamServer):
         kinds = params.get("kinds", [])
         write: Callable[[bytes], bytes] = bytes
         if "zstdDictionary" in params:
-            if params["zstdDictionary"] != [str(self.dictionary_id)]:
+            if self.dictionary_id is None or params["zstdDictionary"] != [str(self.dictionary_id)]:
                 raise StreamRefusal(400, "UnknownZstdDictionary", f"the current dictionary is {self.dictionary_id}")
             write = zstandard.ZstdCompressor(
                 level=1, dict_data=zstandard.ZstdCompressionDict(dictionary(self.dictionary_id))
@@ -91,9 +91,9 @@ class SampleJetstream(StreamServer):
         if cursor is None or not self.log or (cursor < _FIRST_TIME_CURSOR and cursor > self.log[-1].seq):
             return len(self.log), ()
         if cursor < _FIRST_TIME_CURSOR:
-            if cursor < self.log[self.oldest].seq:
+            if 0 < cursor < self.log[self.oldest].seq:
                 raise StreamRefusal(400, "CursorTooOld", f"the oldest event is {self.log[self.oldest].seq}")
-            return bisect_left(self.log, cursor, key=lambda event: event.seq), ()
+            return max(self.oldest, bisect_left(self.log, cursor, key=lambda event: event.seq)), ()
         start = bisect_left(self.log, cursor, key=lambda event: event.time_us)
         if start >= self.oldest:
             return start, ()

@@ -84,21 +84,25 @@ class StreamEvent:
             frame[self.kind] = self._change()
         return _encode(frame)
 
-    @cached_property
-    def tap(self) -> bytes:
-        """The body of Tap's webhook."""
-        if isinstance(self.event, RecordEvent):
-            commit = _commit(self.event)
-            commit["action"] = commit.pop("operation")
-            body: Json = {"type": "record", "record": {"live": True, "did": self.did, "rev": self.event.rev} | commit}
-        else:
-            identity: Json = {"did": self.did, "handle": "", "is_active": True, "status": ACTIVE}
-            if isinstance(self.event, IdentityEvent):
-                identity["handle"] = self.event.handle
-            else:
-                identity |= {"is_active": self.event.status == ACTIVE, "status": self.event.status}
-            body = {"type": "identity", "identity": identity}
-        return _encode({"id": self.seq} | body)
+    @property
+    def jetstream_v2_payload(self) -> bytes:
+        """What is within a frame of `xrpc.v1.json`: an event as plain JSON."""
+        payload: msgspec.Raw = msgspec.json.decode(self.jetstream_v2, type=dict[str, msgspec.Raw])["payload"]
+        return bytes(payload)
+
+    @property
+    def tap_record(self) -> bytes:
+        """The body of Tap's webhook for a commit."""
+        assert isinstance(self.event, RecordEvent)
+        commit = _commit(self.event)
+        commit["action"] = commit.pop("operation")
+        fields = {"live": True, "did": self.did, "rev": self.event.rev} | commit
+        return _encode({"id": self.seq, "type": "record", "record": fields})
+
+    def tap_identity(self, handle: str, status: str) -> bytes:
+        """The body of Tap's webhook for an account that has this handle and status now."""
+        fields = {"did": self.did, "handle": handle, "is_active": status == ACTIVE, "status": status}
+        return _encode({"id": self.seq, "type": "identity", "identity": fields})
 
     @cached_property
     def firehose(self) -> bytes:

@@ -1,0 +1,107 @@
+"""What the tests of the live leg share: the world's events, and a lake for them."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import dlt
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipelines.lake.recovery import recover
+from pipelines.lake.tables import REPO_EVENT_GAPS, REPO_EVENTS, RawTable
+from pipelines.network import stream
+from pipelines.sample.days import evening
+from pipelines.sample.stream_events import StreamEvent
+from pipelines.sources.micro_batches import BatchLimits, MicroBatches
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipelines.network.repo_events import Feed
+    from pipelines.sample.world import World
+    from tests.conftest import Lake
+
+Row = dict[str, Any]
+Key = tuple[Any, ...]
+
+
+@pytest.fixture(scope="session")
+def world_events(world: World) -> list[StreamEvent]:
+    """Ten thousand events: the sample world up to its tenth day, with most of its history."""
+    events = list(world.events(evening(-400), evening(10)))[-10_000:]
+    return [StreamEvent(number, event) for number, event in enumerate(events, start=1)]
+
+
+@dataclass
+class LiveLake:
+    """A lake of its own, and a live pipeline into it."""
+
+    lake: Lake
+    limits: BatchLimits = field(default_factory=lambda: BatchLimits(seconds=0.5, events=2_500))
+
+    def run(
+        self,
+        feed: Feed,
+        *,
+        seconds: float | None = None,
+        until_caught_up: bool = True,
+        is_over: threading.Event | None = None,
+    ) -> MicroBatches:
+        """Load what a feed delivers, as the job does."""
+        batches = MicroBatches(recover(dlt.pipeline(f"bluesky_{feed.name}")), feed, self.limits)
+        batches.load_until(is_over or threading.Event(), seconds=seconds, until_caught_up=until_caught_up)
+        return batches
+
+    def rows(self, table: RawTable = REPO_EVENTS) -> list[Row]:
+        """Read all rows of a table."""
+        files = sorted((self.lake.dataset / table.name).glob("*/*.parquet"))
+        parts = [pq.read_table(file) for file in files]
+        return pa.concat_tables(parts).to_pylist() if parts else []
+
+    def gaps(self) -> list[Row]:
+        return self.rows(REPO_EVENT_GAPS)
+
+    def folded(self) -> dict[Key, Row]:
+        """Fold the events by their key, as the models do."""
+        return fold(self.rows())
+
+
+@pytest.fixture
+def live(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> LiveLake:
+    # Servers on localhost are quick to say what they have, and need not be spared.
+    monkeypatch.setattr(stream, "QUIET_SECONDS", 0.4)
+    monkeypatch.setattr(stream, "SHORTEST_BACKOFF", 0.02)
+    return LiveLake(lake)
+
+
+def fold(rows: Sequence[Row]) -> dict[Key, Row]:
+    """Fold rows of `repo_events` by the table's key; what differs from feed to feed is left out."""
+    folded: dict[Key, Row] = {}
+    for row in rows:
+        is_commit = row["kind"] == "commit"
+        key = tuple(row[name] for name in REPO_EVENTS.key if name != "event_at") + (
+            () if is_commit else (row["event_at"],)
+        )
+        told = {
+            name: value
+            for name, value in row.items()
+            if name not in ("feed", "service", "position", "observed_at", "raw", "_dlt_load_id")
+        }
+        content = json.loads(row["raw"]) if row["raw"] and row["kind"] != "unreadable" else None
+        if not is_commit and content:
+            content.pop("seq", None)
+        folded[key] = told | {"raw": content}
+    return folded
+
+
+def key_of(event: StreamEvent) -> Key:
+    """Give the key of an event, from the world itself."""
+    told = event.event
+    if event.kind == "commit":
+        return ("commit", told.did, told.collection, told.rkey, told.rev, told.operation)  # type: ignore[union-attr]
+    return (event.kind, told.did, None, None, None, None, told.at)

@@ -1,0 +1,197 @@
+"""Whatever happens to a stream, every event arrives, or the gap is named."""
+
+from __future__ import annotations
+
+import threading
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pipelines.network.errors import RequestRejected, ServiceUnreachable
+from pipelines.network.firehose import Firehose
+from pipelines.network.jetstream import Jetstream, LegacyJetstream
+from pipelines.sample.firehose import SampleFirehose
+from pipelines.sample.jetstream import DICTIONARY_ID, SampleJetstream
+from pipelines.sample.stream_events import StreamEvent
+from pipelines.sample.streams import StreamFault, StreamStrike
+from tests.live.conftest import key_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pipelines.network.stream import Stream
+
+HARMLESS = [fault for fault in StreamFault if fault not in (StreamFault.OVERSIZED, StreamFault.MALFORMED)]
+
+
+@pytest.fixture
+def events(world_events: list[StreamEvent]) -> list[StreamEvent]:
+    return world_events[-2_000:]
+
+
+@pytest.fixture(params=["jetstream", "firehose"])
+def server(request: pytest.FixtureRequest, events: list[StreamEvent]) -> Iterator[SampleJetstream | SampleFirehose]:
+    kind = SampleJetstream if request.param == "jetstream" else SampleFirehose
+    with kind(events) as running:
+        yield running
+
+
+def subscription(server: SampleJetstream | SampleFirehose, *, from_start: bool = True) -> Stream:
+    kind = Jetstream if isinstance(server, SampleJetstream) else Firehose
+    feed = kind(server.url, dids=None, stall_seconds=1.0)
+    feed.cursor = 0 if from_start else None
+    return feed
+
+
+@pytest.mark.parametrize("fault", HARMLESS)
+def test_a_fault_loses_no_event_and_names_no_gap(fault, server, live, events):  # type: ignore[no-untyped-def]
+    server.strikes.extend(StreamStrike(fault, after) for after in (0, 1, 700, 3))
+    live.run(subscription(server))
+    assert live.folded().keys() == {key_of(event) for event in events}
+    assert live.gaps() == []
+    assert len(server.connections) >= 5
+
+
+def test_a_frame_cut_in_half_is_kept_as_it_came_and_the_rest_is_read(server, live, events):  # type: ignore[no-untyped-def]
+    if isinstance(server, SampleJetstream):
+        server.dictionary_id = None  # Half a compressed frame would end compression, and be asked for again.
+    server.strikes.append(StreamStrike(StreamFault.MALFORMED, 100))
+    live.run(subscription(server))
+    rows = live.rows()
+    (odd,) = [row for row in rows if row["kind"] == "unreadable"]
+    assert odd["raw"]
+    assert odd["issues"]
+    assert {key for key in live.folded() if key[0] != "unreadable"} == {key_of(event) for event in events}
+
+
+def test_a_frame_that_is_too_large_is_skipped_and_named(server, live, events):  # type: ignore[no-untyped-def]
+    server.strikes.extend([StreamStrike(StreamFault.OVERSIZED, 100), StreamStrike(StreamFault.OVERSIZED, 0)])
+    live.run(subscription(server))
+    (gap,) = live.gaps()
+    assert "MiB" in gap["reason"]
+    assert live.folded().keys() == {key_of(event) for event in events}
+
+
+def test_a_frame_whose_compression_is_broken_is_read_without(live, events):  # type: ignore[no-untyped-def]
+    with SampleJetstream(events) as server:
+        server.strikes.append(StreamStrike(StreamFault.MALFORMED, 100))
+        live.run(subscription(server))
+        assert "zstdDictionary" in server.connections[0]
+        assert "zstdDictionary" not in server.connections[-1]
+    assert live.folded().keys() == {key_of(event) for event in events}
+
+
+def test_a_new_dictionary_is_fetched_when_the_old_one_is_refused(live, events):  # type: ignore[no-untyped-def]
+    with SampleJetstream(events[:1_000]) as server:
+        feed = subscription(server)
+        server.strikes.append(StreamStrike(StreamFault.BROKEN_OFF, 900))
+
+        def rotate() -> None:
+            while server.sent < 900:
+                time.sleep(0.001)
+            server.dictionary_id = DICTIONARY_ID + 1
+            server.log.extend(events[1_000:])
+
+        threading.Thread(target=rotate).start()
+        live.run(feed)
+        used = [connection["zstdDictionary"] for connection in server.connections if "zstdDictionary" in connection]
+        assert used[0] != used[-1]
+    assert live.folded().keys() == {key_of(event) for event in events}
+
+
+def test_a_cursor_that_is_too_old_names_the_gap(server, live, events):  # type: ignore[no-untyped-def]
+    server.log[:] = events[:500]
+    live.run(subscription(server))
+    server.log[:] = events
+    server.oldest = 800
+    live.run(subscription(server, from_start=False))
+    (gap,) = live.gaps()
+    assert (gap["gap_from"], gap["gap_to"]) == (events[499].event.at, events[800].event.at)
+    assert "too old" in gap["reason"]
+    assert live.folded().keys() == {key_of(event) for event in events[:500] + events[800:]}
+
+
+def test_a_service_that_numbers_anew_names_the_gap_and_is_read_on(server, live, events):  # type: ignore[no-untyped-def]
+    live.run(subscription(server))
+    later = [StreamEvent(number, event.event) for number, event in enumerate(events[1_000:], start=1)]
+    server.log.clear()
+    threading.Timer(0.5, lambda: server.log.extend(later)).start()
+    live.run(subscription(server, from_start=False), until_caught_up=False, seconds=2)
+    # What it has was seen before, so nothing is missing; and nothing is taken for seen because of its number.
+    assert len(live.rows()) >= len(events) + len(later) - 1
+    assert live.gaps() == []
+
+
+def test_another_host_is_read_from_the_time_of_the_last_event(live, events):  # type: ignore[no-untyped-def]
+    with SampleJetstream(events[:1_200]) as first:
+        live.run(subscription(first))
+    renumbered = [StreamEvent(7_000 + event.seq, event.event) for event in events]
+    with SampleJetstream(renumbered) as second:
+        live.run(subscription(second, from_start=False))
+    assert live.folded().keys() == {key_of(event) for event in events}
+    assert live.gaps() == []
+
+
+def test_another_relay_leaves_a_gap_that_is_named(live, events):  # type: ignore[no-untyped-def]
+    with SampleFirehose(events[:1_200]) as first:
+        live.run(subscription(first))
+    with SampleFirehose(events[:1_500]) as second:
+        threading.Timer(0.5, lambda: second.log.extend(events[1_500:])).start()
+        live.run(subscription(second, from_start=False), until_caught_up=False, seconds=2)
+    (gap,) = live.gaps()
+    assert (gap["gap_from"], gap["gap_to"]) == (events[1_199].event.at, events[1_500].event.at)
+    assert live.folded().keys() == {key_of(event) for event in events[:1_200] + events[1_500:]}
+
+
+def test_the_older_protocol_goes_on_by_time(live, events):  # type: ignore[no-untyped-def]
+    with SampleJetstream(events) as server:
+        server.strikes.extend(StreamStrike(StreamFault.BROKEN_OFF, after) for after in (500, 10, 600))
+        feed = LegacyJetstream(server.url, dids=None, stall_seconds=1.0)
+        feed._last_event_at = events[0].event.at - timedelta(seconds=1)
+        live.run(feed)
+    assert live.folded().keys() == {key_of(event) for event in events}
+
+
+def test_only_what_is_wanted_is_kept_and_the_list_of_members_may_change(server, live, events):  # type: ignore[no-untyped-def]
+    by_count = sorted({event.did for event in events}, key=lambda did: sum(event.did == did for event in events))
+    first, second = by_count[-1], by_count[-2]
+    server.log[:] = events[:1_000]
+    kind = Jetstream if isinstance(server, SampleJetstream) else Firehose
+    feed = kind(server.url, dids=[first], collections=["app.bsky.feed.post"])
+    feed.cursor = 0
+
+    def change() -> None:
+        while server.sent < sum(event.did == first for event in events[:1_000]) // 2:
+            time.sleep(0.01)
+        time.sleep(0.5)
+        feed.follow([first, second])
+        server.log.extend(events[1_000:])
+
+    threading.Thread(target=change).start()
+    live.run(feed, until_caught_up=False, seconds=2.5)
+    wanted = {
+        key_of(event)
+        for number, event in enumerate(events)
+        if event.collection in (None, "app.bsky.feed.post")
+        and (event.did == first or (event.did == second and number >= 1_000))
+    }
+    assert live.folded().keys() == wanted
+
+
+def test_a_slow_lake_makes_the_service_wait_and_loses_nothing(server, live, events, monkeypatch):  # type: ignore[no-untyped-def]
+    monkeypatch.setattr("pipelines.network.stream.BUFFERED_EVENTS", 50)
+    live.run(subscription(server))
+    assert live.folded().keys() == {key_of(event) for event in events}
+
+
+def test_a_service_that_cannot_be_reached_is_named_in_one_line(live, monkeypatch):  # type: ignore[no-untyped-def]
+    monkeypatch.setattr("pipelines.network.stream.LONGEST_BACKOFF", 0.1)
+    with pytest.raises(ServiceUnreachable, match=r"^127\.0\.0\.1:9: jetstream: [^\n]+$"):
+        live.run(Jetstream("ws://127.0.0.1:9", dids=None))
+
+
+def test_a_request_that_is_refused_for_good_ends_the_run(live, events):  # type: ignore[no-untyped-def]
+    with SampleJetstream(events) as server, pytest.raises(RequestRejected, match="too many"):
+        live.run(Jetstream(server.url, dids=None, collections=[f"com.example.c{number}" for number in range(101)]))
