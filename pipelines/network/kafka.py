@@ -233,7 +233,9 @@ class Bridge:
         Raises:
             NetworkError: The stream or the broker cannot go on.
         """
-        made: Producer = self._library.Producer({"enable.idempotence": True, "linger.ms": 50, **self._settings})
+        made: Producer = self._library.Producer(
+            {"enable.idempotence": True, "linger.ms": 50, "log_level": 0, **self._settings}
+        )
         position = self._last_position()
         self._stream.start(position)
         ends_at = None if seconds is None else time.monotonic() + seconds

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
+import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -20,11 +22,13 @@ from pipelines.sample.stream_events import StreamEvent
 from pipelines.sources.micro_batches import BatchLimits, MicroBatches
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from pipelines.network.repo_events import Feed
     from pipelines.sample.world import World
     from tests.conftest import Lake
+
+_UNTIL_TOLD = {"seconds": None, "until_caught_up": False}
 
 Row = dict[str, Any]
 Key = tuple[Any, ...]
@@ -44,18 +48,24 @@ class LiveLake:
     lake: Lake
     limits: BatchLimits = field(default_factory=lambda: BatchLimits(seconds=0.5, events=2_500))
 
-    def run(
-        self,
-        feed: Feed,
-        *,
-        seconds: float | None = None,
-        until_caught_up: bool = True,
-        is_over: threading.Event | None = None,
-    ) -> MicroBatches:
-        """Load what a feed delivers, as the job does."""
+    def run(self, feed: Feed, *, is_over: threading.Event | None = None) -> MicroBatches:
+        """Load what a feed delivers, as the job does: until it has caught up, or until told to stop."""
         batches = MicroBatches(recover(dlt.pipeline(f"bluesky_{feed.name}")), feed, self.limits)
-        batches.load_until(is_over or threading.Event(), seconds=seconds, until_caught_up=until_caught_up)
+        batches.load_until(is_over or threading.Event(), seconds=None, until_caught_up=is_over is None)
         return batches
+
+    @contextmanager
+    def running(self, feed: Feed) -> Iterator[MicroBatches]:
+        """Load what a feed delivers while the block runs; what was taken by then is loaded too."""
+        batches = MicroBatches(recover(dlt.pipeline(f"bluesky_{feed.name}")), feed, self.limits)
+        is_over = threading.Event()
+        runner = threading.Thread(target=batches.load_until, args=(is_over,), kwargs=_UNTIL_TOLD)
+        runner.start()
+        try:
+            yield batches
+        finally:
+            is_over.set()
+            runner.join()
 
     def rows(self, table: RawTable = REPO_EVENTS) -> list[Row]:
         """Read all rows of a table."""
@@ -77,6 +87,14 @@ def live(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> LiveLake:
     monkeypatch.setattr(stream, "QUIET_SECONDS", 0.4)
     monkeypatch.setattr(stream, "SHORTEST_BACKOFF", 0.02)
     return LiveLake(lake)
+
+
+def wait_until(is_so: Callable[[], bool], *, seconds: float = 60.0) -> None:
+    """Wait for something that is bound to happen."""
+    ends_at = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < ends_at, "it did not happen"
+        time.sleep(0.01)
 
 
 def fold(rows: Sequence[Row]) -> dict[Key, Row]:

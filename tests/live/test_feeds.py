@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -20,7 +19,7 @@ from pipelines.sample.jetstream import SampleJetstream
 from pipelines.sample.records import record
 from pipelines.sample.tap import SampleTap
 from pipelines.sample.truth import ACTIVE, AccountEvent, IdentityEvent, RecordEvent
-from tests.live.conftest import fold, key_of
+from tests.live.conftest import fold, key_of, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,10 +32,11 @@ PASSWORD = "correct horse"
 
 
 @pytest.fixture(scope="module")
-def mock_broker() -> str:
+def mock_broker() -> Iterator[str]:
     cluster = confluent_kafka.Producer({"test.mock.num.brokers": 1, "bootstrap.servers": "", "log_level": 0})
     brokers = cluster.list_topics(timeout=10).brokers
-    return ",".join(f"{broker.host}:{broker.port}" for broker in brokers.values())
+    yield ",".join(f"{broker.host}:{broker.port}" for broker in brokers.values())
+    del cluster  # It lasts as long as the client that made it.
 
 
 def via_jetstream(live: LiveLake, events: list[StreamEvent], folder: Path) -> None:
@@ -75,19 +75,10 @@ def via_webhook(live: LiveLake, events: list[StreamEvent], folder: Path) -> None
 @contextmanager
 def running(live: LiveLake, feed: Webhook) -> Iterator[None]:
     """Run a webhook while the block pushes to it, and until all of that is loaded."""
-    is_over = threading.Event()
-    runner = threading.Thread(target=lambda: live.run(feed, until_caught_up=False, is_over=is_over))
-    runner.start()
-    while not feed.url:
-        assert runner.is_alive()
-        time.sleep(0.01)
-    try:
+    with live.running(feed):
+        wait_until(lambda: bool(feed.url))
         yield
-        while not feed.is_caught_up:
-            time.sleep(0.05)
-    finally:
-        is_over.set()
-        runner.join()
+        wait_until(lambda: feed.is_caught_up)
 
 
 def assert_truth(folded: dict[Key, Row], events: list[StreamEvent], *, exact: timedelta = timedelta(0)) -> None:
@@ -117,12 +108,13 @@ def test_every_feed_gives_the_worlds_events(deliver, live, world_events, tmp_pat
 
 def test_feeds_give_equal_rows(live, world_events, tmp_path):  # type: ignore[no-untyped-def]
     """Typed columns too: a second feed of the same events changes nothing."""
-    via_jetstream(live, world_events, tmp_path)
+    events = world_events[-2_000:]
+    via_jetstream(live, events, tmp_path)
     once = live.rows()
-    assert len(once) == len(world_events)
-    via_firehose(live, world_events, tmp_path)
+    assert len(once) == len(events)
+    via_firehose(live, events, tmp_path)
     both = live.rows()
-    assert len(both) == 2 * len(world_events)
+    assert len(both) == 2 * len(events)
     by_feed = {feed: fold([row for row in both if row["feed"] == feed]) for feed in ("jetstream", "firehose")}
     assert by_feed["jetstream"] == by_feed["firehose"] == fold(both)
 

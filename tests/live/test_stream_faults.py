@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,7 @@ from pipelines.sample.firehose import SampleFirehose
 from pipelines.sample.jetstream import DICTIONARY_ID, SampleJetstream
 from pipelines.sample.stream_events import StreamEvent
 from pipelines.sample.streams import StreamFault, StreamStrike
-from tests.live.conftest import key_of
+from tests.live.conftest import key_of, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,8 +88,7 @@ def test_a_new_dictionary_is_fetched_when_the_old_one_is_refused(live, events): 
         server.strikes.append(StreamStrike(StreamFault.BROKEN_OFF, 900))
 
         def rotate() -> None:
-            while server.sent < 900:
-                time.sleep(0.001)
+            wait_until(lambda: server.sent >= 900)
             server.dictionary_id = DICTIONARY_ID + 1
             server.log.extend(events[1_000:])
 
@@ -117,8 +115,10 @@ def test_a_service_that_numbers_anew_names_the_gap_and_is_read_on(server, live, 
     live.run(subscription(server))
     later = [StreamEvent(number, event.event) for number, event in enumerate(events[1_000:], start=1)]
     server.log.clear()
-    threading.Timer(0.5, lambda: server.log.extend(later)).start()
-    live.run(subscription(server, from_start=False), until_caught_up=False, seconds=2)
+    with live.running(subscription(server, from_start=False)) as batches:
+        wait_until(lambda: batches.feed.condition == "connected")
+        server.log.extend(later)
+        wait_until(lambda: batches.run.event_count >= len(later) - 1)
     # What it has was seen before, so nothing is missing; and nothing is taken for seen because of its number.
     assert len(live.rows()) >= len(events) + len(later) - 1
     assert live.gaps() == []
@@ -137,9 +137,10 @@ def test_another_host_is_read_from_the_time_of_the_last_event(live, events):  # 
 def test_another_relay_leaves_a_gap_that_is_named(live, events):  # type: ignore[no-untyped-def]
     with SampleFirehose(events[:1_200]) as first:
         live.run(subscription(first))
-    with SampleFirehose(events[:1_500]) as second:
-        threading.Timer(0.5, lambda: second.log.extend(events[1_500:])).start()
-        live.run(subscription(second, from_start=False), until_caught_up=False, seconds=2)
+    with SampleFirehose(events[:1_500]) as second, live.running(subscription(second, from_start=False)) as batches:
+        wait_until(lambda: batches.feed.condition == "connected")
+        second.log.extend(events[1_500:])
+        wait_until(lambda: batches.run.event_count == 500)
     (gap,) = live.gaps()
     assert (gap["gap_from"], gap["gap_to"]) == (events[1_199].event.at, events[1_500].event.at)
     assert live.folded().keys() == {key_of(event) for event in events[:1_200] + events[1_500:]}
@@ -162,22 +163,20 @@ def test_only_what_is_wanted_is_kept_and_the_list_of_members_may_change(server, 
     feed = kind(server.url, dids=[first], collections=["app.bsky.feed.post"])
     feed.cursor = 0
 
-    def change() -> None:
-        while server.sent < sum(event.did == first for event in events[:1_000]) // 2:
-            time.sleep(0.01)
-        time.sleep(0.5)
-        feed.follow([first, second])
-        server.log.extend(events[1_000:])
-
-    threading.Thread(target=change).start()
-    live.run(feed, until_caught_up=False, seconds=2.5)
-    wanted = {
-        key_of(event)
+    wanted_events = [
+        event
         for number, event in enumerate(events)
         if event.collection in (None, "app.bsky.feed.post")
         and (event.did == first or (event.did == second and number >= 1_000))
-    }
-    assert live.folded().keys() == wanted
+    ]
+    of_first = sum(event.did == first and event.collection in (None, "app.bsky.feed.post") for event in events[:1_000])
+    with live.running(feed) as batches:
+        wait_until(lambda: batches.run.event_count == of_first)
+        feed.follow([first, second])
+        wait_until(lambda: len(server.connections) == 2 or isinstance(feed, Firehose))
+        server.log.extend(events[1_000:])
+        wait_until(lambda: batches.run.last_event_at == max(event.event.at for event in wanted_events))
+    assert live.folded().keys() == {key_of(event) for event in wanted_events}
 
 
 def test_a_slow_lake_makes_the_service_wait_and_loses_nothing(server, live, events, monkeypatch):  # type: ignore[no-untyped-def]
