@@ -1,0 +1,53 @@
+"""The live job in a process of its own that ends by SIGKILL at any moment, as if the power had gone."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import chardet  # noqa: F401  (dlt imports these while a run is under way; here they are imported once for all runs)
+import pyarrow.parquet  # noqa: F401
+import requests  # noqa: F401
+
+from pipelines import live
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from multiprocessing.process import BaseProcess
+    from pathlib import Path
+
+# Processes are forked from one that has imported dlt already, which takes longer than these runs.
+_processes = multiprocessing.get_context("forkserver")
+_processes.set_forkserver_preload([__name__])
+
+
+def start_job(arguments: Sequence[str], environment: Mapping[str, str], log: Path) -> BaseProcess:
+    """Start `python pipelines/live.py` in a process of its own.
+
+    Args:
+        arguments: The command line.
+        environment: Settings.
+        log: Takes what it prints.
+    """
+    process = _processes.Process(target=_run, args=(list(arguments), dict(environment), log))
+    process.start()
+    return process
+
+
+def kill_after(seconds: float, process: BaseProcess) -> None:
+    """Let a job run for a while, then end it at once."""
+    time.sleep(seconds)
+    process.kill()
+    process.join()
+
+
+def _run(arguments: list[str], environment: dict[str, str], log: Path) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+    with log.open("a") as out:
+        os.dup2(out.fileno(), 1)
+        os.dup2(out.fileno(), 2)
+        sys.exit(live.main(arguments))
