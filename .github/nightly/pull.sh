@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# Pulls the night. FULL=true reads every feed to its end; PACKS names other starter packs than the settings do.
+# Pulls the night. NIGHTLY_FULL=true reads every feed to its end; NIGHTLY_PACKS names other starter packs than the
+# settings do. (dlt would take a plain FULL in the environment for a setting of its own.)
 #
 # Exit code 2 says that something could not be read, though the rest is loaded: the night goes on to publish that, and
 # ends in a notice (see tell.sh).
 set -uo pipefail
 
 options=(--no-transform --no-report)
-[ "${FULL:-}" = true ] && options+=(--full)
-read -ra packs <<< "${PACKS:-}"
+[ "${NIGHTLY_FULL:-}" = true ] && options+=(--full)
+read -ra packs <<< "${NIGHTLY_PACKS:-}"
 for pack in "${packs[@]}"; do
   options+=(--pack "$pack")
 done

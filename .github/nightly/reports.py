@@ -14,14 +14,14 @@ import duckdb
 def main(warehouse: str, reports: str) -> int:
     """Copy every `rpt_` table; return the exit code."""
     Path(reports).unlink(missing_ok=True)
-    with duckdb.connect(warehouse, read_only=True) as connection:
-        connection.execute(f"attach '{reports}' as reports")
+    with duckdb.connect(reports) as connection:
+        connection.execute(f"attach '{warehouse}' as warehouse (read_only)")
         tables = connection.execute(
-            "select table_name from information_schema.tables"
-            " where table_catalog = current_database() and starts_with(table_name, 'rpt_') order by table_name"
+            "select table_name from duckdb_tables()"
+            " where database_name = 'warehouse' and starts_with(table_name, 'rpt_') order by table_name"
         ).fetchall()
         for (table,) in tables:
-            connection.execute(f"create table reports.{table} as from {table}")
+            connection.execute(f"create table {table} as from warehouse.{table}")
     print(f"{reports}: {len(tables)} tables")
     return 0
 

@@ -1,0 +1,113 @@
+"""The nightly's own steps, night after night, each on a runner that has nothing but the repository and its secrets."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import duckdb
+import pytest
+
+from pipelines.sample.server import SampleServer
+from tests.nightly.runner import Runner
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pipelines.sample.world import World
+    from tests.nightly.conftest import Bucket
+
+ONLY_MODELS = {"DBT_EXCLUDE_RESOURCE_TYPES": "test unit_test"}
+"""dbt's own tests have a test of their own."""
+
+
+def settings_of(server: SampleServer) -> dict[str, str]:
+    """Make the lines of `.dlt/config.toml` that a fork changes: whom to ask, and for whom."""
+    return {
+        "service = ": f'service = "{server.url}"',
+        "plc_directory = ": f'plc_directory = "{server.url}"',
+        "starter_packs = ": f"starter_packs = {json.dumps([pack.uri for pack in server.world.packs])}",
+        "requests_per_second = ": "requests_per_second = 1000.0",
+    }
+
+
+def items_of(world: World, day: int) -> dict[tuple[str, str], bool]:
+    """Give everything in the members' feeds on a day, and whether it is so new that every night looks for it."""
+    seen = world.on(day)
+    members = {item.subject for pack in world.packs for item in seen.memberships(pack.list)}
+    return {(did, item.uri): item.item_at > seen.now - timedelta(days=2) for did in members for item in seen.feed(did)}
+
+
+def feed_pages(server: SampleServer, since: int = 0) -> int:
+    return sum(request.nsid == "app.bsky.feed.getAuthorFeed" for request in server.requests[since:])
+
+
+@pytest.mark.skipif(
+    not shutil.which("chromium") and not shutil.which("google-chrome"), reason="no Chromium is installed"
+)
+def test_nights_on_new_runners_with_nothing_but_the_bucket(world: World, bucket: Bucket, tmp_path: Path) -> None:
+    with SampleServer(world) as server:
+
+        def runner(day: int) -> Runner:
+            server.day = day
+            return Runner(tmp_path / f"night {day}", settings_of(server), bucket.secrets, environment=ONLY_MODELS)
+
+        first = runner(1)
+        outcomes = first.run()
+        assert "failure" not in outcomes.values(), first.log
+        pages_of_first = feed_pages(server)
+
+        second = runner(2)
+        asked = len(server.requests)
+        outcomes = second.run(kills="Pull", when=lambda: feed_pages(server, asked) > 10)
+        assert outcomes["Pull"] == "failure"
+        assert outcomes["Build"] == "skipped"
+        assert outcomes["Summary"] == "success", "a bad night, too, has a summary"
+
+        third = runner(3)
+        asked = len(server.requests)
+        outcomes = third.run()
+        assert "failure" not in outcomes.values(), third.log
+        assert feed_pages(server, asked) < pages_of_first / 2, "the feeds are not read anew"
+
+    lake = bucket.folder / "raw" / "bluesky" / "author_feed" / "**" / "*.parquet"
+    with duckdb.connect() as connection:
+        stored = set(connection.execute(f"select distinct member_did, item_uri from '{lake}'").fetchall())
+    before, now = items_of(world, 1), items_of(world, 3)
+    assert {item for item, is_new in now.items() if is_new} | before.keys() <= stored
+    assert stored <= before.keys() | items_of(world, 2).keys() | now.keys()
+
+    checkout = third.checkout
+    with duckdb.connect(str(bucket.folder / "raw" / "warehouse" / "bluesky.duckdb"), read_only=True) as kept:
+        assert kept.execute(
+            "select count(*) from (select distinct member_did, item_uri from int_feed_items)"
+        ).fetchone() == (len(stored),)
+    assert "Fetched the warehouse" in "".join(third.log)
+    assert (checkout / "site" / "index.html").read_bytes() == (checkout / "_data" / "report.html").read_bytes()
+    assert (checkout / "site" / "dbt" / "index.html").exists()
+    assert sorted(path.name for path in (checkout / "artifact").iterdir()) == [
+        "bluesky-reports.duckdb",
+        "report.html",
+    ], "the whole warehouse is not for everybody"
+    assert "items" in third.summary()
+    for secret in bucket.secrets.values():
+        assert secret == "auto" or secret not in third.summary()
+
+
+def test_fork_without_settings_keeps_its_lake_in_a_mock_cache_through_a_bad_night(world: World, tmp_path: Path) -> None:
+    with SampleServer(world) as server:
+
+        def runner(day: int) -> Runner:
+            server.day = day
+            return Runner(tmp_path / f"night {day}", settings_of(server), cache=tmp_path / "cache")
+
+        outcomes = runner(1).run(kills="Freshness")
+        assert outcomes["Pull"] == "success"
+        assert outcomes["Keep the lake in the cache"] == "success"
+        pages_of_first = feed_pages(server)
+
+        asked = len(server.requests)
+        assert runner(2).run(kills="Freshness")["Pull"] == "success"
+        assert feed_pages(server, asked) < pages_of_first / 2, "the feeds are not read anew"

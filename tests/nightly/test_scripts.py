@@ -1,0 +1,169 @@
+"""What the nightly says and to whom, and what it makes of the repository's secrets."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import tomllib
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pipelines.lake.bucket import PROJECT_ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SCRIPTS = PROJECT_ROOT / ".github" / "nightly"
+WORKFLOWS = PROJECT_ROOT / ".github" / "workflows"
+
+MOCK_GH = """#!/usr/bin/env bash
+# Knows one issue, kept in a file beside this script.
+here=$(dirname "$0")
+echo "$*" >> "$here/said"
+case "$1 $2" in
+  "repo view") echo true ;;
+  "issue list") cat "$here/open" 2> /dev/null ;;
+  "issue create") echo 7 > "$here/open" ;;
+  "issue close") rm "$here/open" ;;
+esac
+true
+"""
+
+
+@pytest.fixture
+def chat() -> Iterator[tuple[str, list[dict[str, str]]]]:
+    """A chat's webhook: its address, and what it was told."""
+    told: list[dict[str, str]] = []
+
+    class Webhook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            told.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Webhook) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/hooks/a-secret", told
+        server.shutdown()
+
+
+@pytest.mark.skipif(not shutil.which("jq"), reason="jq is not installed")
+def test_one_issue_for_as_long_as_nights_go_wrong_with_a_mock_gh(
+    tmp_path: Path, chat: tuple[str, list[dict[str, str]]]
+) -> None:
+    address, told = chat
+    gh = tmp_path / "gh"
+    gh.write_text(MOCK_GH)
+    gh.chmod(0o755)
+
+    def tell(night: str, publish: str = "success", unread: str = "") -> tuple[int, list[str]]:
+        (tmp_path / "said").unlink(missing_ok=True)
+        code = subprocess.run(
+            ["bash", SCRIPTS / "tell.sh"],
+            env=os.environ
+            | {
+                "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}",
+                "GITHUB_REPOSITORY": "somebody/a-fork",
+                "GITHUB_RUN_ID": "42",
+                "CHAT_WEBHOOK_URL": address,
+                "NIGHT": night,
+                "PUBLISH": publish,
+                "UNREAD": unread,
+            },
+            check=False,
+            capture_output=True,
+        ).returncode
+        said = (tmp_path / "said").read_text().splitlines()
+        return code, [" ".join(line.split()[:2]) for line in said if line.startswith(("issue c", "issue e"))]
+
+    assert tell("success") == (0, [])
+    assert tell("failure", "skipped") == (1, ["issue create"])
+    assert tell("success", unread="yes") == (1, ["issue comment"])
+    assert tell("success", "failure") == (1, ["issue comment"])
+    assert tell("success") == (0, ["issue close"])
+    assert tell("success") == (0, [])
+    assert len(told) == 3
+    assert "https://github.com/somebody/a-fork/actions/runs/42" in told[0]["text"]
+    assert "could not be read" in told[1]["content"]
+
+
+def settings(folder: Path, **secrets: str) -> tuple[int, str]:
+    """Run settings.py where these secrets are set and others are not, as an empty variable each."""
+    (folder / ".dlt").mkdir(exist_ok=True)
+    unset = {"DESTINATION__FILESYSTEM__CREDENTIALS__REGION_NAME": "", "SOURCES__BLUESKY__HANDLE": ""}
+    done = subprocess.run(
+        [sys.executable, SCRIPTS / "settings.py"],
+        cwd=folder,
+        env={"PATH": os.environ["PATH"]} | unset | secrets,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_secrets_that_are_set_become_settings(tmp_path: Path) -> None:
+    lake = "DESTINATION__FILESYSTEM__"
+    code, said = settings(
+        tmp_path,
+        **{
+            f"{lake}BUCKET_URL": "s3://my-bucket/raw",
+            f"{lake}CREDENTIALS__AWS_ACCESS_KEY_ID": "key",
+            f"{lake}CREDENTIALS__AWS_SECRET_ACCESS_KEY": "hush",
+            f"{lake}CREDENTIALS__ENDPOINT_URL": "https://1234.r2.cloudflarestorage.com",
+        },
+    )
+    assert code == 0
+    assert "hush" not in said
+    written = tmp_path / ".dlt" / "secrets.toml"
+    assert written.stat().st_mode & 0o077 == 0, "nobody else may read it"
+    assert tomllib.loads(written.read_text()) == {
+        "destination": {
+            "filesystem": {
+                "bucket_url": "s3://my-bucket/raw",
+                "credentials": {
+                    "aws_access_key_id": "key",
+                    "aws_secret_access_key": "hush",
+                    "endpoint_url": "https://1234.r2.cloudflarestorage.com",
+                    "s3_url_style": "path",
+                },
+                "kwargs": {"fixed_upload_size": True},
+            }
+        }
+    }
+
+
+def test_no_secrets_at_all_is_a_lake_in_the_cache(tmp_path: Path) -> None:
+    assert settings(tmp_path) == (0, "No bucket is set: the lake is in the Actions cache.\n")
+    assert tomllib.loads((tmp_path / ".dlt" / "secrets.toml").read_text()) == {}
+
+
+def test_keys_without_a_bucket_are_told_in_one_line(tmp_path: Path) -> None:
+    code, said = settings(tmp_path, DESTINATION__FILESYSTEM__CREDENTIALS__AWS_ACCESS_KEY_ID="key")
+    assert code == 1
+    assert said.count("\n") == 1
+    assert "DESTINATION__FILESYSTEM__BUCKET_URL" in said
+
+
+@pytest.mark.skipif(not shutil.which("actionlint"), reason="actionlint is not installed")
+def test_workflows_are_clean_to_actionlint() -> None:
+    linted = subprocess.run(
+        ["actionlint", *sorted(WORKFLOWS.glob("*.yml"))], cwd=PROJECT_ROOT, capture_output=True, text=True, check=False
+    )
+    assert (linted.returncode, linted.stdout) == (0, "")
+
+
+def test_workflows_are_clean_to_zizmor() -> None:
+    zizmor = Path(sys.executable).parent / "zizmor"
+    linted = subprocess.run([zizmor, "--offline", WORKFLOWS], capture_output=True, text=True, check=False)
+    assert linted.returncode == 0, linted.stdout
