@@ -1,0 +1,214 @@
+"""`kill -9` at any point: after the next run nothing is missing, and at no time is anything in the lake broken."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import signal
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pytest
+from dlt.common.versioned_state import decompress_state
+
+from tests.job import AtCall, AtChange, run_job
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pipelines.sample.server import SampleServer
+    from tests.conftest import Lake
+
+KILLED = -signal.SIGKILL
+MEMBERS = ("nils", "otto", "sofia", "ruth", "silent")
+"""Some with one page of posts, some with two, one with none."""
+
+APPVIEW = "pipelines.network.appview:AppView"
+EXTRACT = "dlt.extract.storage:ExtractStorage"
+LOAD_STORAGE = "dlt.common.storages.load_storage:LoadStorage"
+PACKAGES = "dlt.common.storages.load_package:PackageStorage"
+FILES = "dlt.destinations.impl.filesystem.filesystem:FilesystemClient"
+FSSPEC = "fsspec.spec:AbstractFileSystem"
+
+STAGES = {
+    "page 4 was read": AtCall(APPVIEW, "feed_page", "after", 4),
+    "the package is extracted": AtCall(EXTRACT, "commit_new_load_package", "after"),
+    "normalize began": AtCall(LOAD_STORAGE, "import_extracted_package", "after"),
+    "the package is in two folders": AtCall(LOAD_STORAGE, "commit_new_load_package", "after"),
+    "dlt's load folder is half made": AtCall(LOAD_STORAGE, "initialize_storage", "before"),
+    "the lake is an empty folder": AtCall(FSSPEC, "write_text", "before"),
+    "the first file of the lake is half there": AtCall(FSSPEC, "write_text", "half"),
+    "no data file is there": AtCall("shutil", "copyfile", "before"),
+    "the first data file is half there": AtCall("shutil", "copyfile", "half"),
+    "the third data file was copied": AtCall("shutil", "copyfile", "after", 3),
+    "all data files are there": AtCall(FILES, "complete_load", "before"),
+    "the state is half there": AtCall(FSSPEC, "write_text", "half", 3),
+    "the state is there, _dlt_loads not": AtCall(FILES, "_store_load", "before"),
+    "the second state is there, _dlt_loads not": AtCall(FILES, "_store_load", "before", 2),
+    "the load is complete": AtCall(FILES, "complete_load", "after"),
+    "the package is marked as done, not put away": AtCall(PACKAGES, "complete_loading_package", "after"),
+}
+MORE_STAGES = {
+    **{f"page {n} was read": AtCall(APPVIEW, "feed_page", "after", n) for n in (1, 2, 3, 5, 6, 7)},
+    "nothing of the package is committed": AtCall(EXTRACT, "commit_new_load_package", "before"),
+    "normalize is nearly done": AtCall(LOAD_STORAGE, "commit_new_load_package", "before"),
+    "the second package is in two folders": AtCall(LOAD_STORAGE, "commit_new_load_package", "after", 2),
+    "the lake is not made yet": AtCall(FILES, "initialize_storage", "before"),
+    "the schema is half there": AtCall(FSSPEC, "write_text", "half", 2),
+    **{f"data file {n} is half there": AtCall("shutil", "copyfile", "half", n) for n in range(2, 9)},
+    **{f"data file {n} is there": AtCall("shutil", "copyfile", "after", n) for n in range(1, 9)},
+    "_dlt_loads is half there": AtCall(FSSPEC, "write_text", "half", 4),
+    "the package is put away": AtCall(LOAD_STORAGE, "complete_load_package", "after"),
+    "the last load is complete": AtCall(FILES, "complete_load", "after", 2),
+}
+
+
+@dataclass
+class Nights:
+    """Nights over the same few members, each in a process of its own.
+
+    Attributes:
+        project: The folder that holds `.dlt`.
+        bucket: Where the lake is, by the settings there.
+        working_folder: dlt's own.
+    """
+
+    server: SampleServer
+    project: Path
+    bucket: Path
+    working_folder: Path
+
+    def run(self, death: AtCall | AtChange | None = None) -> int:
+        settings = {
+            "DLT_PROJECT_DIR": str(self.project),
+            "DLT_DATA_DIR": str(self.working_folder),
+            "DESTINATION__FILESYSTEM__BUCKET_URL": str(self.bucket.relative_to(self.project)),
+            "SOURCES__BLUESKY__SERVICE": self.server.url,
+            "SOURCES__BLUESKY__STARTER_PACKS": "[]",
+            "SOURCES__BLUESKY__ACTORS": json.dumps(self.members),
+            "SOURCES__BLUESKY__REQUESTS_PER_SECOND": "10000",
+            # One member after the other, so that a load is full after some of them and a run has several loads.
+            "EXTRACT__WORKERS": "1",
+            "EXTRACT__MAX_PARALLEL_ITEMS": "1",
+        }
+        output = self.project / "output.txt"
+        code = run_job(settings, output, death=death, items_per_load=200)
+        assert code in (0, KILLED), output.read_text()
+        return code
+
+    @property
+    def dataset(self) -> Path:
+        return self.bucket / "bluesky"
+
+    @property
+    def members(self) -> list[str]:
+        return [self.server.world.actor(name).did for name in MEMBERS]
+
+    def lose_working_folder(self) -> None:
+        shutil.rmtree(self.working_folder, ignore_errors=True)
+
+    def feed_items(self, day: int) -> dict[tuple[str, str], datetime]:
+        """What is true on an evening: when each item was indexed, by member and URI."""
+        feeds = self.server.world.on(day)
+        return {
+            (did, item.uri): (item.repost or item.post).indexed_at for did in self.members for item in feeds.feed(did)
+        }
+
+    def items(self) -> set[tuple[str, str]]:
+        files = [str(file) for file in (self.dataset / "author_feed").rglob("*.parquet")]
+        if not files:
+            return set()
+        with duckdb.connect() as connection:
+            rows = connection.execute("select distinct member_did, item_uri from read_parquet($1)", [files])
+            return set(rows.fetchall())
+
+    def cursors(self) -> dict[str, datetime]:
+        """The cursors as the next run would find them on another machine, by DID."""
+        files = sorted((self.dataset / "_dlt_pipeline_state").glob("*.jsonl"))
+        if not files:
+            return {}
+        state: Any = decompress_state(json.loads(files[-1].read_text())["state"])
+        members = state["sources"]["bluesky"]["resources"]["member_feeds"]["members"]
+        return {did: datetime.fromisoformat(kept["cursor"]) for did, kept in members.items() if kept["cursor"]}
+
+    def assert_whole(self) -> None:
+        """Every file that a reader would take can be read, and no cursor is ahead of what is there."""
+        with duckdb.connect() as connection:
+            for file in self.dataset.rglob("*.parquet"):
+                connection.sql(f"select * from read_parquet('{file}')").fetchall()
+        for file in self.dataset.rglob("*.jsonl"):
+            json.loads(file.read_text())
+        items, cursors = self.items(), self.cursors()
+        for (did, uri), indexed_at in self.feed_items(self.server.day).items():
+            if did in cursors and indexed_at <= cursors[did]:
+                assert (did, uri) in items
+
+    def assert_complete(self) -> None:
+        """The cursors are those of the evening that was read last."""
+        newest: dict[str, datetime] = {}
+        for (did, _), indexed_at in self.feed_items(self.server.day).items():
+            newest[did] = max(indexed_at, newest.get(did, indexed_at))
+        assert self.cursors() == newest
+
+
+@pytest.fixture
+def nights(lake: Lake, sample_server: SampleServer) -> Nights:
+    return Nights(sample_server, lake.folder, lake.folder / "_data" / "lake", lake.folder / "working_folder")
+
+
+@pytest.mark.parametrize("is_folder_lost", [False, True], ids=["folder kept", "folder lost"])
+@pytest.mark.parametrize(
+    "stage",
+    [
+        *(pytest.param(stage, id=name) for name, stage in STAGES.items()),
+        *(pytest.param(stage, id=name, marks=pytest.mark.slow) for name, stage in MORE_STAGES.items()),
+    ],
+)
+def test_killed_when(nights: Nights, stage: AtCall, is_folder_lost: bool) -> None:
+    assert nights.run(stage) == KILLED
+    nights.assert_whole()
+    if is_folder_lost:
+        nights.lose_working_folder()
+    assert nights.run() == 0
+    nights.assert_whole()
+    nights.assert_complete()
+    assert nights.items() == nights.feed_items(1).keys()
+
+
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 10))])
+def test_ten_kills_at_random_moments(nights: Nights, seed: int) -> None:
+    chance = random.Random(seed)
+    kills = 0
+    while kills < 10:
+        nights.server.day = 1 + kills // 3
+        code = nights.run(AtChange(chance.randint(1, 300)))
+        assert code in (KILLED, 0)
+        kills += code == KILLED
+        nights.assert_whole()
+        if chance.random() < 0.5:
+            nights.lose_working_folder()
+    assert nights.run() == 0
+    nights.assert_whole()
+    nights.assert_complete()
+    seen = set().union(*(nights.feed_items(day) for day in range(1, nights.server.day + 1)))
+    assert nights.feed_items(nights.server.day).keys() <= nights.items() <= seen
+
+
+@pytest.mark.parametrize("move", ["bucket", "project"])
+def test_what_is_pending_stays_with_its_lake(nights: Nights, move: str) -> None:
+    """In another lake its cursors would claim what is not there."""
+    assert nights.run() == 0
+    nights.server.day = 2
+    assert nights.run(AtCall(FILES, "complete_load", "before")) == KILLED
+    if move == "bucket":
+        nights.bucket = nights.project / "_data" / "other_lake"
+    else:
+        nights.project = shutil.copytree(nights.project, nights.project.with_name("moved"), ignore=lambda *_: ["_data"])
+        nights.bucket = nights.project / "_data" / "lake"
+    assert nights.run() == 0
+    nights.assert_whole()
+    nights.assert_complete()
+    assert nights.items() == nights.feed_items(2).keys()

@@ -1,0 +1,137 @@
+"""The nightly job in a process of its own, which may end by SIGKILL at a chosen point."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pkgutil
+import signal
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import chardet  # noqa: F401  (dlt imports these while a run is under way; here they are imported once for all runs)
+import pyarrow.parquet  # noqa: F401
+import requests  # noqa: F401
+
+from pipelines import bluesky
+from pipelines.sources import bluesky as source
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# Processes are forked from one that has imported dlt already, which takes longer than the small runs of these tests.
+_processes = multiprocessing.get_context("forkserver")
+_processes.set_forkserver_preload([__name__])
+
+_WRITING = os.O_WRONLY | os.O_RDWR
+_CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.truncate", "shutil.copyfile"}
+
+
+@dataclass(frozen=True)
+class AtCall:
+    """The n-th call of a function.
+
+    Attributes:
+        owner: Its module or class, as `package.module` or `package.module:Class`.
+        when: `half`: it writes the file that its second argument names, and half of that is there.
+    """
+
+    owner: str
+    function: str
+    when: Literal["before", "half", "after"]
+    call: int = 1
+
+    def arm(self) -> None:
+        owner = pkgutil.resolve_name(self.owner)
+        function = getattr(owner, self.function)
+        counting = threading.Lock()
+        calls = 0
+
+        def dying(*args: Any, **kwargs: Any) -> Any:
+            nonlocal calls
+            with counting:
+                calls += 1
+                is_last = calls == self.call
+            if is_last and self.when == "before":
+                _die()
+            result = function(*args, **kwargs)
+            if is_last and self.when == "half":
+                os.truncate(args[1], Path(args[1]).stat().st_size // 2)
+            if is_last:
+                _die()
+            return result
+
+        setattr(owner, self.function, dying)
+
+
+@dataclass(frozen=True)
+class AtChange:
+    """Just before the n-th change to the file system: every state of the disk that a crash can leave lies between two.
+
+    Python names each of them to an audit hook (https://docs.python.org/3/library/audit_events.html).
+    """
+
+    change: int
+
+    def arm(self) -> None:
+        changes = 0
+
+        def count(event: str, args: tuple[Any, ...]) -> None:
+            nonlocal changes
+            if event in _CHANGES or (event == "open" and isinstance(args[2], int) and args[2] & _WRITING):
+                changes += 1
+                if changes == self.change:
+                    _die()
+
+        sys.addaudithook(count)
+
+
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def run_job(
+    environment: Mapping[str, str],
+    output: Path,
+    *,
+    arguments: tuple[str, ...] = ("--no-transform", "--no-report"),
+    death: AtCall | AtChange | None = None,
+    items_per_load: int = 100_000,
+) -> int:
+    """Run the job.
+
+    Args:
+        environment: dlt's settings, added to the environment.
+        output: A file for what it prints.
+        arguments: Its command line.
+        death: Where it is killed.
+        items_per_load: After how many items a load is closed and the next one begun.
+
+    Returns:
+        Its exit code; -9 when it was killed.
+    """
+    process = _processes.Process(target=_main, args=(dict(environment), output, death, arguments, items_per_load))
+    process.start()
+    process.join()
+    assert process.exitcode is not None
+    return process.exitcode
+
+
+def _main(
+    environment: Mapping[str, str],
+    output: Path,
+    death: AtCall | AtChange | None,
+    arguments: tuple[str, ...],
+    items_per_load: int,
+) -> None:
+    os.environ.update(environment)
+    with output.open("ab") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    source.ITEMS_PER_LOAD = items_per_load  # type: ignore[misc]
+    if death:
+        death.arm()
+    sys.exit(bluesky.main(list(arguments)))
