@@ -154,8 +154,9 @@ class RosterReader:
 
         The creator's own repository still has them, so that somebody who is hidden is told from somebody who left.
         """
+        list_creator = pack["list_uri"].removeprefix("at://").partition("/")[0]
         try:
-            for raw in self.repositories.list_item_records(pack["creator_did"], pack["list_uri"]):
+            for raw in self.repositories.list_item_records(list_creator, pack["list_uri"]):
                 _add(members, hidden_member_row(raw))
                 if len(members) == pack["list_item_count"]:
                     break

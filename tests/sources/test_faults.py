@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import TYPE_CHECKING
 
 import pytest
@@ -186,3 +187,32 @@ def test_odd_text_from_one_member_is_loaded_and_can_be_read(
     assert all(r"odd \u0000 \ud83e text" in row["raw"] for row in rows)
     assert all(row["issues"] for row in rows)
     assert landed(lake, world, "nils") == items_of(world, "nils")
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_pages_that_are_damaged_at_random_end_no_run_and_lose_nothing_for_good(
+    impatient_lake: Lake, sample_server: SampleServer, world: World, seed: int
+) -> None:
+    lake, dice, pack = impatient_lake, random.Random(seed), world.packs[1]
+
+    def damage(body: bytes) -> bytes:
+        damaged = bytearray(body)
+        for _ in range(dice.choice((0, 1, 3, 30))):
+            place = dice.randrange(len(damaged))
+            match dice.randrange(3):
+                case 0:
+                    damaged[place] ^= 1 << dice.randrange(8)
+                case 1:
+                    del damaged[place : place + dice.choice((1, 30))]
+                case _:
+                    damaged[place:place] = dice.choice((b"\0", b"\xff", b'"', b"}", b"\\ud800", b"9" * 400))
+        return bytes(damaged)
+
+    sample_server.faults.mutate(damage, nsid=FEED)
+    pull = lake.pull(sample_server, starter_packs=[pack.uri])
+    assert pull.exit_code in (0, 2)
+    assert pull.run.outcomes.total() == len(world.on(1).memberships(pack.list))
+    sample_server.faults.clear()
+    assert lake.pull(sample_server, starter_packs=[pack.uri], full=True).exit_code == 0
+    names = [world.actors[item.subject].name for item in world.on(1).memberships(pack.list)]
+    assert all(landed(lake, world, name) == items_of(world, name) for name in names)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pipelines.sample.world import World
     from tests.conftest import Lake
 
+PULL_ONLY = ("--no-transform", "--no-report")
+
 
 @pytest.fixture(autouse=True)
 def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,7 +103,7 @@ def test_an_unknown_seed_is_one_line_and_nothing_is_loaded(
 def test_one_unknown_seed_of_two_is_named_and_the_other_is_loaded(
     lake: Lake, world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["--actor", world.actor("nils").did, "--actor", "nobody.bsky.test", "--no-transform"]
+    arguments = ["--actor", world.actor("nils").did, "--actor", "nobody.bsky.test", *PULL_ONLY]
     assert main(arguments) == 2
     lines = [line for line in capsys.readouterr().out.splitlines() if "nobody.bsky.test" in line]
     assert len(lines) == 1
@@ -154,7 +156,7 @@ def test_a_dry_run_says_what_would_be_asked_and_loads_nothing(
     }
     assert not lake.dataset.exists() or not list(lake.dataset.rglob("*.parquet"))
 
-    assert main(["--pack", pack.uri, "--no-transform"]) == 0
+    assert main(["--pack", pack.uri, *PULL_ONLY]) == 0
     capsys.readouterr()
     assert main(arguments) == 0
     output = capsys.readouterr().out
@@ -179,8 +181,8 @@ def test_links_of_any_form_lead_to_the_same_pack(
 def test_the_sample_is_pulled_day_by_day_and_apart_from_the_real_lake(
     lake: Lake, world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["--sample", "--day", "1", "--no-transform"]) == 0
-    assert main(["--sample", "--no-transform"]) == 0
+    assert main(["--sample", "--day", "1", *PULL_ONLY]) == 0
+    assert main(["--sample", *PULL_ONLY]) == 0
     output = capsys.readouterr().out
     assert "day 1" in output
     assert "day 2" in output

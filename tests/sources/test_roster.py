@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import random
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 
-from pipelines.network.appview import AppView
+from pipelines.lake.tables import PROFILES, STARTER_PACK_MEMBERS, STARTER_PACKS
+from pipelines.network.appview import AppView, NetworkError
 from pipelines.network.pacing import Pacer
 from pipelines.network.repo import Repositories
 from pipelines.sample.faults import Fault
 from pipelines.sources.roster import NobodyToFollow, Roster, RosterReader, Seeds
+from pipelines.sources.rows import arrow_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,6 +106,19 @@ def test_a_listed_member_without_a_did_makes_the_membership_incomplete(sample_se
     assert not read(sample_server, starter_packs=[pack]).starter_packs[0]["is_membership_complete"]
 
 
+def test_a_list_that_breaks_off_halfway_is_followed_as_far_as_it_is_known(
+    sample_server: SampleServer, world: World, pack: str
+) -> None:
+    sample_server.faults.mutate(lambda body: b'{"cursor":"9__z",' + body[1:], nsid=GET_LIST)
+    sample_server.faults.add(Fault.BAD_GATEWAY, nsid=GET_LIST, skip=1, times=None)
+    roster = read(sample_server, starter_packs=[pack])
+    day = world.on(1)
+    assert set(roster.dids) == {item.subject for item in day.listed(world.packs[0].list)}
+    assert not roster.starter_packs[0]["is_membership_complete"]
+    [problem] = roster.problems
+    assert pack in problem
+
+
 def test_seeds_of_all_kinds_are_followed_together_each_member_once(sample_server: SampleServer, world: World) -> None:
     mara = world.actor("mara")
     roster = read(
@@ -116,6 +132,56 @@ def test_seeds_of_all_kinds_are_followed_together_each_member_once(sample_server
     assert len([pack for pack, did in set(memberships) if did == mara.did]) == 4
     profiles = sum(request.nsid == "app.bsky.actor.getProfiles" for request in sample_server.requests)
     assert profiles == -(-len(roster.dids) // 25)
+
+
+@pytest.mark.parametrize("creator", [None, 5, {"did": "nobody"}, {"did": "did:plc:nobodynobodynobodynobody"}])
+def test_a_pack_whose_creator_cannot_be_read_is_followed_all_the_same(
+    sample_server: SampleServer, world: World, pack: str, creator: Any
+) -> None:
+    def spoil(body: bytes) -> bytes:
+        content = msgspec.json.decode(body)
+        content["starterPack"]["creator"] = creator
+        return msgspec.json.encode(content)
+
+    sample_server.faults.mutate(spoil, nsid="app.bsky.graph.getStarterPack")
+    roster = read(sample_server, starter_packs=[pack])
+    assert set(roster.dids) == {item.subject for item in world.on(1).memberships(world.packs[0].list)}
+    assert roster.starter_packs[0]["is_membership_complete"]
+    assert roster.problems == []
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_bad_answers_end_in_problems_and_not_in_a_crash(sample_server: SampleServer, world: World, seed: int) -> None:
+    dice = random.Random(seed)
+
+    def swap_values(body: bytes) -> bytes:
+        content = msgspec.json.decode(body)
+        for _ in range(dice.randint(1, 3)):
+            holder: Any = content
+            while True:
+                keys = list(holder) if isinstance(holder, dict) else range(len(holder))
+                key = dice.choice(keys)
+                if not holder[key] or not isinstance(holder[key], dict | list) or dice.random() < 0.3:
+                    break
+                holder = holder[key]
+            holder[key] = dice.choice((None, True, -1, 10**30, "", "x", "at://x", [], {}, [{}], {"uri": 5}))
+        return msgspec.json.encode(content)
+
+    for nsid in dice.sample(("getStarterPack", "getList"), dice.randint(1, 2)):
+        sample_server.faults.mutate(swap_values, nsid=f"app.bsky.graph.{nsid}")
+    if dice.random() < 0.5:
+        sample_server.faults.mutate(swap_values, nsid="app.bsky.actor.getProfiles")
+        sample_server.faults.mutate(swap_values, nsid=LIST_RECORDS)
+    try:
+        roster = read(sample_server, starter_packs=[world.packs[1].uri], lists=[world.lists[0].uri])
+    except (NobodyToFollow, NetworkError) as error:
+        assert str(error)  # noqa: PT017 - either it comes or it does not
+        return
+    tables = (STARTER_PACKS, roster.starter_packs), (STARTER_PACK_MEMBERS, roster.members)
+    for table, rows in (*tables, (PROFILES, list(roster.profiles.values()))):
+        columns = arrow_table(table, rows)
+        required = [field.name for field in table.schema if not field.nullable]
+        assert [name for name in required if columns[name].null_count] == []
 
 
 def test_nobody_to_follow_is_said_with_the_reason(sample_server: SampleServer) -> None:

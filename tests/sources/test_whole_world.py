@@ -170,6 +170,10 @@ def test_each_member_is_walked_once_and_ends_as_the_truth_says(landed: Landed, d
     assert len(rows) == len(expected)
     assert {row["member_did"]: row["outcome"] for row in rows} == expected
     assert {"deactivated", "suspended", "not_found"} <= set(expected.values())
+    for row in rows:
+        if row["outcome"] == "ok":
+            assert row["reached_end"]
+            assert row["posts_count"] == evening.posts_count(evening.actors[row["member_did"]])
     assert landed.pulls[day].exit_code == 0
 
 
