@@ -137,7 +137,7 @@ def _write(files: Any, table: RawTable, folder: str, paths: list[str], now: floa
     rows = rows.sort_by([(column, "ascending") for column in order])
     replaces = json.dumps([_name(path) for path in paths]).encode()
     rows = rows.replace_schema_metadata({**(rows.schema.metadata or {}), _REPLACES: replaces})
-    name = f"{_PREFIX}{now:.0f}-{uuid.uuid4().hex[:10]}.parquet"
+    name = f"{_PREFIX}{int(now)}-{uuid.uuid4().hex[:10]}.parquet"
     with tempfile.TemporaryDirectory() as local:
         written = Path(local) / name
         pq.write_table(rows, written, compression="zstd", row_group_size=50_000)

@@ -1,0 +1,106 @@
+"""Few large files hold what many small ones held, for every reader, at every moment."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import dlt
+import pytest
+
+from pipelines.lake import compaction
+from pipelines.lake.bucket import AtomicLocalFileSystem
+from pipelines.lake.compaction import READERS_NEED, compact
+from pipelines.network.jetstream import Jetstream
+from pipelines.sample.jetstream import SampleJetstream
+from pipelines.sources.micro_batches import BatchLimits
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pipelines.sample.stream_events import StreamEvent
+    from tests.live.conftest import LiveLake
+
+
+@pytest.fixture
+def lake_of_small_files(live: LiveLake, world_events: list[StreamEvent]) -> LiveLake:
+    live.limits = BatchLimits(seconds=60, events=100)
+    with SampleJetstream(world_events[-800:]) as server:
+        feed = Jetstream(server.url, dids=None)
+        feed.cursor = 0
+        live.run(feed)
+    return live
+
+
+def files(live: LiveLake) -> list[Path]:
+    return sorted((live.lake.dataset / "repo_events").glob("*/*.parquet"))
+
+
+def pipeline() -> dlt.Pipeline:
+    return dlt.pipeline("bluesky_compact")
+
+
+def test_small_files_become_one_and_are_deleted_when_their_readers_have_had_time(lake_of_small_files):  # type: ignore[no-untyped-def]
+    live = lake_of_small_files
+    before, rows = live.folded(), len(live.rows())
+    small = files(live)
+    assert len(small) == 8
+    done = compact(pipeline())
+    assert (done.replaced, done.written, done.deleted) == (len(small), 1, 0)
+    assert set(small) < set(files(live)), "a reader that listed the small files still finds them"
+    assert live.folded() == before
+    assert compact(pipeline()).written == 0, "what is compacted is not compacted again"
+    done = compact(pipeline(), now=time.time() + READERS_NEED)
+    assert done.deleted == len(small)
+    assert len(files(live)) == 1
+    assert live.folded() == before
+    assert len(live.rows()) == rows
+
+
+@pytest.mark.parametrize("failing_at", ["write", "upload", 0, 3])
+def test_a_crash_at_any_point_changes_nothing_for_readers(failing_at, lake_of_small_files, monkeypatch):  # type: ignore[no-untyped-def]
+    live = lake_of_small_files
+    before, rows = live.folded(), len(live.rows())
+
+    class Crash(BaseException):
+        pass
+
+    def crash(*_: object, **__: object) -> None:
+        raise Crash
+
+    with monkeypatch.context() as patched:
+        if failing_at == "write":
+            patched.setattr("pyarrow.parquet.write_table", crash)
+        elif failing_at == "upload":
+            patched.setattr("pipelines.lake.bucket.shutil.copyfile", crash)
+        else:
+            compact(pipeline())
+            removed = iter(range(failing_at))
+            remove = AtomicLocalFileSystem.rm_file
+            patched.setattr(
+                AtomicLocalFileSystem,
+                "rm_file",
+                lambda self, path: remove(self, path) if next(removed, None) is not None else crash(),
+            )
+        with pytest.raises(Crash):
+            compact(pipeline(), now=time.time() + READERS_NEED)
+    assert live.folded() == before
+    compact(pipeline())
+    compact(pipeline(), now=time.time() + READERS_NEED)
+    assert live.folded() == before
+    assert len(live.rows()) == rows
+    assert len(files(live)) == 1
+
+
+def test_large_files_and_too_many_rows_at_once_are_left_alone(lake_of_small_files, monkeypatch):  # type: ignore[no-untyped-def]
+    live = lake_of_small_files
+    monkeypatch.setattr(compaction, "MOST_ROWS", 300)
+    before = live.folded()
+    compact(pipeline())
+    compact(pipeline(), now=time.time() + READERS_NEED)
+    assert 2 <= len(files(live)) < 8
+    assert live.folded() == before
+    sizes = [file.stat().st_size for file in files(live)]
+    monkeypatch.setattr(compaction, "LARGE_BYTES", min(sizes))
+    monkeypatch.setattr(compaction, "MOST_ROWS", 10**6)
+    assert compact(pipeline()).written == 0

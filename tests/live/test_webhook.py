@@ -1,0 +1,282 @@
+"""What a webhook acknowledges is on disk; what it is not to have, it does not take."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import resource
+import sqlite3
+import sys
+import threading
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import aiohttp
+import pytest
+
+from pipelines.network.errors import ServiceUnreachable
+from pipelines.network.webhook import LARGEST_BODY, Spool, Webhook
+from tests.live.conftest import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+PASSWORD = "correct horse"
+RIGHT = {"Authorization": aiohttp.encode_basic_auth("admin", PASSWORD)}
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Spool:
+    return Spool(tmp_path / "spool.sqlite")
+
+
+@pytest.fixture
+def webhook(spool: Spool) -> Iterator[Webhook]:
+    feed = Webhook(spool, host="127.0.0.1", port=0, password=PASSWORD)
+    feed.start(None)
+    yield feed
+    feed.stop()
+
+
+def event(number: int) -> bytes:
+    return json.dumps(
+        {
+            "id": number,
+            "type": "record",
+            "record": {
+                "live": True,
+                "did": f"did:plc:{number % 997:024d}",
+                "rev": "3lqxyzabcde2a",
+                "collection": "app.bsky.feed.post",
+                "rkey": f"r{number}",
+                "action": "create",
+                "cid": "bafy",
+                "record": {"text": "x" * 200},
+            },
+        }
+    ).encode()
+
+
+def post(feed: Webhook, body: bytes, headers: dict[str, str] = RIGHT, method: str = "POST", path: str = "/") -> int:
+    host = feed.url.removeprefix("http://")
+    connection = http.client.HTTPConnection(host, timeout=20)
+    try:
+        connection.request(method, path, body, headers)
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+def stored(spool: Spool) -> list[bytes]:
+    return [body for _, _, body in spool.read(0, 10**9)]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Authorization": ""},
+        {"Authorization": "Basic"},
+        {"Authorization": aiohttp.encode_basic_auth("admin", "wrong")},
+        {"Authorization": aiohttp.encode_basic_auth("root", PASSWORD)},
+        {"Authorization": aiohttp.encode_basic_auth("admin", PASSWORD + "\n")},
+        {"Authorization": f"Bearer {PASSWORD}"},
+        {"Authorization": "Basic !!!"},
+        {"Authorization": RIGHT["Authorization"].lower()},
+        {"X-Authorization": RIGHT["Authorization"]},
+    ],
+)
+def test_nobody_without_the_password_gets_in(headers, webhook, spool):  # type: ignore[no-untyped-def]
+    assert post(webhook, event(1), headers) == 401
+    assert stored(spool) == []
+
+
+def test_what_is_acknowledged_is_what_was_sent(webhook, spool):  # type: ignore[no-untyped-def]
+    assert post(webhook, event(1)) == 200
+    assert stored(spool) == [event(1)]
+
+
+@pytest.mark.parametrize("body", [b"", b"hello", b'{"id": 1', b"\xff\xfe", b'{"a": NaN}'])
+def test_what_is_no_json_is_refused(body, webhook, spool):  # type: ignore[no-untyped-def]
+    assert post(webhook, body) == 400
+    assert stored(spool) == []
+
+
+def test_json_that_is_no_event_is_kept_so_that_the_sender_does_not_repeat_it_for_ever(webhook):  # type: ignore[no-untyped-def]
+    assert post(webhook, b'{"hello": ["world"]}') == 200
+    assert post(webhook, event(2)) == 200
+    kinds = [event.kind for event in webhook.take(10).events]
+    assert kinds == ["unreadable", "commit"]
+
+
+def test_a_body_that_is_too_large_is_refused_however_it_is_sent(webhook, spool):  # type: ignore[no-untyped-def]
+    large = b'"' + b"x" * LARGEST_BODY + b'"'
+    assert post(webhook, b"{}", {**RIGHT, "Content-Length": str(LARGEST_BODY + 1)}) == 413
+
+    async def in_chunks() -> int:
+        async def chunks():  # type: ignore[no-untyped-def]
+            for start in range(0, len(large), 65_536):
+                yield large[start : start + 65_536]
+
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(webhook.url, data=chunks(), headers=RIGHT) as answer,
+        ):
+            return answer.status
+
+    assert asyncio.run(in_chunks()) == 413
+    assert stored(spool) == []
+    assert post(webhook, event(1)) == 200
+
+
+def test_a_full_spool_sheds_load_and_takes_on_again_when_there_is_room(tmp_path):  # type: ignore[no-untyped-def]
+    spool = Spool(tmp_path / "spool.sqlite", most_events=3)
+    feed = Webhook(spool, host="127.0.0.1", port=0, password=PASSWORD)
+    feed.start(None)
+    try:
+        assert [post(feed, event(number)) for number in range(5)] == [200, 200, 200, 503, 503]
+        position = feed.take(2).position
+        assert position is not None
+        feed.commit(position)
+        assert [post(feed, event(number)) for number in range(5, 8)] == [200, 200, 503]
+    finally:
+        feed.stop()
+
+
+@pytest.mark.skipif(not hasattr(resource, "RLIMIT_FSIZE"), reason="the system limits no file")
+def test_a_full_disk_acknowledges_nothing_that_is_not_on_it(tmp_path):  # type: ignore[no-untyped-def]
+    """A limit on the size of files fails writes as a full disk does, in a process of its own."""
+    script = f"""
+import resource, signal
+from pathlib import Path
+from pipelines.network.webhook import Spool, SpoolFull
+spool = Spool(Path({str(tmp_path / "spool.sqlite")!r}))
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+kept = 0
+try:
+    while True:
+        spool.append([b"x" * 1_000 + str(kept).encode()])
+        kept += 1
+except SpoolFull:
+    print(kept)
+"""
+    import subprocess  # noqa: PLC0415
+
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    kept = int(done.stdout)
+    assert kept > 10
+    bodies = stored(Spool(tmp_path / "spool.sqlite"))
+    assert bodies[:kept] == [b"x" * 1_000 + str(number).encode() for number in range(kept)]
+
+
+def test_what_an_earlier_process_acknowledged_is_delivered_by_the_next(tmp_path):  # type: ignore[no-untyped-def]
+    first = Spool(tmp_path / "spool.sqlite")
+    first.append([event(1), event(2), event(3)])
+    position = {"spool": first.identity, "id": 1}
+    first.close()
+    feed = Webhook(Spool(tmp_path / "spool.sqlite"), host="127.0.0.1", port=0, password=PASSWORD)
+    feed.start(position)
+    try:
+        assert [event.rkey for event in feed.take(10).events] == ["r2", "r3"]
+        assert feed._spool.pending == 2
+    finally:
+        feed.stop()
+
+
+def test_a_new_spool_is_not_taken_for_one_that_was_loaded(tmp_path):  # type: ignore[no-untyped-def]
+    feed = Webhook(Spool(tmp_path / "new.sqlite"), host="127.0.0.1", port=0, password=PASSWORD)
+    feed._spool.append([event(1)])
+    feed.start({"spool": "another", "id": 1_000})
+    try:
+        assert len(feed.take(10).events) == 1
+    finally:
+        feed.stop()
+
+
+def test_numbers_are_not_used_again_when_a_spool_was_emptied(tmp_path):  # type: ignore[no-untyped-def]
+    spool = Spool(tmp_path / "spool.sqlite")
+    spool.append([event(1), event(2)])
+    spool.remove(2)
+    spool.append([event(3)])
+    assert [number for number, _, _ in spool.read(0, 10)] == [3]
+
+
+def test_health_says_how_much_waits_and_no_more(webhook):  # type: ignore[no-untyped-def]
+    post(webhook, event(1))
+    post(webhook, event(2), {})
+    connection = http.client.HTTPConnection(webhook.url.removeprefix("http://"))
+    connection.request("GET", "/health")
+    told = json.loads(connection.getresponse().read())
+    assert told == {"status": "ok", "pending": 1, "pending_bytes": len(event(1)), "received": 1, "refused": 1}
+    assert post(webhook, b"", RIGHT, "GET", "/events") == 404
+
+
+def test_an_address_in_use_is_told_in_one_line(webhook, tmp_path):  # type: ignore[no-untyped-def]
+    port = int(webhook.url.rpartition(":")[2])
+    other = Webhook(Spool(tmp_path / "other.sqlite"), host="127.0.0.1", port=port, password=PASSWORD)
+    with pytest.raises(ServiceUnreachable, match="cannot listen"):
+        other.start(None)
+    other.stop()
+
+
+def test_under_load_nothing_that_was_acknowledged_is_lost(webhook, spool):  # type: ignore[no-untyped-def]
+    """64 connections; every tenth request has a wrong password, and every twentieth no JSON."""
+    count = 8_000
+    answers: Counter[int] = Counter()
+    acknowledged: set[bytes] = set()
+
+    async def send(session: aiohttp.ClientSession, numbers: range) -> None:
+        for number in numbers:
+            body = event(number) if number % 20 else b"{"
+            headers = RIGHT if number % 10 != 5 else {"Authorization": "Basic d3Jvbmc="}
+            async with session.post(webhook.url, data=body, headers=headers) as answer:
+                answers[answer.status] += 1
+                if answer.status == 200:
+                    acknowledged.add(body)
+
+    async def flood() -> None:
+        connector = aiohttp.TCPConnector(limit=64)
+        async with aiohttp.ClientSession(connector=connector) as session:
+            await asyncio.gather(*(send(session, range(start, count, 64)) for start in range(64)))
+
+    asyncio.run(flood())
+    assert answers == {200: count - count // 10 - count // 20, 401: count // 10, 400: count // 20}
+    assert set(stored(spool)) == acknowledged
+    assert len(stored(spool)) == len(acknowledged)
+
+
+def test_no_body_and_no_password_gets_into_a_log(webhook, caplog, capfd):  # type: ignore[no-untyped-def]
+    caplog.set_level(0)
+    secret = b'{"text": "something personal"}'
+    post(webhook, secret)
+    post(webhook, b"something personal")
+    post(webhook, secret, {"Authorization": "Basic d3Jvbmc="})
+    captured = capfd.readouterr()
+    everything = caplog.text + captured.out + captured.err
+    assert "personal" not in everything
+    assert PASSWORD not in everything
+    assert RIGHT["Authorization"].split()[1] not in everything
+
+
+def test_a_disk_that_does_not_answer_makes_senders_come_back(webhook, spool, monkeypatch):  # type: ignore[no-untyped-def]
+    """A reader that holds the database makes the disk as slow as can be."""
+    monkeypatch.setattr("pipelines.network.webhook.MOST_WAITING", 4)
+    holder = sqlite3.connect(spool._connection.execute("pragma database_list").fetchone()[2], isolation_level=None)
+    holder.execute("begin immediate")
+    answers: list[int] = []
+    senders = [
+        threading.Thread(target=lambda number=number: answers.append(post(webhook, event(number))))
+        for number in range(12)
+    ]
+    for sender in senders:
+        sender.start()
+    wait_until(lambda: answers.count(503) >= 1)
+    holder.execute("rollback")
+    holder.close()
+    for sender in senders:
+        sender.join()
+    assert answers.count(200) == len(stored(spool))
+    assert answers.count(200) + answers.count(503) == 12
