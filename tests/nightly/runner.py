@@ -48,11 +48,7 @@ class Runner:
 
     def __post_init__(self) -> None:
         self.checkout = self.folder / "checkout"
-        listed = subprocess.run(["git", "ls-files", "-z"], cwd=PROJECT_ROOT, capture_output=True, check=True, text=True)
-        for name in filter(None, listed.stdout.split("\0")):
-            if (PROJECT_ROOT / name).is_file():
-                (self.checkout / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(PROJECT_ROOT / name, self.checkout / name)
+        subprocess.run(["git", "clone", "--quiet", "--local", PROJECT_ROOT, self.checkout], check=True)
         config = self.checkout / ".dlt" / "config.toml"
         lines = config.read_text().splitlines()
         for beginning, line in self.settings.items():

@@ -1,0 +1,100 @@
+"""One page of the sample world, two weeks apart in its nights, for all tests to look at."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pytest
+from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+from dbt.cli.main import dbtRunner
+from filelock import FileLock
+
+from pipelines import bluesky
+from pipelines.lake.bucket import PROJECT_ROOT, use_project_settings
+from pipelines.report import build_report
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Row = dict[str, Any]
+
+NIGHTS = (1, 2, 9, 15, 16)
+"""Far enough apart for a week to have a week before it, and followers of a week ago."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """A page and the warehouse that it was built from.
+
+    Attributes:
+        day: Of the sample world, at its newest observation.
+    """
+
+    warehouse: Path
+    page: Path
+    day: int = NIGHTS[-1]
+
+    @property
+    def content(self) -> dict[str, Any]:
+        return content_of(self.page.read_text(encoding="utf-8"))
+
+    def rows(self, sql: str, **parameters: object) -> list[Row]:
+        with duckdb.connect(str(self.warehouse), read_only=True) as connection:
+            connection.execute("set timezone = 'UTC'")
+            relation = connection.execute(sql, parameters or None)
+            names = [column[0] for column in relation.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in relation.fetchall()]
+
+
+def content_of(page: str) -> dict[str, Any]:
+    """Read what a page says, as its own script does."""
+    embedded = re.search(r'<script type="application/json" id="content">(.*?)</script>', page, re.DOTALL)
+    assert embedded
+    content: dict[str, Any] = json.loads(embedded[1])
+    return content
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Published:
+    # Built once for all of pytest-xdist's workers: what they share is the folder above their own.
+    is_worker = "PYTEST_XDIST_WORKER" in os.environ
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if is_worker else base) / "report"
+    built = Published(folder / "_data" / "sample" / "bluesky.duckdb", folder / "report.html")
+    with FileLock(str(folder.with_suffix(".lock"))):
+        if not built.page.exists():
+            build(folder)
+            build_report(built.warehouse, built.page)
+    return built
+
+
+def build(folder: Path) -> None:
+    """Pull the nights into a lake of the folder's own, and build its warehouse."""
+    (folder / ".dlt").mkdir(parents=True)
+    shutil.copy(PROJECT_ROOT / ".dlt" / "config.toml", folder / ".dlt")
+    dbt = str(PROJECT_ROOT / "dbt")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if "__" in name.strip("_"):
+                patch.delenv(name)
+        patch.setenv("DLT_PROJECT_DIR", str(folder))
+        patch.setenv("DLT_LOCAL_DIR", str(folder))
+        patch.setenv("DLT_DATA_DIR", str(folder / "dlt"))
+        patch.setenv("DBT_TARGET_PATH", str(folder / "target"))
+        patch.setenv("DBT_LOG_PATH", str(folder / "logs"))
+        for night in NIGHTS:
+            assert bluesky.main(["--sample", "--day", str(night), "--no-transform", "--no-report"]) == 0
+        # dbt's own tests have a test of their own.
+        models_only = ["--exclude-resource-type=test", "--exclude-resource-type=unit_test"]
+        outcome = dbtRunner().invoke(
+            ["--quiet", "build", *models_only, f"--project-dir={dbt}", f"--profiles-dir={dbt}", "--target=sample"]
+        )
+        assert outcome.success, outcome.exception
+        DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
+    use_project_settings()
