@@ -36,6 +36,9 @@ WORKERS: Final = 8
 ITEMS_PER_LOAD: Final = 100_000
 """After this many items a load is closed and the next one begun, so that a long first night keeps its progress."""
 
+MOST_DAYS: Final = 36_525
+"""A century: more than any feed holds, and less than what a date can be moved by."""
+
 
 def utc_now() -> datetime:
     """Tell the time."""
@@ -149,8 +152,8 @@ def bluesky(
     run.requests_per_second = requests_per_second
     session = None
     try:
-        if min(refresh_days, full_sweep_days, backfill_days or 0) < 0:
-            raise ValueError("refresh_days, full_sweep_days and backfill_days cannot be less than 0")
+        if not all(0 <= days <= MOST_DAYS for days in (refresh_days, full_sweep_days, backfill_days or 0)):
+            raise ValueError(f"refresh_days, full_sweep_days and backfill_days take a number from 0 to {MOST_DAYS}")
         agent = user_agent(contact)
         if handle and app_password:
             cache = Path(dlt.current.run_context().data_dir, "bluesky_session.json")
