@@ -13,5 +13,6 @@ select
     {{ before('newest_observed_at', 2) }} as previous_day_from,
     {{ before('newest_observed_at', 7) }} as week_from,
     {{ before('newest_observed_at', 14) }} as previous_week_from,
-    {{ before('newest_observed_at', 28) }} as month_from
+    {{ before('newest_observed_at', 28) }} as month_from,
+    {{ before('newest_observed_at', 60) }} as recent_from
 from newest

@@ -1,5 +1,5 @@
-{#- After how many hours a post had half of the engagement it ended with, for posts that were followed long enough to
-    tell. Between two observations a straight line is assumed, and the first line starts at zero. -#}
+{#- After how many hours a post had half of the engagement it ended with, for posts of the last sixty days that were
+    followed long enough to tell. Between two observations a straight line is assumed, and the first line starts at zero. -#}
 with engagement as (
     select
         engagement.post_uri,
@@ -7,7 +7,7 @@ with engagement as (
         engagement.hours_since_posted,
         engagement.engagement_count
     from {{ ref('fct_post_engagement') }} as engagement
-    inner join {{ ref('int_publishable_posts') }} as posts on engagement.post_uri = posts.post_uri
+    inner join {{ ref('int_recent_posts') }} as posts on engagement.post_uri = posts.post_uri
     where engagement.engagement_count is not null and engagement.hours_since_posted >= 0
 ),
 

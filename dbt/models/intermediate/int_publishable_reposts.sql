@@ -5,10 +5,11 @@ select reposts.*
 from {{ ref('fct_reposts') }} as reposts
 inner join {{ ref('int_publishable_authors') }} as reposters on reposts.reposter_did = reposters.did
 inner join {{ ref('int_publishable_authors') }} as authors on reposts.post_author_did = authors.did
-left join {{ ref('fct_posts') }} as posts on reposts.post_uri = posts.post_uri
+left join {{ ref('int_deletions') }} as deletions
+    on reposts.post_uri = deletions.subject_uri and deletions.subject_type = 'post'
 where
     reposters.is_member
     and reposters.is_publishable
     and authors.is_publishable
     and not reposts.is_gone
-    and not coalesce(posts.is_deleted, false)
+    and deletions.subject_uri is null

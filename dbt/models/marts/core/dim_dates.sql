@@ -2,19 +2,20 @@ with clock as (
     select * from {{ ref('int_clock') }}
 ),
 
-posts as (
-    select * from {{ ref('fct_posts') }}
+days as (
+    select distinct date_day
+    from {{ ref('int_author_days') }}
 ),
 
 bounds as (
     select
         -- Some dates in records are centuries off: only the days that carry such a post are added, not the centuries.
         greatest(
-            min(posts.posted_date), cast({{ utc_date(before('min(clock.newest_observed_at)', 7305)) }} as date)
+            min(days.date_day), cast({{ utc_date(before('min(clock.newest_observed_at)', 7305)) }} as date)
         ) as first_date,
         {{ utc_date('min(clock.newest_observed_at)') }} as last_date
     from clock
-    left join posts on true
+    left join days on true
 ),
 
 dates as (
@@ -22,9 +23,8 @@ dates as (
     from bounds
     where first_date is not null
     union
-    select posted_date as date_day
-    from posts
-    where posted_date is not null
+    select date_day
+    from days
     union
     select last_date as date_day
     from bounds

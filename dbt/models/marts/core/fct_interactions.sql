@@ -9,7 +9,12 @@ reposts as (
 ),
 
 mentions as (
-    select * from {{ ref('fct_mentions') }}
+    select
+        mentions.*,
+        deletions.subject_uri is not null as is_deleted
+    from {{ ref('fct_mentions') }} as mentions
+    left join {{ ref('int_deletions') }} as deletions
+        on mentions.post_uri = deletions.subject_uri and deletions.subject_type = 'post'
 ),
 
 interactions as (
@@ -36,15 +41,14 @@ interactions as (
     where quoted_did is not null
     union all
     select
-        mentions.post_uri as interaction_uri,
+        post_uri as interaction_uri,
         'mention' as kind,
-        mentions.author_did as actor_did,
-        mentions.mentioned_did as subject_did,
-        'at://' || mentions.mentioned_did as subject_uri,
-        mentions.posted_at as interacted_at,
-        posts.is_deleted as is_gone
+        author_did as actor_did,
+        mentioned_did as subject_did,
+        'at://' || mentioned_did as subject_uri,
+        posted_at as interacted_at,
+        is_deleted as is_gone
     from mentions
-    inner join posts on mentions.post_uri = posts.post_uri
     union all
     select
         repost_uri as interaction_uri,

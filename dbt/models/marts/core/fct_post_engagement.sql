@@ -6,10 +6,9 @@
     )
 }}
 -- depends_on: {{ ref('base_lake__files') }}
--- depends_on: {{ ref('stg_bluesky__author_feed') }}
 
-with observations as (
-    select * from {{ ref('int_post_observations') }}
+with feed_items as (
+    select * from {{ ref('stg_bluesky__author_feed') }}
     {% if is_incremental() -%}
     where
         post_uri in (
@@ -18,6 +17,11 @@ with observations as (
             where read_since.batch_number > {{ last_batch_of_files() }}
         )
     {%- endif %}
+),
+
+-- As in int_post_observations, but of these posts alone.
+observations as (
+    select * from {{ post_observations('feed_items') }} as folded
 ),
 
 posts as (

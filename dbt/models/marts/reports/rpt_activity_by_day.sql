@@ -6,26 +6,22 @@ report_members as (
     select * from {{ ref('int_report_members') }}
 ),
 
-activity as (
-    select activity.*
-    from {{ ref('int_member_activity') }} as activity
-    inner join clock on activity.acted_at > {{ before('clock.newest_observed_at', 366) }}
-),
-
 counts as (
     select
         report_members.pack_uri,
-        activity.acted_date,
-        sum(case when activity.kind = 'original' then 1 else 0 end) as original_count,
-        sum(case when activity.kind = 'reply' then 1 else 0 end) as reply_count,
-        sum(case when activity.kind = 'quote' then 1 else 0 end) as quote_count,
-        sum(case when activity.kind = 'repost' then 1 else 0 end) as repost_count,
-        sum(case when activity.kind != 'repost' then 1 else 0 end) as post_count,
-        count(distinct activity.did) as active_member_count,
-        sum(activity.engagement_count) as engagement_on_posts
-    from activity
-    inner join report_members on activity.did = report_members.did
-    group by report_members.pack_uri, activity.acted_date
+        days.date_day,
+        sum(days.original_count) as original_count,
+        sum(days.reply_count) as reply_count,
+        sum(days.quote_count) as quote_count,
+        sum(days.publishable_repost_count) as repost_count,
+        sum(days.post_count) as post_count,
+        count(distinct days.did) as active_member_count,
+        sum(days.engagement_on_posts) as engagement_on_posts
+    from {{ ref('int_author_days') }} as days
+    inner join report_members on days.did = report_members.did
+    inner join clock on days.date_day >= {{ utc_date(before('clock.newest_observed_at', 366)) }}
+    where days.last_publishable_at is not null
+    group by report_members.pack_uri, days.date_day
 ),
 
 -- Days on which nothing happened are days too, from the first one on which something did.
@@ -33,7 +29,7 @@ days as (
     select
         first_days.pack_uri,
         dates.date_day
-    from (select pack_uri, min(acted_date) as first_day from counts group by pack_uri) as first_days
+    from (select pack_uri, min(date_day) as first_day from counts group by pack_uri) as first_days
     cross join clock
     inner join {{ ref('dim_dates') }} as dates
         on
@@ -54,4 +50,4 @@ select
     days.date_day < {{ utc_date('clock.newest_observed_at') }} as is_whole_day
 from days
 cross join clock
-left join counts on days.pack_uri = counts.pack_uri and days.date_day = counts.acted_date
+left join counts on days.pack_uri = counts.pack_uri and days.date_day = counts.date_day

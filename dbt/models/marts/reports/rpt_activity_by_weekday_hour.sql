@@ -8,7 +8,7 @@ activity as (
         activity.kind,
         {{ iso_weekday('activity.acted_date') }} as iso_weekday,
         {{ utc_hour('activity.acted_at') }} as hour_of_day
-    from {{ ref('int_member_activity') }} as activity
+    from {{ ref('int_recent_activity') }} as activity
     inner join clock on activity.acted_at > clock.month_from
 )
 

@@ -29,7 +29,7 @@ media as (
         posts.author_did,
         posts.posted_at
     from {{ ref('fct_media') }} as media
-    inner join {{ ref('int_publishable_posts') }} as posts on media.post_uri = posts.post_uri
+    inner join {{ ref('int_recent_posts') }} as posts on media.post_uri = posts.post_uri
 )
 
 select

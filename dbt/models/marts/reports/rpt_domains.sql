@@ -4,7 +4,7 @@ with clock as (
 
 posts as (
     select posts.*
-    from {{ ref('int_publishable_posts') }} as posts
+    from {{ ref('int_recent_posts') }} as posts
     inner join clock on posts.posted_at > clock.month_from
 ),
 

@@ -1,18 +1,13 @@
 {#- How engagement grows with a post's age. Shares compare a post with itself: its count at that age with the count that
     it had after six days or more. -#}
-with clock as (
-    select * from {{ ref('int_clock') }}
-),
-
-posts as (
+with posts as (
     select
         posts.post_uri,
         posts.author_did,
         posts.posted_at,
         posts.engagement_count as final_count,
         posts.last_observed_at
-    from {{ ref('int_publishable_posts') }} as posts
-    inner join clock on posts.posted_at > {{ before('clock.newest_observed_at', 60) }}
+    from {{ ref('int_recent_posts') }} as posts
 ),
 
 observations as (

@@ -4,7 +4,7 @@ with half_lives as (
         posts.kind,
         half_lives.half_life_hours
     from {{ ref('int_post_half_lives') }} as half_lives
-    inner join {{ ref('int_publishable_posts') }} as posts on half_lives.post_uri = posts.post_uri
+    inner join {{ ref('int_recent_posts') }} as posts on half_lives.post_uri = posts.post_uri
 ),
 
 by_kind as (

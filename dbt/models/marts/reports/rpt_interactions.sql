@@ -10,7 +10,7 @@ report_members as (
 -- A reply or a quote is on show as long as its post is, a repost as long as what it reposts is, too.
 shown as (
     select item_uri
-    from {{ ref('int_member_activity') }}
+    from {{ ref('int_recent_activity') }}
 ),
 
 interactions as (

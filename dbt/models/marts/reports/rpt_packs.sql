@@ -47,7 +47,7 @@ recent as (
         activity.acted_at > clock.week_from as is_last_week,
         activity.acted_at <= clock.week_from as is_previous_week,
         activity.kind != 'repost' as is_post
-    from {{ ref('int_member_activity') }} as activity
+    from {{ ref('int_recent_activity') }} as activity
     inner join clock on activity.acted_at > clock.previous_week_from
 ),
 

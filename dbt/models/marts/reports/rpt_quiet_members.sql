@@ -20,10 +20,10 @@ quiet as (
 used_to as (
     select
         quiet.did,
-        count(*) as actions_before
-    from {{ ref('int_member_activity') }} as activity
-    inner join quiet on activity.did = quiet.did
-    where activity.acted_at > {{ before('quiet.last_active_at', 84) }}
+        sum(days.post_count + days.publishable_repost_count) as actions_before
+    from {{ ref('int_author_days') }} as days
+    inner join quiet on days.did = quiet.did
+    where days.date_day > {{ utc_date(before('quiet.last_active_at', 84)) }}
     group by quiet.did
 )
 
