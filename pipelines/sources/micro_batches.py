@@ -16,11 +16,12 @@ from pipelines.sources.repo_events import Batch, Languages, repo_events, stored_
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import dlt
 
     from pipelines.network.repo_events import Feed, Position
+    from pipelines.sources.rows import Row
 
 TAKEN_AT_ONCE: Final = 5_000
 IDLE_SECONDS: Final = 0.05
@@ -67,22 +68,19 @@ class LiveRun:
     trouble: str | None = None
     _seconds: deque[tuple[int, int, Languages]] = field(default_factory=deque)
 
-    def count(self, batch: Batch, rows_from: int) -> None:
-        """Count the rows that were just added to a batch."""
-        rows = batch.rows[rows_from:]
+    def count(self, rows: Sequence[Row]) -> None:
+        """Count rows that were just added to a batch."""
         if not rows:
             return
         self.event_count += len(rows)
         self.unreadable_count += sum(row["kind"] == UNREADABLE for row in rows)
-        second = int(time.monotonic())
-        if not self._seconds or self._seconds[-1][0] != second:
-            self._seconds.append((second, 0, Languages()))
-            while self._seconds[0][0] < second - 60:
-                self._seconds.popleft()
-        _, counted, languages = self._seconds[-1]
+        languages = Languages()
         languages.count(rows)
-        self.totals.count(rows)
-        self._seconds[-1] = (second, counted + len(rows), languages)
+        self.totals.add(languages)
+        second = int(time.monotonic())
+        self._seconds.append((second, len(rows), languages))
+        while self._seconds[0][0] < second - 60:
+            self._seconds.popleft()
 
     def events_per_second(self, seconds: int = 10) -> float:
         """Tell the rate of the last few seconds."""
@@ -94,8 +92,7 @@ class LiveRun:
         since, minute = int(time.monotonic()) - 60, Languages()
         for second, _, languages in list(self._seconds):
             if second > since:
-                minute.posts.update(languages.posts)
-                minute.hashtags.update(languages.hashtags)
+                minute.add(languages)
         return minute
 
 
@@ -148,7 +145,7 @@ class MicroBatches:
                     is_over.is_set() or (ends_at is not None and now >= ends_at) or (is_caught_up and not has_taken)
                 )
                 # Before the first position is stored, a crash would lose what came: the first batch does not wait.
-                is_full = len(batch.rows) >= self.limits.events or not has_position
+                is_full = batch.event_count >= self.limits.events or not has_position
                 if opened_at and (is_full or is_ending or now - opened_at >= self.limits.seconds):
                     self._load(batch, is_over)
                     batch, opened_at, has_position = self._new_batch(), 0.0, True
@@ -164,13 +161,10 @@ class MicroBatches:
         return Batch(self.feed.name, self.feed.service, self.clock())
 
     def _take(self, batch: Batch) -> bool:
-        if not batch.rows:
+        if not batch.event_count:
             batch.observed_at = self.clock()
-        room = min(TAKEN_AT_ONCE, self.limits.events - len(batch.rows))
-        delivery = self.feed.take(room)
-        rows_from = len(batch.rows)
-        batch.add(delivery)
-        self.run.count(batch, rows_from)
+        delivery = self.feed.take(min(TAKEN_AT_ONCE, self.limits.events - batch.event_count))
+        self.run.count(batch.add(delivery))
         for event in reversed(delivery.events):
             if event.event_at:
                 self.run.last_event_at = event.event_at
@@ -210,5 +204,5 @@ class MicroBatches:
             self.feed.commit(batch.position)
             self.run.position = batch.position
         self.run.batch_count += 1
-        self.run.loaded_count += len(batch.rows)
-        self.run.last_batch = (len(batch.rows), time.monotonic() - begun, self.clock())
+        self.run.loaded_count += batch.event_count
+        self.run.last_batch = (batch.event_count, time.monotonic() - begun, self.clock())

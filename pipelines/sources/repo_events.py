@@ -38,7 +38,9 @@ class Batch:
         feed: The feed's name.
         service: Whose feed.
         observed_at: When the first of them was taken from the feed.
-        rows: Rows of `repo_events`.
+        tables: Parts of `repo_events`. Rows are put into Arrow as they come: as objects they would take ten times the
+            memory, and the time of the garbage collector.
+        event_count: Their rows.
         gaps: Rows of `repo_event_gaps`.
         position: Where the feed goes on once the batch is in the lake; None if it has not moved.
     """
@@ -46,7 +48,8 @@ class Batch:
     feed: str
     service: str
     observed_at: datetime
-    rows: list[Row] = field(default_factory=list)
+    tables: list[pa.Table] = field(default_factory=list)
+    event_count: int = 0
     gaps: list[Row] = field(default_factory=list)
     position: Position | None = None
 
@@ -58,7 +61,9 @@ class Batch:
         """
         seen: Row = {"feed": self.feed, "service": self.service, "observed_at": microseconds(self.observed_at)}
         rows = [event_row(event, seen) for event in delivery.events]
-        self.rows += rows
+        if rows:
+            self.tables.append(arrow_table(REPO_EVENTS, rows))
+            self.event_count += len(rows)
         self.gaps += [_gap_row(gap, seen) for gap in delivery.gaps]
         if delivery.position is not None:
             self.position = delivery.position
@@ -75,9 +80,18 @@ class Languages:
     def count(self, rows: Sequence[Row]) -> None:
         """Count the posts that were created."""
         for row in rows:
-            if row.get("collection") == POST and row.get("operation") == "create":
-                self.posts.update(row.get("langs") or ("none",))
-                self.hashtags.update(value for kind, value, *_ in row.get("facets") or () if kind == "tag" and value)
+            if row.get("collection") != POST or row["operation"] != "create":
+                continue
+            for lang in row.get("langs") or ("none",):
+                self.posts[lang] += 1
+            for kind, value, *_ in row.get("facets") or ():
+                if kind == "tag" and value:
+                    self.hashtags[value] += 1
+
+    def add(self, other: "Languages") -> None:
+        """Add the counts of another."""
+        self.posts.update(other.posts)
+        self.hashtags.update(other.hashtags)
 
 
 def event_row(event: RepoEvent, seen: Row) -> Row:
@@ -150,8 +164,8 @@ def repo_events(batch: Batch) -> list[DltResource]:
 
     @dlt.resource(**resource_hints(REPO_EVENTS))
     def repo_events_() -> Iterator[pa.Table]:
-        if batch.rows:
-            yield arrow_table(REPO_EVENTS, batch.rows)
+        if batch.tables:
+            yield pa.concat_tables(batch.tables)
         if batch.position is not None:
             dlt.current.source_state().setdefault("positions", {})[batch.service] = batch.position
 
