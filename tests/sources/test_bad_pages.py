@@ -328,8 +328,8 @@ def test_bad_items_cost_no_other_item_and_keep_their_bytes(
 ) -> None:
     dice = random.Random(seed)
     for _ in range(120):
-        items = dice.sample(good_items, 8)
-        for index in dice.sample(range(8), dice.choice((1, 1, 2, 8))):
+        items = dice.sample(good_items, 4)
+        for index in dice.sample(range(4), dice.choice((1, 1, 2, 4))):
             items[index] = dice.choice(KEEPS_BRACKETS)(dice, items[index])
         body = b'{"feed": [' + b" ,\n".join(items) + b"]}"
         walked = walk_over(bad_feed, body)
@@ -341,8 +341,8 @@ def test_bad_items_cost_no_other_item_and_keep_their_bytes(
 def test_a_broken_page_costs_no_item_before_the_break(bad_feed: MemberFeed, good_items: list[bytes], seed: int) -> None:
     dice = random.Random(seed)
     for _ in range(80):
-        items = dice.sample(good_items, 8)
-        broken = dice.randrange(8)
+        items = dice.sample(good_items, 4)
+        broken = dice.randrange(4)
         items[broken] = dice.choice(BREAKS_BRACKETS)(dice, items[broken])
         walked = walk_over(bad_feed, b'{"feed":[' + b",".join(items) + b"]}")
         rows = Counter(row["raw"] for row in walked.rows)
@@ -361,7 +361,7 @@ def test_a_page_that_is_cut_off_gives_the_items_before_the_cut_and_fails(
 ) -> None:
     dice = random.Random(1)
     for _ in range(60):
-        items = dice.sample(good_items, 8)
+        items = dice.sample(good_items, 4)
         body = b'{"cursor":"more","feed":[' + b",".join(items) + b"]}"
         cut = dice.randrange(len(body) - 1)
         walked = walk_over(bad_feed, body[:cut])

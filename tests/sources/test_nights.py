@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from pipelines.sample.world import Day, World
     from tests.conftest import Lake, Pull
 
+pytestmark = pytest.mark.xdist_group("nights")
+
 Row = dict[str, Any]
 REFRESH = timedelta(days=7)
 
