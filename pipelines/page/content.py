@@ -495,7 +495,7 @@ _TOP_POSTS = f"""
     {_POST_DETAILS}
     select ranked.pack_uri, ranked.period, details.*
     from ranked inner join details on ranked.post_uri = details.post_uri
-    order by ranked.rank_number
+    order by ranked.pack_uri, ranked.period, ranked.rank_number
 """
 
 _NEWEST_POSTS = f"""
@@ -513,14 +513,14 @@ _NEWEST_POSTS = f"""
     {_POST_DETAILS}
     select ranked.pack_uri, details.*
     from ranked inner join details on ranked.post_uri = details.post_uri
-    order by ranked.rank_number
+    order by ranked.pack_uri, ranked.rank_number
 """
 
 _LINKS = f"""
     with counted as (
         select
             posts.pack_uri, posts.period, links.link_uri as uri, max(links.domain) as domain,
-            max_by(links.card_title, posts.posted_at) as title,
+            max_by(links.card_title, (posts.posted_at, posts.post_uri)) as title,
             count(*) as posts, count(distinct posts.author_did) as authors,
             cast(sum(coalesce(posts.engagement_count, 0)) as bigint) as reactions
         from fct_links as links
@@ -638,7 +638,7 @@ _TIES = f"""
     qualify row_number() over (
         partition by ones.pack_uri, ties.period order by count(*) desc, ties.one_did, ties.other_did
     ) <= {STRONGEST_TIES}
-    order by count(*) desc, ties.one_did, ties.other_did
+    order by ones.pack_uri, ties.period, count(*) desc, ties.one_did, ties.other_did
 """
 
 _GROWTH = """
@@ -660,12 +660,13 @@ _NEWCOMERS = """
         'all', did, min(member_from), bool_or(is_last_week), any_value(followers_count), any_value(post_count),
         any_value(last_active_at)
     from rpt_newcomers group by did
-    order by member_from desc, did
+    order by pack_uri, member_from desc, did
 """
 
 _QUIET = """
     select pack_uri, did, last_active_at, quiet_days, usual_actions_per_week
-    from rpt_quiet_members order by usual_actions_per_week desc, did
+    from rpt_quiet_members
+    order by pack_uri, usual_actions_per_week desc, did
 """
 
 _NIGHTS = f"""
@@ -694,7 +695,10 @@ def _calendar(marts: DuckDBPyConnection, order: list[str]) -> list[Row]:
     """Give the posts and reposts of each day, from the first day in the last year on which there was one."""
     days = _by_pack(
         order,
-        _rows(marts, "select pack_uri, date_day, post_count, repost_count, active_member_count from rpt_activity_by_day order by date_day"),
+        _rows(
+            marts,
+            "select pack_uri, date_day, post_count, repost_count, active_member_count from rpt_activity_by_day order by date_day",
+        ),
     )
     return [
         {

@@ -1,0 +1,225 @@
+"""The page in a real browser, from a file, with the network cut."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+from pipelines.report import render
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from selenium.webdriver.remote.webelement import WebElement
+
+    from tests.report.conftest import Published
+
+CHROME = shutil.which("chromium") or shutil.which("google-chrome")
+DRIVER = shutil.which("chromedriver")
+
+pytestmark = pytest.mark.skipif(not (CHROME and DRIVER), reason="no Chromium with its driver is installed")
+
+
+@pytest.fixture(scope="module")
+def chrome() -> Iterator[webdriver.Chrome]:
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROME or ""
+    for flag in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--host-resolver-rules=MAP * ~NOTFOUND",
+        "--force-prefers-reduced-motion",
+        "--window-size=1280,900",
+    ):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
+    yield driver
+    driver.quit()
+
+
+class Page:
+    """The page as a reader has it."""
+
+    def __init__(self, chrome: webdriver.Chrome, file: Path) -> None:
+        self.chrome = chrome
+        chrome.get(file.as_uri())
+
+    def all(self, selector: str) -> list[WebElement]:
+        return self.chrome.find_elements(By.CSS_SELECTOR, selector)
+
+    def one(self, selector: str) -> WebElement:
+        return self.chrome.find_element(By.CSS_SELECTOR, selector)
+
+    def texts(self, selector: str) -> list[str]:
+        return [element.text for element in self.all(selector)]
+
+    def choose(self, name: str, value: object) -> None:
+        self.chrome.execute_script("arguments[0].click()", self.one(f'input[name="{name}"][value="{value}"]'))
+
+    def complaints(self) -> list[str]:
+        return [entry["message"] for entry in self.chrome.get_log("browser")]
+
+    def requests(self) -> list[str]:
+        """Give what was asked for, apart from the file itself."""
+        events = [json.loads(entry["message"])["message"] for entry in self.chrome.get_log("performance")]
+        asked = [
+            event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"
+        ]
+        return [url for url in asked if not url.startswith(("file:", "data:"))]
+
+
+@pytest.fixture
+def page(chrome: webdriver.Chrome, published: Published) -> Page:
+    chrome.get_log("performance")
+    return Page(chrome, published.page)
+
+
+def number(text: str) -> int:
+    return int(text.replace(",", ""))
+
+
+def test_every_chart_is_drawn_and_nothing_is_asked_for(page: Page) -> None:
+    charts = {element.get_attribute("data-chart"): element for element in page.all("[data-chart]")}
+    assert charts.keys() == {"activity", "hours", "growth", "network", "calendar", "nights"}
+    for name, element in charts.items():
+        drawn = element.find_element(By.CSS_SELECTOR, "svg")
+        assert int(drawn.get_attribute("data-marks") or 0) > 1, name
+        assert drawn.size["height"] > 20, name
+        assert drawn.get_attribute("aria-label"), name
+    assert page.complaints() == []
+    assert page.requests() == []
+
+
+def test_filters_change_what_is_said_to_what_the_content_says(page: Page, published: Published) -> None:
+    content = published.content
+    for place, pack in enumerate(content["packs"]):
+        page.choose("pack", place)
+        assert page.one("#lede b").text == f"{pack['member_count']} members"
+        if place:
+            assert page.one("h1").text == pack["name"]
+        for period in content["periods"]:
+            page.choose("period", period["name"])
+            view = content["views"][place][period["name"]]
+            shown = [number(text) for text in page.texts('[data-legend="activity"] b')]
+            assert shown == [
+                sum(view["bins"][content["kinds"].index(kind)]) for kind in ("original", "quote", "reply", "repost")
+            ]
+            quoted = [content["posts"][index]["text"] for index in view["top"][:6]]
+            assert len(page.all('[data-list="top"] .post')) == len(quoted)
+            if quoted and quoted[0]:
+                assert page.one('[data-list="top"] .text').text.split() == quoted[0].split()
+        week = content["views"][place]["week"]
+        tiles = dict(zip(page.texts(".tile h2"), map(number, page.texts(".tile .number")), strict=True))
+        assert tiles["People active"] == week["summary"]["active"]
+        assert tiles["Reactions received"] == week["summary"]["reactions"]
+        assert tiles["Replies"] == sum(week["bins"][content["kinds"].index("reply")])
+    assert page.complaints() == []
+
+
+def test_table_is_sorted_and_searched(page: Page, published: Published) -> None:
+    content = published.content
+
+    def name_of(member: dict[str, Any]) -> str:
+        person = content["people"][member["who"]]
+        return str(person["name"] or person["handle"])
+
+    page.one('[data-sort="followers_count"]').click()
+    most = sorted(content["members"], key=lambda row: -(row["followers_count"] or 0))
+    assert page.texts("#people tbody .names > :first-child")[:5] == [name_of(row) for row in most[:5]]
+    assert page.one('th[aria-sort="descending"]').text.startswith("Followers")
+    page.one('[data-sort="followers_count"]').click()
+    assert page.one('th[aria-sort="ascending"]').text.startswith("Followers")
+    assert len(page.all("#people tbody tr")) == 15
+    page.one("#all-people").click()
+    assert len(page.all("#people tbody tr")) == len(content["members"])
+
+    wanted = content["people"][most[0]["who"]]["handle"]
+    page.one("#search").send_keys(f"@{wanted.upper()}")
+    assert page.texts("#people tbody .names > :first-child") == [name_of(most[0])]
+    assert page.one("#found").text == f"1 of {len(content['members'])} people"
+    page.one("#search").send_keys("no such person")
+    assert page.texts("#people tbody tr") == []
+    assert page.complaints() == []
+
+
+def test_keyboard_reads_a_chart(page: Page) -> None:
+    surface = page.one('[data-chart="activity"] .surface')
+    surface.send_keys(Keys.ARROW_RIGHT)
+    first = page.one('[data-chart="activity"] .tip.is-shown').text
+    surface.send_keys(Keys.ARROW_RIGHT)
+    assert first != page.one('[data-chart="activity"] .tip.is-shown').text
+    assert "replies" in first
+    surface.send_keys(Keys.ESCAPE)
+    assert page.all('[data-chart="activity"] .tip.is-shown') == []
+    page.one('[data-chart="activity"] summary').click()
+    assert len(page.all('[data-chart="activity"] details tbody tr')) == 7
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 768, 1280])
+def test_fits_the_screen(page: Page, width: int, scheme: str) -> None:
+    page.chrome.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 600},
+    )
+    page.chrome.execute_cdp_cmd(
+        "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    )
+    try:
+        page.chrome.refresh()
+        assert page.chrome.execute_script("return document.documentElement.scrollWidth") <= width
+        red, *_ = page.chrome.execute_script(
+            "return getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)"
+        )
+        assert (red > 128) == (scheme == "light")
+        assert page.complaints() == []
+    finally:
+        page.chrome.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        page.chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+def test_hostile_words_stay_words(chrome: webdriver.Chrome, published: Published, tmp_path: Path) -> None:
+    content = published.content
+    nasty = "</script><img src=x onerror='window.hurt=1'><script>window.hurt=1</script>\u202eesrever\u200f" + "W" * 400
+    view = content["views"][0]["week"]
+    content["packs"][1]["name"] = nasty
+    content["packs"][1]["url"] = "javascript:window.hurt=1"
+    content["posts"][view["top"][0]]["text"] = nasty
+    for person in content["people"]:
+        person["name"] = nasty
+    view["links"][0] |= {"uri": "javascript:window.hurt=1", "title": nasty}
+    view["domains"][0]["name"] = "x.test/\"onmouseover='window.hurt=1'"
+    view["hashtags"][0]["name"] = nasty
+    file = tmp_path / "hostile.html"
+    file.write_text(render(content), encoding="utf-8")
+    page = Page(chrome, file)
+    for link in page.all("a[href]"):
+        assert (link.get_attribute("href") or "").startswith(("https://", "http://", "file://"))
+    for element in page.all(".surface"):
+        element.send_keys(Keys.ARROW_RIGHT)
+    assert page.one('[data-list="top"] .text').text.startswith("</script><img src=x")
+    assert page.chrome.execute_script("return window.hurt") is None
+    assert page.chrome.execute_script("return document.documentElement.scrollWidth - innerWidth") <= 0
+    assert page.complaints() == []
+
+
+def test_a_lake_without_any_load_says_so(chrome: webdriver.Chrome, tmp_path: Path) -> None:
+    file = tmp_path / "empty.html"
+    file.write_text(render({"observed_at": None, "packs": []}), encoding="utf-8")
+    page = Page(chrome, file)
+    assert "Nothing has been pulled yet" in page.one("#lede").text
+    assert page.complaints() == []
