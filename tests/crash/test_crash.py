@@ -6,6 +6,7 @@ import json
 import random
 import shutil
 import signal
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -33,36 +34,40 @@ PACKAGES = "dlt.common.storages.load_package:PackageStorage"
 FILES = "dlt.destinations.impl.filesystem.filesystem:FilesystemClient"
 FSSPEC = "fsspec.spec:AbstractFileSystem"
 
+# A night has two loads: one of four pages and five data files, and one of three pages and two data files.
 STAGES = {
-    "page 4 was read": AtCall(APPVIEW, "feed_page", "after", 4),
-    "the package is extracted": AtCall(EXTRACT, "commit_new_load_package", "after"),
-    "normalize began": AtCall(LOAD_STORAGE, "import_extracted_package", "after"),
-    "the package is in two folders": AtCall(LOAD_STORAGE, "commit_new_load_package", "after"),
+    "page 2 was read": AtCall(APPVIEW, "feed_page", "after", 2),
+    "page 6 was read": AtCall(APPVIEW, "feed_page", "after", 6),
+    "the second package is extracted": AtCall(EXTRACT, "commit_new_load_package", "after", 2),
+    "normalize has begun again": AtCall(LOAD_STORAGE, "import_extracted_package", "after", 2),
+    "the second package is in two folders": AtCall(LOAD_STORAGE, "commit_new_load_package", "after", 2),
     "dlt's load folder is half made": AtCall(LOAD_STORAGE, "initialize_storage", "before"),
     "the lake is an empty folder": AtCall(FSSPEC, "write_text", "before"),
-    "the first file of the lake is half there": AtCall(FSSPEC, "write_text", "half"),
-    "no data file is there": AtCall("shutil", "copyfile", "before"),
-    "the first data file is half there": AtCall("shutil", "copyfile", "half"),
-    "the third data file was copied": AtCall("shutil", "copyfile", "after", 3),
-    "all data files are there": AtCall(FILES, "complete_load", "before"),
-    "the state is half there": AtCall(FSSPEC, "write_text", "half", 3),
-    "the state is there, _dlt_loads not": AtCall(FILES, "_store_load", "before"),
+    "the lake's first file is half there": AtCall(FSSPEC, "write_text", "half"),
+    "data file 1 is half there": AtCall("shutil", "copyfile", "half", 1),
+    "data file 6 is half there": AtCall("shutil", "copyfile", "half", 6),
+    "data file 6 is there": AtCall("shutil", "copyfile", "after", 6),
+    "all data files are there": AtCall(FILES, "complete_load", "before", 2),
+    "the first state is half there": AtCall(FSSPEC, "write_text", "half", 3),
+    "the first state is there, _dlt_loads not": AtCall(FILES, "_store_load", "before"),
+    "the second state is half there": AtCall(FSSPEC, "write_text", "half", 5),
     "the second state is there, _dlt_loads not": AtCall(FILES, "_store_load", "before", 2),
-    "the load is complete": AtCall(FILES, "complete_load", "after"),
-    "the package is marked as done, not put away": AtCall(PACKAGES, "complete_loading_package", "after"),
+    "the package is marked as done, not put away": AtCall(PACKAGES, "complete_loading_package", "after", 2),
 }
 MORE_STAGES = {
-    **{f"page {n} was read": AtCall(APPVIEW, "feed_page", "after", n) for n in (1, 2, 3, 5, 6, 7)},
-    "nothing of the package is committed": AtCall(EXTRACT, "commit_new_load_package", "before"),
-    "normalize is nearly done": AtCall(LOAD_STORAGE, "commit_new_load_package", "before"),
-    "the second package is in two folders": AtCall(LOAD_STORAGE, "commit_new_load_package", "after", 2),
+    **{f"page {n} was read": AtCall(APPVIEW, "feed_page", "after", n) for n in (1, 3, 4, 5, 7)},
+    **{f"package {n} is not committed": AtCall(EXTRACT, "commit_new_load_package", "before", n) for n in (1, 2)},
+    "the first package is extracted": AtCall(EXTRACT, "commit_new_load_package", "after"),
+    "normalize has begun": AtCall(LOAD_STORAGE, "import_extracted_package", "after"),
+    **{f"package {n} is normalized": AtCall(LOAD_STORAGE, "commit_new_load_package", "before", n) for n in (1, 2)},
+    "the first package is in two folders": AtCall(LOAD_STORAGE, "commit_new_load_package", "after"),
     "the lake is not made yet": AtCall(FILES, "initialize_storage", "before"),
     "the schema is half there": AtCall(FSSPEC, "write_text", "half", 2),
-    **{f"data file {n} is half there": AtCall("shutil", "copyfile", "half", n) for n in range(2, 9)},
-    **{f"data file {n} is there": AtCall("shutil", "copyfile", "after", n) for n in range(1, 9)},
-    "_dlt_loads is half there": AtCall(FSSPEC, "write_text", "half", 4),
-    "the package is put away": AtCall(LOAD_STORAGE, "complete_load_package", "after"),
-    "the last load is complete": AtCall(FILES, "complete_load", "after", 2),
+    **{f"data file {n} is half there": AtCall("shutil", "copyfile", "half", n) for n in (2, 3, 4, 5, 7)},
+    **{f"data file {n} is there": AtCall("shutil", "copyfile", "after", n) for n in (1, 2, 3, 4, 5, 7)},
+    **{f"_dlt_loads is half there, load {n}": AtCall(FSSPEC, "write_text", "half", 2 + 2 * n) for n in (1, 2)},
+    **{f"load {n} is complete": AtCall(FILES, "complete_load", "after", n) for n in (1, 2)},
+    **{f"package {n} is put away": AtCall(LOAD_STORAGE, "complete_load_package", "after", n) for n in (1, 2)},
 }
 
 
@@ -195,6 +200,14 @@ def test_ten_kills_at_random_moments(nights: Nights, seed: int) -> None:
     nights.assert_complete()
     seen = set().union(*(nights.feed_items(day) for day in range(1, nights.server.day + 1)))
     assert nights.feed_items(nights.server.day).keys() <= nights.items() <= seen
+
+
+def test_what_was_extracted_is_not_asked_for_again(nights: Nights) -> None:
+    assert nights.run(STAGES["the second package is in two folders"]) == KILLED
+    nights.server.requests.clear()
+    assert nights.run() == 0
+    pages = Counter(request.params["actor"] for request in nights.server.requests if "getAuthorFeed" in request.nsid)
+    assert pages == dict.fromkeys(nights.members, 1)
 
 
 @pytest.mark.parametrize("move", ["bucket", "project"])

@@ -1,0 +1,47 @@
+"""The pull into S3, by settings alone; what is wrong with them is said in one line, before anybody is asked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.bucket_nights import BucketNights
+from tests.s3.conftest import BUCKET, SECRET, S3Server, free_port
+
+if TYPE_CHECKING:
+    from pipelines.sample.server import SampleServer
+    from tests.conftest import Lake
+
+
+@pytest.fixture
+def nights(s3: S3Server, sample_server: SampleServer, lake: Lake) -> BucketNights:
+    return BucketNights(sample_server, lake.folder, s3.settings())
+
+
+def test_a_pull_goes_on_from_another_machine(nights: BucketNights) -> None:
+    nights.assert_a_pull_goes_on_from_another_machine()
+    assert SECRET not in nights.output
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "said"),
+    [
+        ("CREDENTIALS__AWS_ACCESS_KEY_ID", "f" * 32, "The bucket refuses the key"),
+        ("CREDENTIALS__AWS_SECRET_ACCESS_KEY", "another-secret", "The bucket refuses the key"),
+        ("BUCKET_URL", "s3://comunity/raw", "There is no bucket 'comunity'"),
+        ("CREDENTIALS__ENDPOINT_URL", f"http://127.0.0.1:{free_port()}", "The bucket's endpoint cannot be reached"),
+    ],
+    ids=["wrong key", "wrong secret", "missing bucket", "unreachable endpoint"],
+)
+def test_a_bucket_that_cannot_be_used_is_one_line(
+    nights: BucketNights, s3: S3Server, setting: str, value: str, said: str
+) -> None:
+    nights.bucket[f"DESTINATION__FILESYSTEM__{setting}"] = value
+    assert nights.run("machine") == 1
+    assert nights.output.startswith(said)
+    assert nights.output.count("\n") == 1
+    assert SECRET not in nights.output
+    assert "another-secret" not in nights.output
+    assert nights.server.requests == []
+    assert list(s3.folder.iterdir()) == [s3.folder / BUCKET]
