@@ -14,7 +14,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from duckdb import DuckDBPyConnection
 
@@ -354,6 +354,12 @@ def _views(
             if view is not None:
                 yield view, row
 
+    _count(each)
+    _list(each, withheld, people, posts)
+    return [{period.name: views[uri, period.name] for period in PERIODS} for uri in order]
+
+
+def _count(each: Callable[[str], Iterable[tuple[Content, Row]]]) -> None:
     for view, row in each(_BINS):
         bars = view["bins"][KINDS.index(row["kind"])]
         if row["bin"] >= len(bars):
@@ -362,27 +368,27 @@ def _views(
         bars[len(bars) - 1 - row["bin"]] = row["count"]
     for view, row in each(_WEEK):
         view["week"][row["iso_weekday"] - 1][row["hour"]] = row["count"]
-    for view, row in each(_SUMMARY):
-        view["summary"] |= row
-    for view, row in each(_REACTIONS):
-        view["summary"] |= row
+    for query in (_SUMMARY, _REACTIONS):
+        for view, row in each(query):
+            view["summary"] |= row
+
+
+def _list(
+    each: Callable[[str], Iterable[tuple[Content, Row]]], withheld: Withheld, people: _People, posts: _Posts
+) -> None:
     for view, row in each(_TOP_POSTS):
         if len(view["top"]) < TOP_POSTS and not withheld.is_named_in(row["text"]):
             view["top"].append(posts.number(row))
     for view, row in each(_LINKS):
         if len(view["links"]) < TOP_LINKS and not withheld.is_named_in(row["uri"], row["title"]):
             view["links"].append(row)
-    for name, query in {"domains": _DOMAINS, "hashtags": _HASHTAGS}.items():
-        for view, row in each(query):
-            if not withheld.is_named_in(row["name"]):
-                view[name].append(row)
-    for name, query in {"languages": _LANGUAGES, "media": _MEDIA}.items():
-        for view, row in each(query):
-            view[name].append(row)
     for view, row in each(_TIES):
         one, other = (people.number(row.pop(name)) for name in ("one_did", "other_did"))
         view["ties"].append({"one": one, "other": other} | row)
-    return [{period.name: views[uri, period.name] for period in PERIODS} for uri in order]
+    for name, query in {"domains": _DOMAINS, "hashtags": _HASHTAGS, "languages": _LANGUAGES, "media": _MEDIA}.items():
+        for view, row in each(query):
+            if not withheld.is_named_in(row.get("name")):
+                view[name].append(row)
 
 
 _BINS = """
@@ -697,7 +703,8 @@ def _calendar(marts: DuckDBPyConnection, order: list[str]) -> list[Row]:
         order,
         _rows(
             marts,
-            "select pack_uri, date_day, post_count, repost_count, active_member_count from rpt_activity_by_day order by date_day",
+            "select pack_uri, date_day, post_count, repost_count, active_member_count"
+            " from rpt_activity_by_day order by date_day",
         ),
     )
     return [

@@ -15,7 +15,7 @@ from selenium.webdriver.common.keys import Keys
 from pipelines.report import render
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from selenium.webdriver.remote.webelement import WebElement
@@ -56,6 +56,7 @@ class Page:
 
     def __init__(self, chrome: webdriver.Chrome, file: Path) -> None:
         self.chrome = chrome
+        self._log: Callable[[str], list[dict[str, Any]]] = chrome.get_log
         chrome.get(file.as_uri())
 
     def all(self, selector: str) -> list[WebElement]:
@@ -71,11 +72,11 @@ class Page:
         self.chrome.execute_script("arguments[0].click()", self.one(f'input[name="{name}"][value="{value}"]'))
 
     def complaints(self) -> list[str]:
-        return [entry["message"] for entry in self.chrome.get_log("browser")]
+        return [str(entry["message"]) for entry in self._log("browser")]
 
     def requests(self) -> list[str]:
         """Give what was asked for, apart from the file itself."""
-        events = [json.loads(entry["message"])["message"] for entry in self.chrome.get_log("performance")]
+        events = [json.loads(entry["message"])["message"] for entry in self._log("performance")]
         asked = [
             event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"
         ]
@@ -84,7 +85,6 @@ class Page:
 
 @pytest.fixture
 def page(chrome: webdriver.Chrome, published: Published) -> Page:
-    chrome.get_log("performance")
     return Page(chrome, published.page)
 
 
