@@ -1,14 +1,16 @@
 -- Every post that was seen in its author's feed has a history, as long as it was seen and as new as its latest version.
-select posts.post_uri
-from {{ ref('fct_posts') }} as posts
-left join (
+with engagement as (
     select
         post_uri,
         min(observed_at) as first_observed_at,
         max(observed_at) as last_observed_at
     from {{ ref('fct_post_engagement') }}
     group by post_uri
-) as engagement on posts.post_uri = engagement.post_uri
+)
+
+select posts.post_uri
+from {{ ref('fct_posts') }} as posts
+left join engagement on posts.post_uri = engagement.post_uri
 where
     engagement.post_uri is null
     or engagement.first_observed_at != posts.first_observed_at

@@ -22,7 +22,7 @@ with known as (
 newest_version as (
     select *
     from {{ ref('stg_dlt__schema_columns') }}
-    where table_name in (select known.table_name from known)
+    where table_name in (select raw_tables.table_name from known as raw_tables)
     qualify dense_rank() over (order by inserted_at desc, version_hash desc) = 1
 )
 
@@ -37,4 +37,4 @@ full outer join newest_version
         and known.column_name = newest_version.column_name
 where
     (known.column_name is null or newest_version.column_name is null)
-    and coalesce(known.table_name, newest_version.table_name) in (select newest_version.table_name from newest_version)
+    and coalesce(known.table_name, newest_version.table_name) in (select there.table_name from newest_version as there)

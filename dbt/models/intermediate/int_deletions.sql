@@ -76,7 +76,12 @@ seen_elsewhere as (
         items.post_uri,
         max(items.last_observed_at) as last_observed_at
     from items
-    where items.post_uri in (select missed_by.post_uri from missed_by where not missed_by.is_repost)
+    where
+        items.post_uri in (
+            select missed_by.post_uri
+            from missed_by
+            where not missed_by.is_repost
+        )
     group by items.post_uri
 ),
 

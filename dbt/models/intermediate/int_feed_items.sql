@@ -6,7 +6,9 @@ with observations as (
 
 {% if is_incremental() -%}
 touched as (
-    select distinct member_did, item_uri
+    select distinct
+        member_did,
+        item_uri
     from observations
     where batch_number > {{ last_batch() }}
 ),

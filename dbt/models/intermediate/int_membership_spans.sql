@@ -28,13 +28,20 @@ complete_looks as (
     group by packs.pack_uri, packs.observed_at
 ),
 
+members as (
+    select distinct
+        pack_uri,
+        did
+    from memberships
+),
+
 -- A look at a pack takes a moment: its members' rows carry the time of its own row.
 absences as (
     select
         members.pack_uri,
         members.did,
         complete_looks.observed_at
-    from (select distinct pack_uri, did from memberships) as members
+    from members
     inner join complete_looks on members.pack_uri = complete_looks.pack_uri
     left join memberships
         on

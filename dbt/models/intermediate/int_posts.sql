@@ -4,45 +4,14 @@
 
 {#- The newest row of each post is found on narrow columns; only then are the wide ones read, and from the files alone
     that hold such a row. -#}
-{%- set newest_rows -%}
-    select
-        observations.post_uri,
-        observations.source_file,
-        observations.file_row_number,
-        min(observations.observed_at) over (partition by observations.post_uri) as first_observed_at,
-        bool_or(observations.member_did = observations.author_did)
-            over (partition by observations.post_uri)
-            as is_in_own_feed,
-        max(observations.batch_number) over (partition by observations.post_uri) as batch_number
-    from {{ ref('stg_bluesky__author_feed') }} as observations
-    {% if is_incremental() -%}
-    where
-        observations.post_uri in (
-            select touched.post_uri
-            from {{ ref('stg_bluesky__author_feed') }} as touched
-            where touched.batch_number > {{ last_batch() }}
-        )
-    {%- endif %}
-    qualify
-        row_number() over (
-            partition by observations.post_uri
-            order by observations.observed_at desc, observations.source_file desc, observations.file_row_number desc
-        ) = 1
-{%- endset -%}
-{%- if not is_incremental() -%}
-    {%- set files = unread_files('author_feed').files -%}
-{%- elif execute -%}
-    {%- set files_of_newest_rows -%}
-        select source_file
-        from {{ ref('base_lake__files') }}
-        where is_present and source_file in (select source_file from ({{ newest_rows }}))
-        order by source_file
-    {%- endset -%}
-    {%- set files = run_query(files_of_newest_rows).columns[0].values() -%}
+{%- if is_incremental() -%}
+{%- set files = files_of_newest_rows() -%}
+{%- else -%}
+{%- set files = unread_files('author_feed').files -%}
 {%- endif %}
 
 with newest_rows as (
-    {{ newest_rows }}
+    {{ newest_rows_of_posts() }}
 ),
 
 rows_of_files as (

@@ -17,7 +17,7 @@ media as (
 select
     media.post_uri,
     media.media_number,
-    media.medium.kind as kind,
+    media.medium.kind,
     media.medium.alt as alt_text,
     coalesce(trim(media.medium.alt) != '', false) as has_alt_text,
     posts.author_did,

@@ -1,6 +1,6 @@
 {{ config(materialized='view') }}
 
-{#- A view: the versions themselves are kept in int_posts, and only what becomes of them changes from night to night. -#}
+{#- A view: the versions are kept in int_posts, and only what becomes of them changes from night to night. -#}
 with posts as (
     select * from {{ ref('int_posts') }}
     -- What was only ever seen as somebody's repost is not a member's post.

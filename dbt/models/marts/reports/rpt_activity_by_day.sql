@@ -24,12 +24,20 @@ counts as (
     group by report_members.pack_uri, days.date_day
 ),
 
+first_days as (
+    select
+        pack_uri,
+        min(date_day) as first_day
+    from counts
+    group by pack_uri
+),
+
 -- Days on which nothing happened are days too, from the first one on which something did.
 days as (
     select
         first_days.pack_uri,
         dates.date_day
-    from (select pack_uri, min(date_day) as first_day from counts group by pack_uri) as first_days
+    from first_days
     cross join clock
     inner join {{ ref('dim_dates') }} as dates
         on

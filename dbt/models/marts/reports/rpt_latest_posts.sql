@@ -14,7 +14,7 @@ ranked as (
         posts.post_uri,
         row_number() over (
             partition by report_members.pack_uri
-            order by posts.posted_at desc, posts.post_uri
+            order by posts.posted_at desc, posts.post_uri asc
         ) as rank_number
     from posts
     inner join {{ ref('int_report_members') }} as report_members on posts.author_did = report_members.did

@@ -31,7 +31,7 @@ counted as (
         links.link_uri,
         max(links.domain) as domain,
         max(links.link_type) as link_type,
-        max_by(links.card_title, links.posted_at) as title,
+        max(links.card_title) as title,
         count(*) as post_count,
         cast(sum(case when links.is_last_week then 1 else 0 end) as bigint) as posts_last_week,
         count(distinct links.author_did) as author_count,
@@ -46,7 +46,7 @@ select
     pack_uri,
     row_number() over (
         partition by pack_uri
-        order by author_count desc, engagement_count desc, post_count desc, link_uri
+        order by author_count desc, engagement_count desc, post_count desc, link_uri asc
     ) as rank_number,
     link_uri,
     domain,

@@ -6,6 +6,12 @@ report_members as (
     select * from {{ ref('int_report_members') }}
 ),
 
+current_members as (
+    select count(distinct did) as member_count
+    from {{ ref('int_membership_spans') }}
+    where is_current
+),
+
 packs as (
     select
         pack_uri,
@@ -26,9 +32,10 @@ packs as (
         null as description,
         null as creator_handle,
         null as list_item_count,
-        (select count(distinct did) from {{ ref('int_membership_spans') }} where is_current) as member_count,
+        current_members.member_count,
         null as joined_week_count,
         null as joined_all_time_count
+    from current_members
 ),
 
 published as (

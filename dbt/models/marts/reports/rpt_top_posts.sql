@@ -26,7 +26,7 @@ ranked as (
         periods.period,
         row_number() over (
             partition by report_members.pack_uri, periods.period
-            order by posts.engagement_count desc nulls last, posts.like_count desc nulls last, posts.post_uri
+            order by posts.engagement_count desc nulls last, posts.like_count desc nulls last, posts.post_uri asc
         ) as rank_number,
         posts.post_uri
     from posts
@@ -68,12 +68,16 @@ select
     -- What was not there the day before started from nothing.
     case
         when the_day_before.post_uri is not null then posts.engagement_count - the_day_before.engagement_count
-        when posts.first_observed_at > {{ before('posts.last_observed_at', 0.5) }} and posts.posted_at > clock.previous_day_from
+        when
+            posts.first_observed_at > {{ before('posts.last_observed_at', 0.5) }}
+            and posts.posted_at > clock.previous_day_from
             then posts.engagement_count
     end as engagement_growth,
     case
         when the_day_before.post_uri is not null then posts.like_count - the_day_before.like_count
-        when posts.first_observed_at > {{ before('posts.last_observed_at', 0.5) }} and posts.posted_at > clock.previous_day_from
+        when
+            posts.first_observed_at > {{ before('posts.last_observed_at', 0.5) }}
+            and posts.posted_at > clock.previous_day_from
             then posts.like_count
     end as like_growth,
     posts.media_count,

@@ -6,7 +6,7 @@ select
     schema_name,
     version_hash,
     inserted_at,
-    "schema" as schema_json,
+    schema as schema_json,
     source_file,
     {{ unread.batch_number }} as batch_number
 from {{ read_lake_json('_dlt_version', unread.files) }} as files

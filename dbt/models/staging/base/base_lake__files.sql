@@ -24,14 +24,20 @@ known as (
     {%- endif %}
 ),
 
+newest_batch as (
+    select coalesce(max(batch_number), 0) as batch_number
+    from known
+),
+
 files as (
     select
         coalesce(listed.source_file, known.source_file) as source_file,
-        coalesce(known.batch_number, 1 + (select coalesce(max(known.batch_number), 0) from known)) as batch_number,
+        coalesce(known.batch_number, newest_batch.batch_number + 1) as batch_number,
         listed.source_file is not null as is_present,
         known.source_file is null or known.is_present != (listed.source_file is not null) as is_changed
     from listed
     full outer join known on listed.source_file = known.source_file
+    cross join newest_batch
 )
 
 select
