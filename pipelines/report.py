@@ -84,9 +84,9 @@ def build_report(warehouse: Path, page: Path) -> ReportSummary:
     try:
         with duckdb.connect(str(warehouse), read_only=True) as marts:
             content = read_content(marts)
-    except duckdb.CatalogException as error:
+    except (duckdb.CatalogException, duckdb.BinderException) as error:
         reason = str(error).splitlines()[0]
-        raise ReportError(f"{warehouse} lacks a mart: build them with cd dbt && dbt build. ({reason})") from error
+        raise ReportError(f"{warehouse} lacks marts: build them with cd dbt && dbt build. ({reason})") from error
     except duckdb.IOException as error:
         reason = str(error).splitlines()[0]
         raise ReportError(f"{warehouse} cannot be read; is something else writing it? ({reason})") from error

@@ -237,18 +237,25 @@ def _prepare(marts: DuckDBPyConnection) -> None:
         create or replace temp table posts as
         select post_uri, author_did, kind, posted_at, engagement_count, like_count, primary_language
         from int_publishable_posts
-        where posted_at > (select min(previous_from) from periods)
+        """
+    )
+    marts.execute(
+        """
+        create or replace temp table reposts as
+        select repost_uri, reposter_did, reposted_at
+        from int_publishable_reposts
+        where reposted_at > (select min(previous_from) from periods)
         """
     )
     marts.execute(
         """
         create or replace temp table acts as
-        select members.pack_uri, done.kind, done.acted_at
+        select members.pack_uri, done.did, done.kind, done.acted_at
         from (
             select author_did as did, kind, posted_at as acted_at from posts
+            where posted_at > (select min(previous_from) from periods)
             union all
-            select reposter_did, 'repost', reposted_at from int_publishable_reposts
-            where reposted_at > (select min(previous_from) from periods)
+            select reposter_did, 'repost', reposted_at from reposts
         ) as done
         inner join int_report_members as members on done.did = members.did
         """
@@ -394,7 +401,10 @@ def _list(
 _BINS = """
     select
         acts.pack_uri, periods.period, acts.kind,
-        cast(floor(epoch(periods.period_to - acts.acted_at) / (3600 * periods.bin_hours)) as integer) as bin,
+        -- In whole microseconds: the difference of two timestamps with a zone is an interval, and slow to come by.
+        cast(
+            (epoch_us(periods.period_to) - epoch_us(acts.acted_at)) // (periods.bin_hours * 3_600_000_000) as integer
+        ) as bin,
         count(*) as count
     from acts
     inner join periods on acts.acted_at > periods.previous_from and acts.acted_at <= periods.period_to
@@ -411,21 +421,12 @@ _WEEK = """
 """
 
 _SUMMARY = """
-    with done as (
-        select members.pack_uri, acts.did, acts.acted_at
-        from (
-            select author_did as did, posted_at as acted_at from posts
-            union all
-            select reposter_did, reposted_at from int_publishable_reposts
-        ) as acts
-        inner join int_report_members as members on acts.did = members.did
-    )
     select
-        done.pack_uri, periods.period,
-        count(distinct done.did) filter (where done.acted_at > periods.period_from) as active,
-        count(distinct done.did) filter (where done.acted_at <= periods.period_from) as previous_active
-    from done
-    inner join periods on done.acted_at > periods.previous_from and done.acted_at <= periods.period_to
+        acts.pack_uri, periods.period,
+        count(distinct acts.did) filter (where acts.acted_at > periods.period_from) as active,
+        count(distinct acts.did) filter (where acts.acted_at <= periods.period_from) as previous_active
+    from acts
+    inner join periods on acts.acted_at > periods.previous_from and acts.acted_at <= periods.period_to
     group by all
 """
 
@@ -438,7 +439,7 @@ _REACTIONS = """
             seen.previous_observed_at is null as is_first,
             coalesce(seen.engagement_change, seen.engagement_count) as gain
         from fct_post_engagement as seen
-        inner join int_publishable_posts as posts on seen.post_uri = posts.post_uri
+        inner join posts on seen.post_uri = posts.post_uri
         where seen.observed_at > (select min(previous_nights_from) from periods)
     ),
     first_night as (select min(first_pulled_at) as first_pulled_at from fct_pull_coverage)
@@ -474,7 +475,8 @@ _POST_DETAILS = """
                 when posts.posted_at > int_clock.previous_day_from then posts.engagement_count
             end as growth
         from (select distinct post_uri from ranked) as wanted
-        inner join int_publishable_posts as posts on wanted.post_uri = posts.post_uri
+        -- They come from `posts`, so they may be published.
+        inner join int_posts as posts on wanted.post_uri = posts.post_uri
         cross join int_clock
         left join (
             select seen.post_uri, max_by(seen.engagement_count, seen.observed_at) as engagement_count
@@ -506,15 +508,7 @@ _TOP_POSTS = f"""
 
 _NEWEST_POSTS = f"""
     with ranked as (
-        select
-            members.pack_uri, posts.post_uri,
-            row_number() over (
-                partition by members.pack_uri order by posts.posted_at desc, posts.post_uri
-            ) as rank_number
-        from posts
-        inner join int_report_members as members on posts.author_did = members.did
-        where posts.posted_at <= (select newest_observed_at from int_clock)
-        qualify rank_number <= {NEWEST_POSTS + SPARE}
+        select pack_uri, post_uri, rank_number from rpt_latest_posts where rank_number <= {NEWEST_POSTS + SPARE}
     ),
     {_POST_DETAILS}
     select ranked.pack_uri, details.*
@@ -616,7 +610,7 @@ _TIES = f"""
     with shown as (
         select post_uri as uri from posts
         union all
-        select repost_uri from int_publishable_reposts
+        select repost_uri from reposts
     ),
     ties as (
         select
