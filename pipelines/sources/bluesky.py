@@ -133,7 +133,7 @@ def bluesky(
         lists: Plain lists to follow like packs.
         actors: Single actors to follow: handles, DIDs or profile links.
         requests_per_second: The pace that is never exceeded.
-        refresh_days: Items newer than a member's cursor minus this are stored again with their counts.
+        refresh_days: Items younger than this are stored again with their counts.
         full_sweep_days: How often a feed is read to its end again, for items dated back.
         backfill_days: How far back a member's first walk goes; the whole feed if not set.
         full: Read every feed to its end now.

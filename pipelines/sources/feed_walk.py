@@ -62,7 +62,8 @@ class WalkRules:
     """How far walks go.
 
     Attributes:
-        refresh: What is newer than the cursor minus this is stored again, with its counts.
+        refresh: What is younger than this is stored again, with its counts. A walk also reads so far past the cursor,
+            for what was dated back a little or indexed late.
         backfill: How far back a first walk and a sweep go; None is to the end.
         sweep_every: How often a feed is read to its end again, for items dated back.
         is_full: Read every feed to its end now.
@@ -128,12 +129,20 @@ class FeedWalk:
 
     @property
     def _floor(self) -> datetime | None:
-        """The time down to which items are read and stored; None to go to the end."""
+        """The time down to which the feed is read; None to go to the end."""
         if not self._goes_to_end and self._cursor:
             return self._cursor - self.rules.refresh
         if self.rules.backfill is not None and not self.rules.is_full:
             return self.observed_at - self.rules.backfill
         return None
+
+    @property
+    def _stored_from(self) -> datetime | None:
+        """The time after which all that is read is stored; None for everything."""
+        if not self._goes_to_end and self._cursor:
+            # All that is newer than the cursor is new, and all that is younger than the window is observed again.
+            return min(self._cursor, self.observed_at - self.rules.refresh)
+        return self._floor
 
     def tables(self) -> Iterator[pa.Table]:
         """Walk the feed, newest item first.
@@ -192,7 +201,7 @@ class FeedWalk:
     def _take(self, rows: list[Row]) -> list[Row]:
         """Count the rows of a page, and choose those that are to be stored."""
         cursor = microseconds(self._cursor) if self._cursor else None
-        floor = microseconds(self._floor) if self._floor else None
+        stored_from = microseconds(self._stored_from) if self._stored_from else None
         chosen = []
         for row in rows:
             item_at, indexed_at = row["item_at"], row["item_indexed_at"]
@@ -207,7 +216,7 @@ class FeedWalk:
             is_new = cursor is None or (indexed_at is not None and indexed_at > cursor)
             time = item_at if item_at is not None else indexed_at
             # What was dated back and is new is stored wherever it is found.
-            if floor is None or time is None or time >= floor or (is_new and cursor is not None):
+            if stored_from is None or time is None or time > stored_from or (is_new and cursor is not None):
                 chosen.append(row)
                 self.new_item_count += is_new
         self.item_count += len(chosen)
@@ -282,7 +291,7 @@ class FeedWalk:
         if self.outcome != "ok" or self._oldest_item_at is None:
             return None
         read_down_to = self._oldest_item_at + ORDER_TOLERANCE // timedelta(microseconds=1)
-        bounds = [read_down_to, microseconds(self._floor)] if self._floor else [read_down_to]
+        bounds = [read_down_to, microseconds(self._stored_from)] if self._stored_from else [read_down_to]
         return min(max(bounds), microseconds(self.observed_at))
 
 

@@ -57,13 +57,13 @@ class Expected:
         feed = self.world.on(day).feed(did)
         if cursor is None:
             return Sighting(feed, None)
-        floor = cursor - REFRESH
+        floor, stored_from = cursor - REFRESH, min(cursor, self.world.on(day).now - REFRESH)
         ends = (*range(PAGE, len(feed), PAGE), len(feed))
         end = next(end for end in ends if end == len(feed) or oldest(feed[:end]) < floor)
-        stored = [item for item in feed[:end] if item.item_at >= floor or indexed_at(item) > cursor]
+        stored = [item for item in feed[:end] if item.item_at > stored_from or indexed_at(item) > cursor]
         if stored == feed:
             return Sighting(feed, None)
-        return Sighting(stored, max(oldest(feed[:end]) + ORDER_TOLERANCE, floor))
+        return Sighting(stored, max(oldest(feed[:end]) + ORDER_TOLERANCE, stored_from))
 
     def members_on(self, day: int) -> set[str]:
         now = self.world.on(day)

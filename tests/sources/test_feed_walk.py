@@ -71,15 +71,23 @@ def test_what_lies_inside_the_refresh_window_is_observed_again_and_nothing_else(
     for item in feed.items:
         item.likes = 7
     walked = feed.walk(state, NOW + DAY)
-    assert walked.names == [f"p{day:03}" for day in range(8)], "the cursor is p000's time: seven days before it count"
+    assert walked.names == [f"p{day:03}" for day in range(6)], "less than seven days old"
     assert {row["like_count"] for row in walked.rows} == {7}
-    assert feed.walk(state, NOW + DAY, refresh=2 * DAY).names == ["p000", "p001", "p002"]
+    assert feed.walk(state, NOW + DAY, refresh=2 * DAY).names == ["p000"]
+
+
+def test_what_somebody_wrote_before_they_fell_silent_is_not_observed_for_ever(scripted_server: ScriptedServer) -> None:
+    feed = MemberFeed(scripted_server, daily_posts(40, from_days_old=30))
+    walked = feed.walk(feed.walk().state, NOW + DAY)
+    assert walked.rows == []
+    feed.items += [post("back", -1.5), post("late", 32.5, indexed_days_ago=-1.5)]
+    assert feed.walk(walked.state, NOW + 2 * DAY).names == ["back", "late"]
 
 
 def test_a_walk_goes_on_until_a_page_reaches_past_the_window(scripted_server: ScriptedServer) -> None:
     feed = MemberFeed(scripted_server, [post(f"w{number:03}", number / 100) for number in range(1_000)])
     walked = feed.walk(feed.walk().state, NOW)
-    assert walked.names == [f"w{number:03}" for number in range(701)]
+    assert walked.names == [f"w{number:03}" for number in range(700)]
     assert len(walked.cursors) == 8
 
 
@@ -96,7 +104,7 @@ def test_a_long_absence_is_made_up_for(scripted_server: ScriptedServer) -> None:
 def test_backfill_bounds_the_first_walk(scripted_server: ScriptedServer) -> None:
     feed = MemberFeed(scripted_server, daily_posts(450))
     walked = feed.walk(backfill=130 * DAY)
-    assert walked.names == [f"p{day:03}" for day in range(131)]
+    assert walked.names == [f"p{day:03}" for day in range(130)]
     assert len(walked.cursors) == 2
     assert not walked.pull["reached_end"]
     second = feed.walk(walked.state, NOW + DAY, backfill=130 * DAY)
@@ -231,7 +239,7 @@ def test_an_end_that_comes_too_early_is_not_believed_once_but_twice(
     assert len(second.rows) == 100, "nothing is known of what comes after: all is asked for again"
     assert second.pull["reached_end"]
     assert second.pull["error"] is None
-    assert len(feed.walk(second.state, NOW + 2 * DAY).rows) == 8
+    assert len(feed.walk(second.state, NOW + 2 * DAY).rows) == 5
 
 
 def test_the_rest_of_a_feed_that_ended_early_is_read_by_the_next_walk(scripted_server: ScriptedServer) -> None:
@@ -333,9 +341,9 @@ def test_what_a_walk_claims_to_cover_it_has_stored(scripted_server: ScriptedServ
 def test_a_walk_that_leaves_something_out_does_not_claim_the_end(scripted_server: ScriptedServer) -> None:
     feed = MemberFeed(scripted_server, daily_posts(40))
     walked = feed.walk(feed.walk().state, NOW + DAY)
-    assert len(walked.rows) == 8
+    assert len(walked.rows) == 6
     assert not walked.pull["reached_end"]
-    assert from_microseconds(walked.pull["covered_from"]) == NOW - 7 * DAY
+    assert from_microseconds(walked.pull["covered_from"]) == NOW + DAY - 7 * DAY
 
 
 # What is remembered.
