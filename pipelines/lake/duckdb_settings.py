@@ -81,7 +81,7 @@ def duckdb_settings(pipeline_name: str) -> DuckDBSettings:
         destination.configuration(FilesystemDestinationClientConfiguration()._bind_dataset_name(pipeline.dataset_name)),
     )
     # dlt keeps what was raised on the way; its frames would hold dbt's connection, and the warehouse stay locked.
-    bucket.__exception__ = None
+    bucket.__exception__ = None  # type: ignore[assignment]
     warehouse = dlt.config[f"pipelines.{pipeline_name}.warehouse"]
     return DuckDBSettings(
         lake_path=f"{_root_of(bucket)}/{pipeline.dataset_name}",

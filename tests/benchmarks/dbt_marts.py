@@ -13,14 +13,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import duckdb
 
@@ -36,7 +35,8 @@ copy (
             item,
             'did:plc:' || substr(md5('m' || member), 1, 24) as member_did,
             timestamptz '2026-02-01 23:00:00Z' + to_days({night}::int) + to_seconds(member) as observed_at,
-            timestamptz '2026-02-01 22:00:00Z' - to_seconds(((item) * {spacing})::bigint) - to_seconds(member * 7) as item_at,
+            timestamptz '2026-02-01 22:00:00Z' - to_seconds((item * {spacing})::bigint) - to_seconds(member * 7)
+                as item_at,
             hash(member, item) as luck
         from range({members}) as members(member), range({first_item}, {last_item}) as items(item)
     ),
@@ -48,8 +48,8 @@ copy (
                 as author_did,
             '3l' || substr(md5(member || '/' || item), 1, 11) as rkey,
             array_to_string(list_transform(range(6 + (luck % 30)::int), lambda n: ['data', 'pipelines', 'are', 'quiet',
-                'until', 'somebody', 'asks', 'about', 'the', 'schema', 'of', 'yesterday'][1 + (hash(luck, n) % 12)::int]), ' ')
-                as text,
+                'until', 'somebody', 'asks', 'about', 'the', 'schema', 'of', 'yesterday'][1 + (hash(luck, n) % 12)::int]),
+                ' ') as text,
             least(({night} + 200 - item * {spacing} / 86400)::int, 8) + 8 as age
         from items
     )
@@ -90,7 +90,8 @@ copy (
         case when luck % 20 = 9 then 'https://site' || luck % 900 || '.example/card' end as link_uri,
         case when luck % 20 = 9 then 'A card' end as link_title,
         null::varchar as link_description,
-        case when luck % 20 = 8 then [{{'kind': 'image', 'alt': case when luck % 3 = 0 then 'a chart' end}}] end as media,
+        case when luck % 20 = 8 then [{{'kind': 'image', 'alt': case when luck % 3 = 0 then 'a chart' end}}] end
+            as media,
         (luck % 40 * age // 16)::bigint as like_count,
         (luck % 7 * age // 16)::bigint as repost_count,
         (luck % 5 * age // 16)::bigint as reply_count,
@@ -106,8 +107,8 @@ copy (
                             'displayName': 'Somebody ' || substr(author_did, 9, 8), 'labels': []::varchar[]}},
                 'record': {{'$type': 'app.bsky.feed.post', 'text': text, 'createdAt': item_at, 'langs': ['en'],
                     'facets': case when luck % 10 < 3 then [
-                        {{'features': [{{'$type': 'app.bsky.richtext.facet#tag', 'tag': 'tag' || luck % 500, 'uri': null,
-                                        'did': null}}]}},
+                        {{'features': [{{'$type': 'app.bsky.richtext.facet#tag', 'tag': 'tag' || luck % 500,
+                                        'uri': null, 'did': null}}]}},
                         {{'features': [{{'$type': 'app.bsky.richtext.facet#link', 'tag': null, 'uri': 'https://site'
                                 || luck % 900 || '.example/post/' || luck % 100000, 'did': null}}]}}] end,
                     'reply': case when luck % 10 in (4, 5, 6) then {{'parent': {{'uri': 'at://did:plc:'
@@ -117,8 +118,8 @@ copy (
                 'likeCount': luck % 40 * age // 16, 'repostCount': luck % 7 * age // 16,
                 'replyCount': luck % 5 * age // 16, 'quoteCount': luck % 3 * age // 16, 'indexedAt': item_at
             }},
-            'reason': case when is_repost then {{'$type': 'app.bsky.feed.defs#reasonRepost', 'uri': 'at://' || member_did
-                || '/app.bsky.feed.repost/' || rkey, 'indexedAt': item_at}} end
+            'reason': case when is_repost then {{'$type': 'app.bsky.feed.defs#reasonRepost',
+                'uri': 'at://' || member_did || '/app.bsky.feed.repost/' || rkey, 'indexedAt': item_at}} end
         }})::varchar as raw,
         '{load_id}' as _dlt_load_id
     from described
@@ -164,16 +165,17 @@ OTHERS: Final = {
             null::varchar[] as issues, '' as raw, '{load_id}' as _dlt_load_id""",
 }
 
-FILES: Final = "read_parquet('{lake}/author_feed/*/*.parquet', union_by_name = true, filename = true, file_row_number = true)"
-
-ADDRESS: Final = "regexp_extract({}, '^at://(did:[^/]+)', 1)"
+FILES: Final = (
+    "read_parquet('{lake}/author_feed/*/*.parquet', union_by_name = true, filename = true, file_row_number = true)"
+)
 
 PLAIN: Final = (
     """create table newest as
     select post_uri, filename, file_row_number, min(observed_at) over (partition by post_uri) as first_observed_at,
         bool_or(member_did = author_did) over (partition by post_uri) as is_own
     from {files}
-    qualify row_number() over (partition by post_uri order by observed_at desc, filename desc, file_row_number desc) = 1""",
+    qualify row_number() over (
+        partition by post_uri order by observed_at desc, filename desc, file_row_number desc) = 1""",
     """create table posts as
     select f.* exclude (raw, member_did, item_uri, item_at, item_indexed_at, reason_type, filename, file_row_number),
         least(created_at, post_indexed_at) as posted_at, length_grapheme(text) as text_length,
@@ -209,8 +211,8 @@ PLAIN: Final = (
     where items.item_at > after.covered_from group by item_uri""",
     """create table engagement as
     with seen as (
-        select post_uri, observed_at, max(like_count) as likes, max(repost_count) as reposts, max(reply_count) as replies,
-            max(quote_count) as quotes, max(bookmark_count) as bookmarks, max(filename) as filename
+        select post_uri, observed_at, max(like_count) as likes, max(repost_count) as reposts,
+            max(reply_count) as replies, max(quote_count) as quotes, max(bookmark_count) as bookmarks, max(filename) as filename
         from {files} group by 1, 2
     )
     select seen.*, posts.author_did, date_diff('second', posted_at, seen.observed_at) / 3600.0 as hours,
@@ -252,10 +254,7 @@ PLAIN: Final = (
     union all select author_did, observed_at::date, count(*), sum(like_change) from engagement group by 1, 2""",
 )
 
-JSON_TEXT: Final = tuple(
-    statement.replace("{files}", "{json}")
-    for statement in PLAIN
-)
+JSON_TEXT: Final = tuple(statement.replace("{files}", "{json}") for statement in PLAIN)
 """The same, over rows whose columns are taken out of the JSON text each time that they are asked for."""
 
 JSON_ROWS: Final = """(
@@ -278,6 +277,21 @@ JSON_ROWS: Final = """(
         0::bigint as bookmark_count
     from {files}
 )"""
+
+
+class Cost(NamedTuple):
+    """What a way costs: seconds on the wall and of CPU, and megabytes at most."""
+
+    wall: float
+    cpu: float
+    memory: int = 0
+
+    def beyond(self, fixed: Cost) -> Cost:
+        """Leave out what dbt itself costs."""
+        return Cost(self.wall - fixed.wall, self.cpu - fixed.cpu, self.memory)
+
+    def __str__(self) -> str:
+        return f"{self.wall:6.1f} s, {self.cpu:6.1f} s of CPU"
 
 
 def make_lake(lake: Path, *, items: int, members: int, nights: int, only: int | None = None) -> int:
@@ -310,8 +324,8 @@ def make_lake(lake: Path, *, items: int, members: int, nights: int, only: int | 
     return written
 
 
-def run_dbt(folder: Path, warehouse: str, *arguments: str) -> tuple[float, int]:
-    """Run dbt in a process of its own; seconds it took to run the models, and peak memory in MB."""
+def run_dbt(folder: Path, warehouse: str, *arguments: str) -> Cost:
+    """Run dbt in a process of its own; seconds to run the models, seconds of CPU in all, and peak memory in MB."""
     environment = {name: value for name, value in os.environ.items() if "__" not in name} | {
         "DLT_PROJECT_DIR": str(folder),
         "DLT_LOCAL_DIR": str(folder),
@@ -327,21 +341,21 @@ def run_dbt(folder: Path, warehouse: str, *arguments: str) -> tuple[float, int]:
     if process.returncode:
         raise SystemExit(f"dbt failed: {' '.join(command)}")
     results = json.loads((folder / "target" / "run_results.json").read_text())
-    return float(results["elapsed_time"]), usage.ru_maxrss // 1024
+    return Cost(float(results["elapsed_time"]), usage.ru_utime + usage.ru_stime, usage.ru_maxrss // 1024)
 
 
-def run_sql(lake: Path, folder: Path, statements: tuple[str, ...]) -> float:
-    """Make the marts with plain SQL in a new warehouse; seconds."""
+def run_sql(lake: Path, folder: Path, statements: tuple[str, ...]) -> Cost:
+    """Make the marts with plain SQL in a new warehouse."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     files = FILES.format(lake=lake)
-    begun = time.monotonic()
+    begun, cpu = time.monotonic(), time.process_time()
     with duckdb.connect(str(folder / "plain.duckdb"), config={"memory_limit": MEMORY_LIMIT}) as connection:
         connection.execute("set timezone = 'UTC'; set preserve_insertion_order = false")
         for statement in statements:
             json_rows = JSON_ROWS.format(files=files)
             connection.execute(statement.format(files=files, lake=lake, json=json_rows))
-    return time.monotonic() - begun
+    return Cost(time.monotonic() - begun, time.process_time() - cpu)
 
 
 def main() -> None:
@@ -364,36 +378,38 @@ def main() -> None:
     last = max(path.name for path in (lake / "author_feed").iterdir())
     core = ("run", "--select", "+path:models/marts/core")
 
-    run_dbt(empty, "w", "seed")
-    run_dbt(empty, "w", "run")
-    fixed, _ = run_dbt(empty, "w", "run")
-    fixed_core, _ = run_dbt(empty, "w", *core)
-    run_dbt(bench, "core", "seed")
-    full_core, _ = run_dbt(bench, "core", *core)
-    run_dbt(bench, "all", "seed")
+    for warehouse in ("core", "all"):
+        run_dbt(empty, warehouse, "seed")
+    fixed_core = run_dbt(empty, "core", *core)
+    fixed = run_dbt(empty, "all", "run")
+    fixed_night = run_dbt(empty, "all", "run")
+    for warehouse in ("core", "all"):
+        run_dbt(bench, warehouse, "seed")
+    full_core = run_dbt(bench, "core", *core).beyond(fixed_core)
+
     # The last night is kept back, so that it can be one.
     aside = folder / "aside"
-    for table in lake.iterdir():
-        for path in table.glob(f"{last}*"):
-            path.rename(aside.parent / f"aside-{table.name}")
-    full, full_memory = run_dbt(bench, "all", "run")
-    for table in lake.iterdir():
-        kept = aside.parent / f"aside-{table.name}"
-        if kept.exists():
-            kept.rename(table / last)
-    night, night_memory = run_dbt(bench, "all", "run")
+    tables = [table for table in lake.iterdir() if (table / last).exists()]
+    aside.mkdir()
+    for table in tables:
+        (table / last).rename(aside / table.name)
+    full = run_dbt(bench, "all", "run")
+    for table in tables:
+        (aside / table.name).rename(table / last)
+    night = run_dbt(bench, "all", "run")
     plain = run_sql(lake, folder / "plain", PLAIN)
+
     print(f"{rows:,} feed items of {options.members} members in {options.nights} nights; {MEMORY_LIMIT} for DuckDB")
-    print(f"dbt itself (empty lake)    {fixed:6.1f} s, core alone {fixed_core:.1f} s")
-    print(f"core marts, dbt            {full_core - fixed_core:6.1f} s beyond that")
-    print(f"core marts, plain SQL      {plain:6.1f} s   -> dbt takes {(full_core - fixed_core) / plain:.2f} of it")
+    print(f"dbt itself, empty lake    {fixed}; a second run {fixed_night}")
+    print(f"core marts, dbt           {full_core} beyond that, {full_core.memory} MB at most")
+    print(f"core marts, plain SQL     {plain}: dbt takes {full_core.cpu / plain.cpu:.2f} of its CPU")
     if not options.without_json:
         slow = run_sql(lake, folder / "json", JSON_TEXT)
-        print(f"core marts, JSON text      {slow:6.1f} s   -> {slow / (full_core - fixed_core):.1f} times dbt's")
-    print(f"everything, first build    {full - fixed:6.1f} s beyond that, {full_memory} MB at most")
-    print(f"everything, one night      {night - fixed:6.1f} s beyond that, {night_memory} MB at most")
-    print(f"a night is {(night - fixed) / (full - fixed):.1%} of a full build; with dbt itself {night / full:.1%}")
-    print(f"this process at most {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MB")
+        print(f"core marts, JSON text     {slow}: {slow.cpu / full_core.cpu:.1f} times dbt's CPU")
+    print(f"everything, first build   {full.beyond(fixed)} beyond that, {full.memory} MB at most")
+    print(f"everything, one night     {night.beyond(fixed_night)} beyond that, {night.memory} MB at most")
+    share = night.beyond(fixed_night).cpu / full.beyond(fixed).cpu
+    print(f"a night is {share:.1%} of a full build; dbt itself included {night.cpu / full.cpu:.1%} (CPU)")
     if options.folder is None:
         shutil.rmtree(folder)
 

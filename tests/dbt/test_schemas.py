@@ -8,18 +8,20 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pytest
 import yaml
+from raw_lakes import SCHEMAS, Load, night
+from warehouses import Warehouse, new_project
 
 from pipelines.lake.bucket import PROJECT_ROOT
 from pipelines.lake.tables import RAW_TABLES
-from raw_lakes import SCHEMAS, Load, night
-from warehouses import Warehouse, new_project
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from dbt.artifacts.schemas.run import RunResult
+
 pytestmark = pytest.mark.xdist_group("dbt")
 
-SELECTION = ("build", "--exclude-resource-type=unit_test", "--exclude", "path:models/marts/reports", "test_type:generic")
+NO_REPORTS = ("--exclude-resource-type=unit_test", "--exclude", "path:models/marts/reports", "test_type:generic")
 
 
 def small_load(number: int) -> Load:
@@ -40,31 +42,31 @@ def write_schema(dataset: Path, version: int, **more: pa.Schema) -> None:
     }
     path = dataset / "_dlt_version" / f"bluesky__17724060{version:02}.5__{version:04x}.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
-    row = {"version": version, "engine_version": 11, "inserted_at": night(version).isoformat(), "schema_name": "bluesky"}
-    path.write_text(json.dumps(row | {"version_hash": f"{version}=", "schema": json.dumps({"tables": tables})}))
+    row = {"version": version, "engine_version": 11, "version_hash": f"{version}=", "schema_name": "bluesky"}
+    path.write_text(json.dumps(row | {"inserted_at": f"{night(version)}", "schema": json.dumps({"tables": tables})}))
 
 
-def warnings(results: list[object]) -> set[str]:
-    return {result.node.name for result in results if result.status == "warn"}  # type: ignore[attr-defined]
+def warnings(results: list[RunResult]) -> set[str]:
+    return {result.node.name for result in results if result.status == "warn"}
 
 
 def test_a_lake_through_the_ages(tmp_path: Path) -> None:
     warehouse = Warehouse(new_project(tmp_path / "project"))
 
-    assert "assert_lake_has_loads" in warnings([*warehouse.dbt("build", "--exclude-resource-type=unit_test")])
+    assert "assert_lake_has_loads" in warnings(warehouse.dbt("build", "--exclude-resource-type=unit_test"))
     assert warehouse.rows("select count(*) from fct_posts") == [(0,)]
 
     feed = SCHEMAS["author_feed"]
     older = pa.schema([column for column in feed if column.name not in {"bookmark_count", "facets", "issues"}])
     small_load(1).write(warehouse.dataset, author_feed=older)
     write_schema(warehouse.dataset, 1, author_feed=older)
-    assert warnings([*warehouse.dbt(*SELECTION)]) == {"assert_lake_has_the_columns_that_are_known"}
+    assert warnings(warehouse.dbt("build", *NO_REPORTS)) == {"assert_lake_has_the_columns_that_are_known"}
     assert warehouse.rows("select like_count, bookmark_count from fct_posts") == [(1, None)]
 
     newer = pa.schema([pa.field("mood", pa.string()), *[column.with_nullable(True) for column in feed]])
     small_load(2).write(warehouse.dataset, author_feed=newer)
     write_schema(warehouse.dataset, 2, author_feed=newer)
-    assert warnings([*warehouse.dbt(*SELECTION)]) == {"assert_lake_has_the_columns_that_are_known"}
+    assert warnings(warehouse.dbt("build", *NO_REPORTS)) == {"assert_lake_has_the_columns_that_are_known"}
     assert warehouse.rows("select like_count, bookmark_count from fct_posts order by 1") == [(1, None), (2, 3)]
     changes = warehouse.rows("select column_name from fct_schema_changes where changed_at > '2026-03-02' order by 1")
     assert changes == [("bookmark_count",), ("facets",), ("issues",), ("mood",)]

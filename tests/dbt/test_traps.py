@@ -145,7 +145,9 @@ def test_somebody_in_two_packs_counts_once(traps: Warehouse) -> None:
     uri = post_uri("double", "common")
     assert traps.rows(f"select count(*) from fct_posts where post_uri = '{uri}'") == [(1,)]
     assert traps.rows(f"select count(*) from fct_post_engagement where post_uri = '{uri}'") == [(4,)]
-    posts_by_pack = dict(traps.rows("select pack_uri, sum(post_count) from rpt_activity_by_day group by 1"))
+    posts_by_pack: dict[str, int] = dict(
+        traps.rows("select pack_uri, sum(post_count) from rpt_activity_by_day group by 1")
+    )
     posts = traps.rows("select count(*) from int_publishable_posts where posted_at is not null")[0][0]
     assert posts_by_pack["all"] == posts_by_pack[PACK] == posts
     assert posts_by_pack[OTHER_PACK] == 2
@@ -225,7 +227,9 @@ def test_who_left_and_who_was_only_not_seen(traps: Warehouse) -> None:
 
 
 def test_who_may_be_published(traps: Warehouse) -> None:
-    withheld = dict(traps.rows("select did, withheld_because from dim_authors where not is_publishable"))
+    withheld: dict[str, str] = dict(
+        traps.rows("select did, withheld_because from dim_authors where not is_publishable")
+    )
     assert withheld == {
         did("shy"): "asks_to_be_hidden",
         did("nobody"): "asks_to_be_hidden",

@@ -95,8 +95,8 @@ class Expected:
             if bool(item.repost) != reposts:
                 continue
             for later in range(day + 1, LAST_DAY + 1):
-                sighting = self.sightings.get((did, later))
-                if sighting and covers(sighting, item):
+                walk = self.sightings.get((did, later))
+                if walk and covers(walk, item):
                     gone[uri] = later
                     break
         return gone

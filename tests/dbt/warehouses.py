@@ -55,14 +55,14 @@ class Warehouse:
     def pull(self, day: int, *options: str) -> None:
         """Pull a day of the sample into the lake, as the job does."""
         with self._settings():
-            assert bluesky.main(["--sample", "--day", str(day), "--no-transform", *options]) == 0
+            assert bluesky.main(["--sample", "--day", str(day), "--no-transform", "--no-report", *options]) == 0
 
     def dbt(self, *arguments: str, may_fail: bool = False) -> list[RunResult]:
         """Run dbt on the sample, and give the result of each node."""
         places = [f"--{kind}-dir={PROJECT_ROOT / 'dbt'}" for kind in ("project", "profiles")]
         with self._settings():
             outcome = dbtRunner().invoke(["--quiet", "--no-use-colors", *arguments, *places, "--target=sample"])
-        DuckDBConnectionManager.close_all_connections()
+        DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
         results: list[RunResult] = list(getattr(outcome.result, "results", []))
         bad = [f"{result.node.name}: {result.message}" for result in results if result.status in ("error", "fail")]
         assert may_fail or outcome.success, bad or outcome.exception
