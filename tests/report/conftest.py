@@ -13,7 +13,6 @@ import duckdb
 import pytest
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner
-from filelock import FileLock
 
 from pipelines import bluesky
 from pipelines.lake.bucket import PROJECT_ROOT, use_project_settings
@@ -62,15 +61,10 @@ def content_of(page: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Published:
-    # Built once for all of pytest-xdist's workers: what they share is the folder above their own.
-    is_worker = "PYTEST_XDIST_WORKER" in os.environ
-    base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if is_worker else base) / "report"
+    folder = tmp_path_factory.mktemp("report")
     built = Published(folder / "_data" / "sample" / "bluesky.duckdb", folder / "report.html")
-    with FileLock(str(folder.with_suffix(".lock"))):
-        if not built.page.exists():
-            build(folder)
-            build_report(built.warehouse, built.page)
+    build(folder)
+    build_report(built.warehouse, built.page)
     return built
 
 

