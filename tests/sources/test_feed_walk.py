@@ -99,6 +99,7 @@ def test_a_long_absence_is_made_up_for(scripted_server: ScriptedServer) -> None:
     walked = feed.walk(state, NOW + 15 * DAY)
     assert {item.name for item in missed} <= set(walked.names)
     assert walked.pull["new_item_count"] == len(missed)
+    assert from_microseconds(walked.pull["covered_from"]) == NOW, "no gap since the walk before"
 
 
 def test_backfill_bounds_the_first_walk(scripted_server: ScriptedServer) -> None:
@@ -240,6 +241,13 @@ def test_an_end_that_comes_too_early_is_not_believed_once_but_twice(
     assert second.pull["reached_end"]
     assert second.pull["error"] is None
     assert len(feed.walk(second.state, NOW + 2 * DAY).rows) == 5
+
+
+def test_a_first_walk_that_lacks_a_few_in_a_hundred_posts_is_not_believed(scripted_server: ScriptedServer) -> None:
+    feed = MemberFeed(scripted_server, daily_posts(105), odd=end_after_a_page)
+    assert not feed.walk().pull["reached_end"]
+    feed.items = daily_posts(102)
+    assert feed.walk().pull["reached_end"], "counts drift a little"
 
 
 def test_the_rest_of_a_feed_that_ended_early_is_read_by_the_next_walk(scripted_server: ScriptedServer) -> None:
