@@ -20,6 +20,7 @@ import sys
 import threading
 import time
 from collections.abc import Collection
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -38,7 +39,7 @@ from pipelines.lake.bucket import (
     use_project_settings,
 )
 from pipelines.lake.compaction import compact
-from pipelines.lake.members import member_dids
+from pipelines.lake.members import read_members
 from pipelines.lake.recovery import open_pipeline, recover
 from pipelines.network.firehose import Firehose
 from pipelines.network.jetstream import Jetstream, LegacyJetstream
@@ -46,10 +47,13 @@ from pipelines.network.kafka import Bridge, Kafka, KafkaMissing, load_decoder
 from pipelines.network.stream import Stream
 from pipelines.network.webhook import Spool, Webhook
 from pipelines.panel import show_live
+from pipelines.sample.live_day import SECONDS as SAMPLE_SECONDS
+from pipelines.sample.live_day import live_day
 from pipelines.sources.micro_batches import BatchLimits, MicroBatches
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
 
     from pipelines.network.repo_events import Feed
 
@@ -148,11 +152,10 @@ def followed(pipeline: dlt.Pipeline, options: argparse.Namespace) -> frozenset[s
     """
     if options.all:
         return None
-    dids = member_dids(pipeline)
+    dids = read_members(pipeline).dids
     if not dids:
-        raise LakeError(
-            "There are no members in the lake yet. Pull first (python pipelines/bluesky.py), or take everybody: --all"
-        )
+        pull = "python pipelines/bluesky.py" + (" --sample" if getattr(options, "sample", False) else "")
+        raise LakeError(f"There are no members in the lake yet. Pull first ({pull}), or take everybody: --all")
     return dids
 
 
@@ -202,6 +205,11 @@ def kafka_bridge(
     return Bridge(stream, kafka_topic, kafka_settings)
 
 
+def begin_at(pipeline: dlt.Pipeline, options: argparse.Namespace) -> datetime | None:
+    """Tell from when on a Jetstream that was never read is wanted: since the newest pull, which saw what was before."""
+    return read_members(pipeline).pulled_at if options.feed == "jetstream" and not options.all else None
+
+
 def make_feed(pipeline: dlt.Pipeline, options: argparse.Namespace) -> tuple[Feed, Callable[[], None]]:
     """Make the feed that the command line names.
 
@@ -230,10 +238,30 @@ def _refresh_members(
         if options.all or time.monotonic() - looked_at < MEMBERS_ARE_READ_EVERY:
             return
         looked_at = time.monotonic()
-        if dids := member_dids(pipeline):
+        if dids := read_members(pipeline).dids:
             feed.follow(dids)
 
     return refresh
+
+
+@contextmanager
+def sample_feed(pipeline: dlt.Pipeline, options: argparse.Namespace) -> Iterator[Feed]:
+    """Serve the day after the newest sample pull on localhost, and make the feed of it."""
+    pulled_at = read_members(pipeline).pulled_at
+    dids = followed(pipeline, options)
+    with live_day(options.feed, pulled_at, at_once=options.until_caught_up) as server:
+        stream = (
+            firehose_feed(dids=dids, firehose_service=server.url)
+            if options.feed == "firehose"
+            else jetstream_feed(
+                dids=dids, is_legacy=options.v1, jetstream_service=server.url, jetstream_legacy_service=server.url
+            )
+        )
+        # Each run has another port, but the network is the same.
+        stream.service = "sample"
+        if not options.until_caught_up and options.seconds is None:
+            options.seconds = SAMPLE_SECONDS + 3
+        yield stream
 
 
 def run_live(batches: MicroBatches, options: argparse.Namespace, console: Console) -> int:
@@ -328,9 +356,15 @@ def main(arguments: list[str] | None = None) -> int:
             if options.feed == "kafka" and options.produce:
                 return run_bridge(pipeline, options, console)
             pipeline = recover(pipeline)
-            feed, between_batches = make_feed(pipeline, options)
             limits = batch_limits(options.batch_seconds, options.batch_events)
-            batches = MicroBatches(pipeline, feed, limits, between_batches=between_batches)
+            if getattr(options, "sample", False):
+                with sample_feed(pipeline, options) as feed:
+                    batches = MicroBatches(pipeline, feed, limits, begin_at=begin_at(pipeline, options))
+                    return run_live(batches, options, console)
+            feed, between_batches = make_feed(pipeline, options)
+            batches = MicroBatches(
+                pipeline, feed, limits, begin_at=begin_at(pipeline, options), between_batches=between_batches
+            )
             return run_live(batches, options, console)
     except Exception as error:
         reason = str(error) if isinstance(error, (KafkaMissing, ValueError)) else explain(error)

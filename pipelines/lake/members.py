@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import pyarrow.parquet as pq
@@ -18,14 +19,24 @@ _LATEST_FOLDERS: Final = 8
 """Days of loads that are looked through: a pack that could not be read last night is still followed."""
 
 
-def member_dids(pipeline: dlt.Pipeline) -> frozenset[str]:
+@dataclass(frozen=True)
+class Members:
+    """Whom the lake follows.
+
+    Attributes:
+        dids: Everybody who was in a pack when it was last pulled.
+        pulled_at: When the newest pull looked; None if nothing was pulled yet.
+    """
+
+    dids: frozenset[str]
+    pulled_at: datetime | None
+
+
+def read_members(pipeline: dlt.Pipeline) -> Members:
     """Read who was in each pack when it was last pulled.
 
     Args:
         pipeline: Any pipeline of that lake.
-
-    Returns:
-        Their DIDs; none if nothing was pulled yet.
     """
     client = filesystem_client(pipeline)
     files = client.fs_client
@@ -44,4 +55,7 @@ def member_dids(pipeline: dlt.Pipeline) -> frozenset[str]:
             if row["observed_at"] == seen_at:
                 dids.add(row["did"])
             newest[row["pack_uri"]] = (seen_at, dids)
-    return frozenset().union(*(dids for _, dids in newest.values()))
+    return Members(
+        frozenset().union(*(dids for _, dids in newest.values())),
+        max((seen_at for seen_at, _ in newest.values()), default=None),
+    )

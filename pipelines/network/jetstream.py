@@ -154,6 +154,7 @@ class LegacyJetstream(Jetstream):
     """A subscription to Jetstream v1, for hosts that serve nothing newer."""
 
     subprotocols = ()
+    has_exact_cursor = False  # Several events may have one time.
 
     def __init__(
         self,

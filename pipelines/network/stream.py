@@ -88,6 +88,7 @@ class Stream(ABC):
 
     name: str
     subprotocols: tuple[Subprotocol, ...] = ()
+    has_exact_cursor = True  # Whether what has the position of the cursor is what was read, and nothing else.
 
     def __init__(self, service: str, *, stall_seconds: float, contact: str | None = None) -> None:
         self.base_url = service.rstrip("/")
@@ -101,7 +102,7 @@ class Stream(ABC):
         self._skip = 0
         self._gap_reason: str | None = None
         self._reached_at: datetime | None = None
-        self._has_known_event = self._has_news = False
+        self._has_known_event = self._has_news = self._has_read = False
         self._proofs_asked = 0
         self._started_at = datetime.now(UTC)
         self._last_frame = time.monotonic()
@@ -326,12 +327,16 @@ class Stream(ABC):
                     self._has_known_event |= is_known
                     if not is_known:
                         self._has_news, self._proofs_asked = True, 0
+                    is_asked_for = item.position == asked_for == self.cursor and self._gap_reason is None
+                    if is_asked_for and self.has_exact_cursor and (is_first or self._has_read):
+                        # A cursor is inclusive. One that was stored may stand within a commit of several records.
+                        is_first = False
+                        continue
                     if is_first:
                         is_first = False
-                        if item.position == asked_for and self._gap_reason is None:
-                            continue  # A cursor is inclusive: this one is known.
                         self._notice_gap(item, asked_for)
                         self._skip = 0
+                    self._has_read = True
                     self.cursor = item.position
                     self._last_event_at = self._reached_at = item.event_at or self._last_event_at
                     self._buffer.append(item)

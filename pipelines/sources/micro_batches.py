@@ -106,6 +106,7 @@ class MicroBatches:
         limits: When a batch is loaded.
         run: What was done so far.
         clock: Tells when something reached us.
+        begin_at: From when on a stream is wanted that was never read, as far as the service goes back; from now if None.
         between_batches: Called after each batch, e.g. to look whether somebody else is to be followed.
     """
 
@@ -114,6 +115,7 @@ class MicroBatches:
     limits: BatchLimits
     run: LiveRun = field(default_factory=LiveRun)
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    begin_at: datetime | None = None
     between_batches: Callable[[], None] = lambda: None
 
     def load_until(self, is_over: threading.Event, *, seconds: float | None, until_caught_up: bool) -> None:
@@ -128,7 +130,7 @@ class MicroBatches:
             NetworkError: The feed cannot go on.
             PipelineStepFailed: The lake takes nothing.
         """
-        position = stored_position(self.pipeline, self.feed.service) or self._other_position()
+        position = stored_position(self.pipeline, self.feed.service) or self._first_position()
         has_position = position is not None
         self.feed.start(position)
         ends_at = None if seconds is None else time.monotonic() + seconds
@@ -175,10 +177,12 @@ class MicroBatches:
         ]
         return bool(delivery.events or delivery.gaps)
 
-    def _other_position(self) -> Position | None:
-        """Take the time up to which another host of the same feed was read, where this one is new."""
+    def _first_position(self) -> Position | None:
+        """Take the time up to which another host of the same feed was read, or everything was pulled."""
         positions = self.pipeline.state.get("sources", {}).get("repo_events", {}).get("positions", {})
         times = [position["event_at"] for position in positions.values() if position.get("event_at")]
+        if not times and self.begin_at:
+            times = [self.begin_at.isoformat()]
         return {"cursor": None, "event_at": max(times)} if times else None
 
     def _load(self, batch: Batch, is_over: threading.Event) -> None:

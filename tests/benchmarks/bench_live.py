@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, cast
 import dlt
 import msgspec
 from atproto import CAR, parse_subscribe_repos_message
-from atproto_subscription.frames import Frame, MessageFrame
+from atproto_subscription.frames import Frame, MessageFrame  # type: ignore[import-untyped]
 from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
@@ -164,9 +164,11 @@ def main() -> None:
     os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[0]})
     decode = sdk_loop if options.firehose else msgspec.json.Decoder().decode
     reader: Any = measure(kind, options.events // 5, 0, lambda url: bare(kind, url, options.events // 5, decode))
-    clock, rate, _ = measure(kind, options.events, 0, lambda url: live(kind, url, options.events))  # type: ignore[misc]
+    flood: Any = measure(kind, options.events, 0, lambda url: live(kind, url, options.events))
+    clock, rate, _ = flood
     quiet = 40_000
-    _, _, share = measure(kind, quiet, 2_000, lambda url: live(kind, url, quiet))  # type: ignore[misc]
+    paced: Any = measure(kind, quiet, 2_000, lambda url: live(kind, url, quiet))
+    _, _, share = paced
     name = "the SDK's own loop" if options.firehose else "a bare reader that decodes"
     print(f"{name}: {reader:,.0f} events a second of one core")
     print(f"{kind} to Parquet: {rate:,.0f} events a second of one core, {rate / reader:.2f} of that")
