@@ -106,7 +106,7 @@ class MicroBatches:
         limits: When a batch is loaded.
         run: What was done so far.
         clock: Tells when something reached us.
-        begin_at: From when on a stream is wanted that was never read, as far as the service goes back; from now if None.
+        begin_at: From when on a stream is wanted that was never read; from now if None.
         between_batches: Called after each batch, e.g. to look whether somebody else is to be followed.
     """
 
