@@ -48,7 +48,7 @@ copy (
                 as author_did,
             '3l' || substr(md5(member || '/' || item), 1, 11) as rkey,
             array_to_string(list_transform(range(6 + (luck % 30)::int), lambda n: ['data', 'pipelines', 'are', 'quiet',
-                'until', 'somebody', 'asks', 'about', 'the', 'schema', 'of', 'yesterday'][1 + (hash(luck, n) % 12)::int]),
+                'until', 'somebody', 'asks', 'about', 'the', 'schema', 'of', 'tables'][1 + (hash(luck, n) % 12)::int]),
                 ' ') as text,
             least(({night} + 200 - item * {spacing} / 86400)::int, 8) + 8 as age
         from items
@@ -212,7 +212,8 @@ PLAIN: Final = (
     """create table engagement as
     with seen as (
         select post_uri, observed_at, max(like_count) as likes, max(repost_count) as reposts,
-            max(reply_count) as replies, max(quote_count) as quotes, max(bookmark_count) as bookmarks, max(filename) as filename
+            max(reply_count) as replies, max(quote_count) as quotes,
+            max(bookmark_count) as bookmarks, max(filename) as filename
         from {files} group by 1, 2
     )
     select seen.*, posts.author_did, date_diff('second', posted_at, seen.observed_at) / 3600.0 as hours,
