@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
-NIGHTS = (1, 2, 9, 15, 16)
+NIGHTS = (1, 2, 5, 9, 13, 15, 16)
 """Far enough apart for a week to have a week before it, and followers of a week ago."""
 
 
