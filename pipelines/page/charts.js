@@ -9,7 +9,8 @@ function h(tag, attributes, ...children) {
   const element = SVG_TAGS.has(tag) ? document.createElementNS(SVG, tag) : document.createElement(tag);
   for (const [name, value] of Object.entries(attributes ?? {})) {
     if (typeof value === "function") element.addEventListener(name, value);
-    else if (value !== null && value !== undefined && value !== false) element.setAttribute(name, value === true ? "" : value);
+    else if (value !== null && value !== undefined && value !== false)
+      element.setAttribute(name, value === true ? "" : value);
   }
   element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined));
   return element;
@@ -101,7 +102,9 @@ function chart(host, { label, draw, table }) {
   charts.get(host)?.disconnect();
   host.replaceChildren(holder, details);
   redraw();
-  const observer = new ResizeObserver(() => Math.round(surface.clientWidth) !== drawn.width && surface.clientWidth && redraw());
+  const observer = new ResizeObserver(
+    () => Math.round(surface.clientWidth) !== drawn.width && surface.clientWidth && redraw(),
+  );
   observer.observe(surface);
   charts.set(host, observer);
 }
@@ -117,8 +120,26 @@ function numbers({ head, rows }) {
   return h(
     "table",
     {},
-    h("thead", {}, h("tr", {}, head.map((name) => h("th", { scope: "col" }, name)))),
-    h("tbody", {}, rows.map((row) => h("tr", {}, row.map((value, index) => h(index ? "td" : "th", { scope: index ? null : "row" }, String(value)))))),
+    h(
+      "thead",
+      {},
+      h(
+        "tr",
+        {},
+        head.map((name) => h("th", { scope: "col" }, name)),
+      ),
+    ),
+    h(
+      "tbody",
+      {},
+      rows.map((row) =>
+        h(
+          "tr",
+          {},
+          row.map((value, index) => h(index ? "td" : "th", { scope: index ? null : "row" }, String(value))),
+        ),
+      ),
+    ),
   );
 }
 
@@ -158,7 +179,9 @@ function stackedBars({ series, before, labels, texts, format }) {
       ),
     ];
     for (const step of steps) {
-      shapes.push(h("line", { x1: left, x2: width - right, y1: y(step), y2: y(step), class: step ? "grid" : "grid zero" }));
+      shapes.push(
+        h("line", { x1: left, x2: width - right, y1: y(step), y2: y(step), class: step ? "grid" : "grid zero" }),
+      );
       shapes.push(h("text", { x: left - 7, y: y(step) + 4, "text-anchor": "end" }, format(step)));
     }
     labels.forEach((label, index) => {
@@ -184,7 +207,10 @@ function stackedBars({ series, before, labels, texts, format }) {
       shapes.push(h("text", { x: x(index), y: height - 6, "text-anchor": "middle" }, label));
     });
     if (before.some(Boolean)) {
-      const path = before.map((value, index) => `${index ? "L" : "M"}${(x(index) - pitch / 2).toFixed(1)} ${y(value).toFixed(1)}h${pitch.toFixed(1)}`);
+      const path = before.map(
+        (value, index) =>
+          `${index ? "L" : "M"}${(x(index) - pitch / 2).toFixed(1)} ${y(value).toFixed(1)}h${pitch.toFixed(1)}`,
+      );
       shapes.push(h("path", { d: path.join(""), class: "before-line" }));
     }
     const marks = labels.map((_, index) => ({
@@ -229,15 +255,36 @@ function punchCard({ rows, rowNames, texts, format }) {
       row.forEach((value, hour) => {
         const x = left + pitch * (hour + 0.5);
         if (value) shapes.push(h("circle", { cx: x.toFixed(1), cy: y, r: radius(value).toFixed(2), class: "dot" }));
-        marks.push({ x, y, text: texts[day][hour], cursor: ["circle", { cx: x, cy: y, r: Math.max(radius(value) + 2.5, 5) }] });
+        marks.push({
+          x,
+          y,
+          text: texts[day][hour],
+          cursor: ["circle", { cx: x, cy: y, r: Math.max(radius(value) + 2.5, 5) }],
+        });
       });
       const room = right - 42;
-      shapes.push(h("rect", { x: width - right + 8, y: y - line * 0.28, width: Math.max(0.5, (sums[day] / Math.max(1, ...sums)) * room), height: line * 0.56, class: "side-bar" }));
-      shapes.push(h("text", { x: width - right + 13 + (sums[day] / Math.max(1, ...sums)) * room, y: y + 4 }, format(sums[day])));
+      shapes.push(
+        h("rect", {
+          x: width - right + 8,
+          y: y - line * 0.28,
+          width: Math.max(0.5, (sums[day] / Math.max(1, ...sums)) * room),
+          height: line * 0.56,
+          class: "side-bar",
+        }),
+      );
+      shapes.push(
+        h("text", { x: width - right + 13 + (sums[day] / Math.max(1, ...sums)) * room, y: y + 4 }, format(sums[day])),
+      );
     });
     const foot = top + line * 7;
     for (const hour of [0, 6, 12, 18]) {
-      shapes.push(h("text", { x: left + pitch * (hour + 0.5), y: foot + 16, "text-anchor": "middle" }, `${String(hour).padStart(2, "0")}h`));
+      shapes.push(
+        h(
+          "text",
+          { x: left + pitch * (hour + 0.5), y: foot + 16, "text-anchor": "middle" },
+          `${String(hour).padStart(2, "0")}h`,
+        ),
+      );
     }
     return { height: foot + 22, shapes, marks };
   };
@@ -252,26 +299,47 @@ function shareCurve({ points, half, texts }) {
     const x = (hours) => left + (hours / longest) * (width - left - right);
     const y = (share) => height - bottom - share * (height - top - bottom);
     const shapes = [];
-    if (half) {
-      shapes.push(h("rect", { x: x(half.from), y: top, width: Math.max(1, x(Math.min(half.to, longest)) - x(half.from)), height: height - top - bottom, class: "band" }));
-    }
+    shapes.push(
+      h("rect", {
+        x: x(half.from),
+        y: top,
+        width: Math.max(1, x(Math.min(half.to, longest)) - x(half.from)),
+        height: height - top - bottom,
+        class: "band",
+      }),
+    );
     for (const share of [0, 0.25, 0.5, 0.75, 1]) {
-      shapes.push(h("line", { x1: left, x2: width - right, y1: y(share), y2: y(share), class: share ? "grid" : "grid zero" }));
+      shapes.push(
+        h("line", { x1: left, x2: width - right, y1: y(share), y2: y(share), class: share ? "grid" : "grid zero" }),
+      );
       shapes.push(h("text", { x: left - 7, y: y(share) + 4, "text-anchor": "end" }, `${share * 100}%`));
     }
     const step = longest > 240 ? 48 : 24;
-    const days = Array.from({ length: Math.floor(longest / step) + 1 }, (_, index) => (index ? `${(index * step) / 24} d` : "posted"));
+    const days = Array.from({ length: Math.floor(longest / step) + 1 }, (_, index) =>
+      index ? `${(index * step) / 24} d` : "posted",
+    );
     placeLabels(days, (index) => x(index * step), width).forEach(([index, name]) => {
       shapes.push(h("text", { x: x(index * step), y: height - 10, "text-anchor": "middle" }, name));
     });
     const path = [[0, 0], ...points.map((point) => [point.hours, point.share])];
-    shapes.push(h("path", { d: path.map(([hours, share], index) => `${index ? "L" : "M"}${x(hours).toFixed(1)} ${y(share).toFixed(1)}`).join(""), class: "curve" }));
-    if (half) {
-      shapes.push(h("line", { x1: x(half.at), x2: x(half.at), y1: top, y2: height - bottom, class: "marker" }));
-      shapes.push(h("text", { x: x(half.at) + 6, y: top - 5, class: "strong" }, half.text));
-    }
-    for (const point of points) shapes.push(h("circle", { cx: x(point.hours), cy: y(point.share), r: 3.5, class: "curve-dot" }));
-    const marks = points.map((point, index) => ({ x: x(point.hours), y: y(point.share), text: texts[index], cursor: ["circle", { cx: x(point.hours), cy: y(point.share), r: 7 }] }));
+    shapes.push(
+      h("path", {
+        d: path
+          .map(([hours, share], index) => `${index ? "L" : "M"}${x(hours).toFixed(1)} ${y(share).toFixed(1)}`)
+          .join(""),
+        class: "curve",
+      }),
+    );
+    shapes.push(h("line", { x1: x(half.at), x2: x(half.at), y1: top, y2: height - bottom, class: "marker" }));
+    shapes.push(h("text", { x: x(half.at) + 6, y: top - 5, class: "strong" }, half.text));
+    for (const point of points)
+      shapes.push(h("circle", { cx: x(point.hours), cy: y(point.share), r: 3.5, class: "curve-dot" }));
+    const marks = points.map((point, index) => ({
+      x: x(point.hours),
+      y: y(point.share),
+      text: texts[index],
+      cursor: ["circle", { cx: x(point.hours), cy: y(point.share), r: 7 }],
+    }));
     return { height, shapes, marks, isFlat: true };
   };
 }
@@ -286,18 +354,45 @@ function network({ nodes, edges }) {
     const heaviest = Math.max(1, ...edges.map((edge) => edge.weight));
     const lines = edges.map((edge) => {
       const [from, to] = [place[edge.one], place[edge.other]];
-      return h("line", { x1: from.x.toFixed(1), y1: from.y.toFixed(1), x2: to.x.toFixed(1), y2: to.y.toFixed(1), class: "edge", "stroke-width": (1 + 5 * (edge.weight / heaviest)).toFixed(1) });
+      return h("line", {
+        x1: from.x.toFixed(1),
+        y1: from.y.toFixed(1),
+        x2: to.x.toFixed(1),
+        y2: to.y.toFixed(1),
+        class: "edge",
+        "stroke-width": (1 + 5 * (edge.weight / heaviest)).toFixed(1),
+      });
     });
     // Who has most ties gets a name first; a name that would cover another's circle or name is left to the tooltip.
-    const taken = place.map(({ x, y }, index) => [x - radius[index], y - radius[index], x + radius[index], y + radius[index]]);
-    const circles = nodes.map((_, index) => h("circle", { cx: place[index].x.toFixed(1), cy: place[index].y.toFixed(1), r: radius[index].toFixed(1), class: "node" }));
+    const taken = place.map(({ x, y }, index) => [
+      x - radius[index],
+      y - radius[index],
+      x + radius[index],
+      y + radius[index],
+    ]);
+    const circles = nodes.map((_, index) =>
+      h("circle", {
+        cx: place[index].x.toFixed(1),
+        cy: place[index].y.toFixed(1),
+        r: radius[index].toFixed(1),
+        class: "node",
+      }),
+    );
     const names = nodes.map((node, index) => {
       const { x, y } = place[index];
       const name = shorten(node.name, 18);
       const half = [...name].length * 3.3;
       for (const base of [y + radius[index] + 12, y - radius[index] - 5]) {
         const box = [x - half, base - 9, x + half, base + 2];
-        const isFree = box[0] > 0 && box[2] < width && base > 10 && base < height && !taken.some((other, number) => number !== index && box[0] < other[2] && other[0] < box[2] && box[1] < other[3] && other[1] < box[3]);
+        const isFree =
+          box[0] > 0 &&
+          box[2] < width &&
+          base > 10 &&
+          base < height &&
+          !taken.some(
+            (other, number) =>
+              number !== index && box[0] < other[2] && other[0] < box[2] && box[1] < other[3] && other[1] < box[3],
+          );
         if (!isFree) continue;
         taken.push(box);
         return h("text", { x: x.toFixed(1), y: base.toFixed(1), class: "name" }, name);
@@ -394,7 +489,8 @@ function layOut(radius, edges, width, height) {
         b.y += moveY;
       }
     }
-    for (const node of placed) [node.x, node.y] = [within(node.x, side * 0.5, width - side * 0.5), within(node.y, above, height - below)];
+    for (const node of placed)
+      [node.x, node.y] = [within(node.x, side * 0.5, width - side * 0.5), within(node.y, above, height - below)];
   }
   return placed;
 }
@@ -407,12 +503,28 @@ function calendarChart({ days, monthNames, dayNames }) {
     const pitch = Math.min(20, (width - left) / weeks);
     const largest = Math.max(1, ...days.map((day) => day.value));
     const shapes = [];
-    [0, 2, 4].forEach((row) => shapes.push(h("text", { x: left - 7, y: top + pitch * (row + 0.5) + 4, "text-anchor": "end" }, dayNames[row])));
+    [0, 2, 4].forEach((row) =>
+      shapes.push(h("text", { x: left - 7, y: top + pitch * (row + 0.5) + 4, "text-anchor": "end" }, dayNames[row])),
+    );
     const marks = days.map((day) => {
       const [x, y] = [left + pitch * (day.week + 0.5), top + pitch * (day.row + 0.5)];
       const side = day.value ? Math.max(1.6, Math.sqrt(day.value / largest) * pitch * 0.92) : 0.8;
-      shapes.push(h("rect", { x: (x - side / 2).toFixed(1), y: (y - side / 2).toFixed(1), width: side.toFixed(1), height: side.toFixed(1), class: "dot", rx: Math.min(2, side / 4).toFixed(1) }));
-      return { x, y: y - pitch / 2, text: day.text, cursor: ["rect", { x: x - pitch / 2, y: y - pitch / 2, width: pitch, height: pitch, rx: 2 }] };
+      shapes.push(
+        h("rect", {
+          x: (x - side / 2).toFixed(1),
+          y: (y - side / 2).toFixed(1),
+          width: side.toFixed(1),
+          height: side.toFixed(1),
+          class: "dot",
+          rx: Math.min(2, side / 4).toFixed(1),
+        }),
+      );
+      return {
+        x,
+        y: y - pitch / 2,
+        text: day.text,
+        cursor: ["rect", { x: x - pitch / 2, y: y - pitch / 2, width: pitch, height: pitch, rx: 2 }],
+      };
     });
     const labels = Array.from({ length: weeks }, (_, week) => monthNames[week] ?? null);
     const x = (week) => left + pitch * week + 10;
@@ -428,7 +540,9 @@ function nightDots({ nights }) {
     const shapes = [];
     const marks = nights.map((night, index) => {
       const x = 2 + pitch * (index + 0.5);
-      shapes.push(h("circle", { cx: x, cy: 16, r: Math.min(8, pitch * 0.36), class: night.isWell ? "day-ok" : "day-failed" }));
+      shapes.push(
+        h("circle", { cx: x, cy: 16, r: Math.min(8, pitch * 0.36), class: night.isWell ? "day-ok" : "day-failed" }),
+      );
       return { x, y: 8, text: night.text, cursor: ["circle", { cx: x, cy: 16, r: Math.min(11, pitch * 0.48) }] };
     });
     return { height: 32, shapes, marks, isFlat: true };

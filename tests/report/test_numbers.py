@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pipelines.page.content import KINDS, PERIODS
+from pipelines.page.content import KINDS
+from pipelines.page.queries import PERIODS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
