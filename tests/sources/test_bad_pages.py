@@ -12,6 +12,7 @@ import pytest
 
 from pipelines.network.appview import AppView
 from pipelines.network.pacing import Pacer
+from pipelines.sample.views import Views
 from pipelines.sources.rows import feed_item_row, feed_table
 from tests.network.scripted_server import Reply
 from tests.sources.member_feed import MEMBER, NOW, MemberFeed, Walked
@@ -210,9 +211,6 @@ def deep(depth: int) -> bytes:
     return b"[" * depth + b"]" * depth
 
 
-Mutator = "Callable[[random.Random, bytes], bytes]"
-
-
 def swap_a_value(dice: random.Random, item: bytes) -> bytes:
     content = json.loads(item)
     holder, key = random_place(dice, content)
@@ -312,8 +310,6 @@ def bad_feed(scripted_server: ScriptedServer) -> MemberFeed:
 
 @pytest.fixture(scope="session")
 def good_items(world: World) -> list[bytes]:
-    from pipelines.sample.views import Views  # noqa: PLC0415
-
     views = Views(world.on(5))
     return [
         bytes(views.feed_item(item))

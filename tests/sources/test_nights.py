@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from pipelines.sample.world import Day, World
     from tests.conftest import Lake, Pull
 
-pytestmark = pytest.mark.xdist_group("nights")
-
 Row = dict[str, Any]
 REFRESH = timedelta(days=7)
 

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from pipelines.sample.world import Day, World
     from tests.conftest import Lake, Pull
 
-pytestmark = pytest.mark.xdist_group("whole_world")
-
 Row = dict[str, Any]
 
 DAYS = (1, 5)
