@@ -288,7 +288,8 @@ REPO_EVENTS: Final = RawTable(
             _column(
                 "status",
                 pa.string(),
-                "Of an account that is not active: `takendown`, `suspended`, `deleted`, `deactivated`, or another word.",
+                "Of an account that is not active: `takendown`, `suspended`, `deleted`, `deactivated`, or another"
+                " word.",
             ),
             _required("feed", pa.string(), "What delivered it: `jetstream`, `firehose`, `webhook` or `kafka`."),
             _required("service", pa.string(), "Whose feed: a host, or a topic."),
@@ -323,8 +324,8 @@ REPO_EVENTS: Final = RawTable(
             _column(
                 "raw",
                 pa.string(),
-                "Of a commit, the record's own JSON; of other events, the event's; of what is unreadable, whatever came."
-                " As the feed delivered it; the firehose's CBOR is written in the data model's JSON.",
+                "Of a commit, the record's own JSON; of other events, the event's; of what is unreadable, whatever"
+                " came. As the feed delivered it; the firehose's CBOR is written in the data model's JSON.",
             ),
         ]
     ),
