@@ -12,7 +12,6 @@ import argparse
 import math
 import sys
 import time
-import webbrowser
 from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, field

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from warehouses import BUILD_AFTER_DAYS, BUILD_ALONE, LAST_DAY, Warehouse, new_project
+
+from tests.dbt.warehouses import BUILD_AFTER_DAYS, BUILD_ALONE, LAST_DAY, Warehouse, new_project
 
 
 @pytest.fixture(scope="session")

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pytest
 import yaml
-from raw_lakes import SCHEMAS, Load, night
-from warehouses import Warehouse, new_project
 
 from pipelines.lake.bucket import PROJECT_ROOT
 from pipelines.lake.tables import RAW_TABLES
+from tests.dbt.raw_lakes import SCHEMAS, Load, night
+from tests.dbt.warehouses import Warehouse, new_project
 
 if TYPE_CHECKING:
     from pathlib import Path

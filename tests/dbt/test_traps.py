@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from raw_lakes import OTHER_PACK, PACK, Load, did, night, post_uri
-from warehouses import BUILD_ALONE, Row, Warehouse, differences_of, new_project
+
+from tests.dbt.raw_lakes import OTHER_PACK, PACK, Load, did, night, post_uri
+from tests.dbt.warehouses import BUILD_ALONE, Row, Warehouse, differences_of, new_project
 
 pytestmark = pytest.mark.xdist_group("dbt")
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
-from warehouses import LAST_DAY, Row, Warehouse, differences, differences_of
 
 from pipelines.sample.truth import ACTIVE, Defect, FeedItem, Post
 from pipelines.sources.feed_walk import ORDER_TOLERANCE
+from tests.dbt.warehouses import LAST_DAY, Row, Warehouse, differences, differences_of
 
 if TYPE_CHECKING:
     from pipelines.sample.world import World
