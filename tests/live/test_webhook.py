@@ -20,7 +20,7 @@ from pipelines.network.webhook import LARGEST_BODY, Spool, Webhook
 from tests.live.conftest import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
 PASSWORD = "correct horse"
@@ -116,7 +116,7 @@ def test_a_body_that_is_too_large_is_refused_however_it_is_sent(webhook, spool):
     assert post(webhook, b"{}", {**RIGHT, "Content-Length": str(LARGEST_BODY + 1)}) == 413
 
     async def in_chunks() -> int:
-        async def chunks():  # type: ignore[no-untyped-def]
+        async def chunks() -> AsyncIterator[bytes]:
             for start in range(0, len(large), 65_536):
                 yield large[start : start + 65_536]
 
