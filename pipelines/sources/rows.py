@@ -33,8 +33,8 @@ def arrow_table(table: RawTable, rows: Sequence[Row]) -> pa.Table:
     Returns:
         An Arrow table with the schema of `table`.
     """
-    columns = [pa.array([row.get(field.name) for row in rows], type=field.type) for field in table.schema]
-    return pa.Table.from_arrays(columns, schema=table.schema)
+    items = pa.array(rows, type=pa.struct(list(table.schema)))
+    return pa.Table.from_arrays(items.flatten(), schema=table.schema)
 
 
 def resource_hints(table: RawTable) -> dict[str, Any]:
