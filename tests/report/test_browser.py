@@ -11,6 +11,7 @@ from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
 
 from pipelines.report import render
 
@@ -169,7 +170,10 @@ def test_keyboard_reads_a_chart(page: Page) -> None:
     surface.send_keys(Keys.ESCAPE)
     assert page.all('[data-chart="activity"] .tip.is-shown') == []
     page.one('[data-chart="activity"] summary').click()
-    assert len(page.all('[data-chart="activity"] details tbody tr')) == 7
+    # The browser tells the page that the details were opened only after the click.
+    rows = '[data-chart="activity"] details tbody tr'
+    WebDriverWait(page.chrome, 10).until(lambda _: page.all(rows))
+    assert len(page.all(rows)) == 7
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

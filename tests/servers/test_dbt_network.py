@@ -88,5 +88,5 @@ def test_members_and_their_states_are_those_of_the_network(atnet: Json, warehous
     assert states["sleepy"] == ("deactivated", False)
     assert states["banned"] == states["modded"] == ("suspended", False)
     assert states["leaver"] == ("not_found", False)
-    assert states["hidden"] == ("active", False)
+    assert states["shy"] == ("active", False)
     assert states["ana"] == ("active", True)

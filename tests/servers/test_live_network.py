@@ -69,10 +69,9 @@ def make_traffic(atnet: Json) -> None:
     handle = atnet["accounts"]["bruno"]["handle"]
     client.com.atproto.identity.update_handle({"handle": "bruno-live.test"})
     client.com.atproto.identity.update_handle({"handle": handle})
-    with urllib.request.urlopen(
-        urllib.request.Request(f"{atnet['control']}/bulk?posts=500&authors=3", method="POST"), timeout=60
-    ):
-        pass
+    client = log_in(atnet, "carla")
+    for number in range(200):
+        client.send_post(f"One of many, {number}")
 
 
 def sdk_events(url: str) -> Counter[tuple[Any, ...]]:
