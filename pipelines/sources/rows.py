@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pyarrow as pa
 
@@ -33,7 +33,7 @@ def arrow_table(table: RawTable, rows: Sequence[Row]) -> pa.Table:
     Returns:
         An Arrow table with the schema of `table`.
     """
-    items = pa.array(rows, type=pa.struct(list(table.schema)))
+    items = cast("pa.StructArray", pa.array(rows, type=pa.struct(list(table.schema))))
     return pa.Table.from_arrays(items.flatten(), schema=table.schema)
 
 
