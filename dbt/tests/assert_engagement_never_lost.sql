@@ -1,4 +1,5 @@
 -- Every post that was seen in its author's feed has a history, as long as it was seen and as new as its latest version.
+-- A post that only the live leg heard has none yet.
 with engagement as (
     select
         post_uri,
@@ -11,7 +12,11 @@ with engagement as (
 select posts.post_uri
 from {{ ref('fct_posts') }} as posts
 left join engagement on posts.post_uri = engagement.post_uri
+left join {{ ref('int_live_posts') }} as heard on posts.post_uri = heard.post_uri
 where
-    engagement.post_uri is null
-    or engagement.first_observed_at != posts.first_observed_at
-    or engagement.last_observed_at != posts.last_observed_at
+    heard.post_uri is null
+    and (
+        engagement.post_uri is null
+        or engagement.first_observed_at != posts.first_observed_at
+        or engagement.last_observed_at != posts.last_observed_at
+    )

@@ -33,7 +33,8 @@ def live_day(feed: str, after: datetime | None, *, at_once: bool) -> Iterator[St
         after: When the sample network was last pulled; before its first day, if not given.
         at_once: Whether the day is over when the server starts.
     """
-    evening_before = evening(slot_of(after) if after else 0)
+    # A pull looks at an evening a little after it.
+    evening_before = evening(slot_of(after - timedelta(hours=1)) if after else 0)
     end = evening_before + timedelta(days=1)
     events = [StreamEvent(n, event) for n, event in enumerate(World().events(evening(FIRST_SLOT - 400), end), start=1)]
     past = [event for event in events if at_once or event.event.at <= evening_before]

@@ -1,6 +1,6 @@
-{#- Whether a member could be read when they were last asked for. A pull that failed for our own reasons says nothing
-    about them. -#}
-with pulls as (
+{#- Whether a member could be read when they were last asked for, or what their account's last event said. A pull that
+    failed for our own reasons says nothing about them. -#}
+with asked as (
     select
         member_did,
         observed_at,
@@ -9,6 +9,35 @@ with pulls as (
         outcome = 'ok' as is_available
     from {{ ref('int_member_pulls') }}
     where outcome != 'failed'
+),
+
+members as (
+    select distinct did
+    from {{ ref('stg_bluesky__starter_pack_members') }}
+),
+
+told as (
+    select
+        events.did as member_did,
+        events.event_at as observed_at,
+        case
+            when events.is_active then 'ok'
+            when events.status in ('suspended', 'takendown') then 'suspended'
+            when events.status = 'deleted' then 'not_found'
+            else 'deactivated'
+        end as outcome,
+        events.is_active as is_available
+    from {{ ref('stg_bluesky__repo_events') }} as events
+    inner join members on events.did = members.did
+    -- A server that is out of step or busy says nothing about the account.
+    where events.is_active or coalesce(events.status, '') not in ('desynchronized', 'throttled')
+),
+
+pulls as (
+    select * from asked
+    union all
+    select * from told
+    where is_available is not null
 ),
 
 newest as (

@@ -119,6 +119,35 @@ deleted_reposts as (
     where missed_by.is_repost
 ),
 
+newest_sightings as (
+    select
+        item_uri,
+        max(last_observed_at) as last_observed_at
+    from items
+    group by item_uri
+),
+
+-- The repository itself said so, to the second. A service may show a record for some hours yet; one that a pull sees a
+-- day later was made anew while nobody listened.
+told_by_events as (
+    select
+        case when states.collection = 'app.bsky.feed.post' then 'post' else 'repost' end as subject_type,
+        states.uri as subject_uri,
+        states.did,
+        states.event_at as last_seen_at,
+        states.event_at as missed_at,
+        'delete_event' as evidence
+    from {{ ref('int_record_states') }} as states
+    left join newest_sightings as seen on states.uri = seen.item_uri
+    where
+        states.is_deleted
+        and states.collection in ('app.bsky.feed.post', 'app.bsky.feed.repost')
+        and (
+            seen.last_observed_at is null
+            or {{ before('seen.last_observed_at', 1) }} < states.event_at
+        )
+),
+
 unavailable_accounts as (
     select
         'account' as subject_type,
@@ -131,8 +160,16 @@ unavailable_accounts as (
     where not is_available and status in ('deactivated', 'suspended', 'not_found')
 )
 
-select * from deleted_posts
+select * from told_by_events
 union all
-select * from deleted_reposts
+select deleted_posts.*
+from deleted_posts
+left join told_by_events on deleted_posts.subject_uri = told_by_events.subject_uri
+where told_by_events.subject_uri is null
+union all
+select deleted_reposts.*
+from deleted_reposts
+left join told_by_events on deleted_reposts.subject_uri = told_by_events.subject_uri
+where told_by_events.subject_uri is null
 union all
 select * from unavailable_accounts

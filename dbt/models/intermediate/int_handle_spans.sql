@@ -1,6 +1,11 @@
 {#- Which handle a member had from when to when, as far as it was seen. Handles move from person to person: never join
     by them. -#}
-with sightings as (
+with members as (
+    select distinct did
+    from {{ ref('stg_bluesky__starter_pack_members') }}
+),
+
+sightings as (
     select
         did,
         observed_at,
@@ -14,6 +19,14 @@ with sightings as (
         handle
     from {{ ref('stg_bluesky__starter_pack_members') }}
     where handle is not null
+    union
+    select
+        events.did,
+        events.event_at as observed_at,
+        events.handle
+    from {{ ref('stg_bluesky__repo_events') }} as events
+    inner join members on events.did = members.did
+    where events.handle is not null
 ),
 
 changes as (

@@ -17,7 +17,21 @@ labels_of_profiles as (
     select
         did,
         labels
-    from {{ ref('stg_bluesky__profiles') }}
+    from (
+        select
+            did,
+            observed_at,
+            labels
+        from {{ ref('stg_bluesky__profiles') }}
+        union all
+        -- Who asks for it between two pulls is heard at once.
+        select
+            did,
+            event_at as observed_at,
+            self_labels as labels
+        from {{ ref('int_record_states') }}
+        where collection = 'app.bsky.actor.profile'
+    )
     qualify row_number() over (partition by did order by observed_at desc) = 1
 ),
 

@@ -1,10 +1,89 @@
 {{ config(materialized='view') }}
 
 {#- A view: the versions are kept in int_posts, and only what becomes of them changes from night to night. -#}
-with posts as (
+with pulled as (
     select * from {{ ref('int_posts') }}
     -- What was only ever seen as somebody's repost is not a member's post.
     where is_in_own_feed
+),
+
+posts as (
+    select
+        post_uri,
+        post_cid,
+        author_did,
+        posted_at,
+        created_at,
+        post_indexed_at,
+        kind,
+        is_reply,
+        is_quote,
+        is_self_reply,
+        text,
+        text_length,
+        langs,
+        primary_language,
+        reply_parent_uri,
+        reply_parent_did,
+        thread_root_uri,
+        quoted_uri,
+        quoted_did,
+        embed_type,
+        media_count,
+        like_count,
+        repost_count,
+        reply_count,
+        quote_count,
+        bookmark_count,
+        engagement_count,
+        labels,
+        self_labels,
+        has_issues,
+        first_observed_at,
+        last_observed_at,
+        post_url,
+        source_file,
+        file_row_number
+    from pulled
+    union all
+    -- Their counts are unknown until a pull sees them, never zero.
+    select
+        post_uri,
+        post_cid,
+        author_did,
+        posted_at,
+        created_at,
+        null as post_indexed_at,
+        kind,
+        is_reply,
+        is_quote,
+        is_self_reply,
+        text,
+        text_length,
+        langs,
+        primary_language,
+        reply_parent_uri,
+        reply_parent_did,
+        thread_root_uri,
+        quoted_uri,
+        quoted_did,
+        embed_type,
+        media_count,
+        null as like_count,
+        null as repost_count,
+        null as reply_count,
+        null as quote_count,
+        null as bookmark_count,
+        null as engagement_count,
+        null as labels,
+        self_labels,
+        has_issues,
+        observed_at as first_observed_at,
+        observed_at as last_observed_at,
+        post_url,
+        source_file,
+        file_row_number
+    from {{ ref('int_live_posts') }}
 ),
 
 deletions as (

@@ -1,0 +1,84 @@
+{{ config(materialized='view') }}
+
+{#- Posts by members that only the live leg saw, deleted ones in the last version that it saw: what was posted and
+    deleted between two pulls, and what the next pull will find. Their counts are not known. -#}
+with members as (
+    select distinct did
+    from {{ ref('stg_bluesky__starter_pack_members') }}
+),
+
+versions as (
+    select events.*
+    from {{ ref('stg_bluesky__repo_events') }} as events
+    inner join members on events.did = members.did
+    where
+        events.kind = 'commit'
+        and events.collection = 'app.bsky.feed.post'
+        and events.operation in ('create', 'update')
+    qualify row_number() over (partition by events.uri order by events.rev desc) = 1
+),
+
+unseen as (
+    select versions.*
+    from versions
+    left join {{ ref('int_posts') }} as pulled on versions.uri = pulled.post_uri and pulled.is_in_own_feed
+    where pulled.post_uri is null
+),
+
+with_addresses as (
+    select
+        uri as post_uri,
+        cid as post_cid,
+        did as author_did,
+        created_at,
+        text,
+        langs,
+        reply_parent_uri,
+        reply_root_uri,
+        quoted_uri,
+        embed_type,
+        media,
+        self_labels,
+        has_issues,
+        observed_at,
+        source_file,
+        file_row_number,
+        -- Indexing follows the commit: a post is as old as it says, but not younger than that.
+        least(coalesce(created_at, event_at), event_at) as posted_at,
+        {{ did_of('reply_parent_uri') }} as reply_parent_did,
+        coalesce(quoted_uri like '%/app.bsky.feed.post/%', false) as is_quote
+    from unseen
+)
+
+select
+    post_uri,
+    post_cid,
+    author_did,
+    posted_at,
+    created_at,
+    case
+        when reply_parent_uri is not null then 'reply'
+        when is_quote then 'quote'
+        else 'original'
+    end as kind,
+    reply_parent_uri is not null as is_reply,
+    is_quote,
+    coalesce(reply_parent_did = author_did, false) as is_self_reply,
+    text,
+    {{ grapheme_count('text') }} as text_length,
+    langs,
+    lower({{ regexp_first('langs[1]', '^([A-Za-z]{2,3})') }}) as primary_language,
+    reply_parent_uri,
+    reply_parent_did,
+    coalesce(reply_root_uri, post_uri) as thread_root_uri,
+    quoted_uri,
+    case when is_quote then {{ did_of('quoted_uri') }} end as quoted_did,
+    embed_type,
+    {{ element_count('media') }} as media_count,
+    self_labels,
+    has_issues,
+    observed_at,
+    'https://bsky.app/profile/' || author_did || '/post/' || {{ regexp_first('post_uri', '/([^/]+)$') }} as post_url,
+    source_file,
+    file_row_number
+from with_addresses

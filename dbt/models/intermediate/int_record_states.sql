@@ -1,0 +1,21 @@
+{{ config(materialized='view') }}
+
+{#- What the live leg knows last of each record of a member: the version that stands, or that it was deleted. -#}
+with members as (
+    select distinct did
+    from {{ ref('stg_bluesky__starter_pack_members') }}
+),
+
+commits as (
+    select events.*
+    from {{ ref('stg_bluesky__repo_events') }} as events
+    inner join members on events.did = members.did
+    where events.kind = 'commit'
+)
+
+select
+    *,
+    operation = 'delete' as is_deleted
+from commits
+-- Revisions grow with each commit of a repository; what one commit does twice to a record ends with its deletion.
+qualify row_number() over (partition by uri order by rev desc, operation = 'delete' desc) = 1

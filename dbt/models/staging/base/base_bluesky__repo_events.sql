@@ -1,0 +1,42 @@
+-- depends_on: {{ ref('base_lake__files') }}
+-- depends_on: {{ source('bluesky', 'repo_events') }}
+{#- The wide columns too: compaction replaces the files that they could be fetched from later. -#}
+{%- set unread = unread_files('repo_events') %}
+select
+    kind,
+    did,
+    event_at,
+    rev,
+    operation,
+    collection,
+    rkey,
+    uri,
+    cid,
+    handle,
+    is_active,
+    status,
+    feed,
+    service,
+    position,
+    observed_at,
+    created_at,
+    subject_uri,
+    text,
+    langs,
+    tags,
+    facets,
+    reply_parent_uri,
+    reply_root_uri,
+    embed_type,
+    quoted_uri,
+    link_uri,
+    link_title,
+    link_description,
+    media,
+    self_labels,
+    issues is not null as has_issues,
+    _dlt_load_id as load_id,
+    source_file,
+    file_row_number,
+    {{ unread.batch_number }} as batch_number
+from {{ read_lake_files('repo_events', unread.files) }} as files

@@ -1,0 +1,159 @@
+"""Pull and stream together over days of the sample: the marts equal the world, with deletions exact to the second."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+
+from pipelines import live
+from pipelines.lake.bucket import PROJECT_ROOT
+from pipelines.lake.tables import LIVE_TABLES
+from pipelines.network import stream
+from pipelines.sample.days import evening, slot_of
+from pipelines.sample.truth import ACTIVE, POST, AccountEvent, IdentityEvent, RecordEvent
+from tests.dbt.test_schemas import duckdb_type
+from tests.dbt.warehouses import BUILD_ALONE, Warehouse, new_project
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from pipelines.sample.world import World
+
+pytestmark = pytest.mark.xdist_group("dbt")
+
+FIRST_DAY, LAST_DAY = 2, 6
+
+
+@pytest.fixture(scope="module")
+def pulled_and_streamed(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
+    """Days 2 to 6: each day is streamed, then pulled; the last day's stream is not pulled any more."""
+    warehouse = Warehouse(new_project(tmp_path_factory.mktemp("live") / "project"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stream, "QUIET_SECONDS", 0.4)
+        for day in range(FIRST_DAY, LAST_DAY + 1):
+            if day > FIRST_DAY:
+                with warehouse._settings():
+                    assert live.main(["jetstream", "--sample", "--until-caught-up"]) == 0
+            if day < LAST_DAY:
+                warehouse.pull(day)
+    warehouse.dbt(*BUILD_ALONE)
+    return warehouse
+
+
+@pytest.fixture(scope="module")
+def members(pulled_and_streamed: Warehouse) -> set[str]:
+    return {did for (did,) in pulled_and_streamed.rows("select distinct did from stg_bluesky__starter_pack_members")}
+
+
+def events(world: World) -> list[RecordEvent | IdentityEvent | AccountEvent]:
+    return list(world.events(evening(FIRST_DAY) + timedelta(seconds=1), evening(LAST_DAY)))
+
+
+def test_a_deletion_is_known_to_the_second(pulled_and_streamed: Warehouse, world: World, members: set[str]) -> None:
+    expected = {
+        (f"at://{event.did}/{event.collection}/{event.rkey}", event.at)
+        for event in events(world)
+        if isinstance(event, RecordEvent)
+        and event.operation == "delete"
+        and event.collection == POST
+        and event.did in members
+    }
+    assert expected
+    told = pulled_and_streamed.rows("""
+        select subject_uri, missed_at from int_deletions where subject_type = 'post' and evidence = 'delete_event'
+    """)
+    assert set(told) == expected
+    deleted = pulled_and_streamed.rows("select post_uri, deleted_before from fct_posts where is_deleted")
+    assert set(deleted) >= expected
+
+
+def test_every_post_of_the_streamed_days_is_there_once(pulled_and_streamed: Warehouse, world: World) -> None:
+    created = {
+        f"at://{event.did}/{POST}/{event.rkey}"
+        for event in events(world)
+        if isinstance(event, RecordEvent)
+        and event.operation == "create"
+        and event.collection == POST
+        and event.did in followed(world, slot_of(event.at) - 1)
+    }
+    rows = pulled_and_streamed.rows("select post_uri, is_deleted from fct_posts")
+    assert len(rows) == len({uri for uri, _ in rows})
+    assert {uri for uri, _ in rows} >= created
+    gone = {
+        f"at://{event.did}/{POST}/{event.rkey}"
+        for event in events(world)
+        if isinstance(event, RecordEvent) and event.operation == "delete" and event.collection == POST
+    }
+    assert {uri for uri, is_deleted in rows if is_deleted} & created == gone & created
+
+
+def followed(world: World, day: int) -> set[str]:
+    """Tell who was in a pack when the pull of that day looked."""
+    looked_at = world.on(day)
+    return {item.subject for pack in world.packs for item in looked_at.memberships(pack.list)}
+
+
+def test_counts_are_unknown_until_a_pull_and_never_zero(pulled_and_streamed: Warehouse) -> None:
+    heard = pulled_and_streamed.rows("""
+        select fct_posts.like_count, fct_posts.engagement_count
+        from fct_posts
+        inner join int_live_posts using (post_uri)
+    """)
+    assert heard
+    assert set(heard) == {(None, None)}
+
+
+def test_handles_and_states_have_their_times(pulled_and_streamed: Warehouse, world: World, members: set[str]) -> None:
+    handles: dict[tuple[str, str], datetime] = {
+        (event.did, event.handle): event.at
+        for event in events(world)
+        if isinstance(event, IdentityEvent) and event.did in members
+    }
+    assert handles
+    spans = {
+        (did, handle): at
+        for did, handle, at in pulled_and_streamed.rows("select did, handle, handle_from from int_handle_spans")
+    }
+    assert {key: spans[key] for key in handles} == handles
+    last = {event.did: event for event in events(world) if isinstance(event, AccountEvent) and event.did in members}
+    states: dict[str, datetime] = dict(
+        pulled_and_streamed.rows("select did, unavailable_at from int_author_availability where not is_available")
+    )
+    assert {did: states[did] for did, event in last.items() if event.status != ACTIVE} == {
+        did: event.at for did, event in last.items() if event.status != ACTIVE
+    }
+
+
+def test_a_full_refresh_gives_the_same_rows(pulled_and_streamed: Warehouse) -> None:
+    """Models of the live leg, incremental and rebuilt."""
+    tables = ("stg_bluesky__repo_events", "int_live_posts", "int_deletions", "rpt_live_languages")
+    once = {table: rows(pulled_and_streamed, table) for table in tables}
+    with pulled_and_streamed._settings():
+        assert live.main(["compact"]) == 0
+    pulled_and_streamed.dbt(*BUILD_ALONE)
+    assert {table: rows(pulled_and_streamed, table) for table in tables} == once
+
+
+def rows(warehouse: Warehouse, table: str) -> list[tuple[object, ...]]:
+    bookkeeping = "batch_number, source_file, file_row_number, load_id"
+    kept = {"stg_bluesky__repo_events": bookkeeping, "int_live_posts": "source_file, file_row_number"}
+    exclude = f"exclude ({kept[table]})" if table in kept else ""
+    return warehouse.rows(f"select * {exclude} from {table} order by all")
+
+
+def test_the_live_sources_are_the_raw_layer() -> None:
+    text = (PROJECT_ROOT / "dbt" / "models" / "staging" / "_live__sources.yml").read_text()
+    declared = {
+        table["name"]: [(column["name"], column["data_type"]) for column in table["columns"]]
+        for table in yaml.safe_load(text)["sources"][0]["tables"]
+    }
+    assert declared == {
+        table.name: [
+            *((column.name, duckdb_type(column.type)) for column in table.schema),
+            ("_dlt_load_id", "varchar"),
+        ]
+        for table in LIVE_TABLES
+    }
