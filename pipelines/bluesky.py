@@ -111,6 +111,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--requests-per-second", type=float, metavar="N", help="the pace that is never exceeded")
     parser.add_argument("--dry-run", action="store_true", help="say what would be asked and how long it takes; no load")
     parser.add_argument("--no-transform", action="store_true", help="leave the dbt build at the end out")
+    parser.add_argument("--catch-up", action="store_true", help="first load from a Jetstream what was missed since")
     parser.add_argument("--no-report", action="store_true", help="leave the page at the end out")
     parser.add_argument("--open", action="store_true", help="open the page in the browser")
     options = parser.parse_args(arguments)
@@ -295,6 +296,13 @@ def explain(error: BaseException) -> str | None:
     return None
 
 
+def catch_up(options: argparse.Namespace) -> None:
+    """Load what happened since the live leg last ran. What it cannot deliver, the pull finds as far as it can."""
+    from pipelines import live  # noqa: PLC0415  (it takes its words for errors from here)
+
+    live.main(["jetstream", "--until-caught-up", *(["--sample"] if options.sample else [])])
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the job and return its exit code."""
     options = parse_arguments(arguments)
@@ -304,6 +312,8 @@ def main(arguments: list[str] | None = None) -> int:
     pa.set_memory_pool(pa.system_memory_pool())
     try:
         use_project_settings()
+        if options.catch_up and not options.dry_run:
+            catch_up(options)
         pipeline = recover(open_pipeline("bluesky_sample" if options.sample else "bluesky"))
         with closing(sample_nights(pipeline, options) if options.sample else real_night(options)) as nights:
             if options.dry_run:
