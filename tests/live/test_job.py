@@ -6,6 +6,7 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
+import dlt
 import pytest
 
 from pipelines import bluesky, live
@@ -30,7 +31,12 @@ def test_sigterm_finishes_the_batch_and_stores_the_position(live, world_events, 
         job = start_job(["jetstream", "--all", "--batch-seconds", "3600"], settings, tmp_path / "log")
         wait_until(lambda: bool(server.connections))
         # The first batch does not wait; all others would, for an hour.
-        wait_until(lambda: bool(server.log.append(events[len(server.log)])) or bool(live.rows()))
+
+        def is_loading() -> bool:
+            server.log.append(events[len(server.log)])
+            return bool(live.rows())
+
+        wait_until(is_loading)
         server.log.extend(events[len(server.log) :])
         wait_until(lambda: server.sent >= len(events) - 1)
         assert job.pid is not None
@@ -45,9 +51,7 @@ def test_sigterm_finishes_the_batch_and_stores_the_position(live, world_events, 
     assert position["cursor"] == taken
 
 
-def live_pipeline():  # type: ignore[no-untyped-def]
-    import dlt  # noqa: PLC0415
-
+def live_pipeline() -> dlt.Pipeline:
     pipeline = dlt.pipeline("bluesky_jetstream")
     pipeline.sync_destination()
     return pipeline
@@ -73,8 +77,6 @@ def test_durations_are_read(text: str, seconds: float) -> None:
 
 
 def test_two_runs_of_one_feed_do_not_share_a_folder(live: LiveLake, capsys: pytest.CaptureFixture[str]) -> None:
-    import dlt  # noqa: PLC0415
-
     from pipelines.live import _only_one, main  # noqa: PLC0415
 
     del live
