@@ -182,9 +182,9 @@ function listed(words) {
 function showLede() {
   const pack = content.packs[state.pack];
   const view = content.views[state.pack].week;
-  const written = postsIn(view, "bins");
-  const before = postsIn(view, "previous");
-  const difference = change(written, before);
+  const difference = change(postsIn(view, "bins"), postsIn(view, "previous"));
+  const posts = ofKinds(view, "bins", ["original", "quote"]);
+  const replies = ofKinds(view, "bins", ["reply"]);
   const chosen = state.pack || content.packs.length === 2 ? [content.packs[state.pack || 1]] : content.packs.slice(1);
   const packs = chosen
     .slice(0, 4)
@@ -211,7 +211,7 @@ function showLede() {
     h("b", {}, count(pack.member_count, "member")),
     ...names,
     `. In the last seven days ${number(view.summary.active ?? 0)} of the ${number(pack.published_member_count)} who can be shown were active and wrote `,
-    h("b", {}, count(written, "post")),
+    h("b", {}, `${count(posts, "post")} and ${count(replies, "reply", "replies")}`),
     difference ? `, ${difference.text} in the week before` : "",
     view.summary.reactions ? ", and received " : "",
     view.summary.reactions ? h("b", {}, count(view.summary.reactions, "reaction")) : "",
