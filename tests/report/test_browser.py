@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from typing import TYPE_CHECKING, Any
 
@@ -131,6 +132,8 @@ def test_filters_change_what_is_said_to_what_the_content_says(page: Page, publis
         assert tiles["People active"] == week["summary"]["active"]
         assert tiles["Reactions received"] == week["summary"]["reactions"]
         assert tiles["Replies"] == sum(week["bins"][content["kinds"].index("reply")])
+        written = re.findall(r"[\d,]+", page.texts("#lede b")[1])
+        assert [number(found) for found in written] == [tiles["Posts"], tiles["Replies"]]
     assert page.complaints() == []
 
 
