@@ -25,6 +25,10 @@ WORKFLOW: Final = PROJECT_ROOT / ".github" / "workflows" / "nightly.yml"
 PREPARED_STEPS: Final = ("Install",)
 """What the test's own environment already is: the packages of requirements.lock."""
 
+JOB: Final[list[dict[str, Any]]] = yaml.safe_load(WORKFLOW.read_text())["jobs"]["night"]["steps"]
+STEPS: Final = tuple(step["name"] for step in JOB if "run" in step and step["name"] not in PREPARED_STEPS)
+"""What the job runs itself, by name."""
+
 
 @dataclass
 class Runner:
@@ -65,7 +69,7 @@ class Runner:
             when: As soon as this is so.
         """
         outcomes: dict[str, str] = {}
-        for step in yaml.safe_load(WORKFLOW.read_text())["jobs"]["night"]["steps"]:
+        for step in JOB:
             name = step.get("name") or step["uses"]
             is_failed = "failure" in outcomes.values()
             if name in PREPARED_STEPS or not self._is_due(step.get("if"), is_failed=is_failed):

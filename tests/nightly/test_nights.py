@@ -11,7 +11,7 @@ import duckdb
 import pytest
 
 from pipelines.sample.server import SampleServer
-from tests.nightly.runner import Runner
+from tests.nightly.runner import STEPS, Runner
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,9 +44,25 @@ def feed_pages(server: SampleServer, since: int = 0) -> int:
     return sum(request.nsid == "app.bsky.feed.getAuthorFeed" for request in server.requests[since:])
 
 
-@pytest.mark.skipif(
+def stored_items(bucket: Bucket) -> set[tuple[str, str]]:
+    lake = bucket.folder / "raw" / "bluesky" / "author_feed" / "**" / "*.parquet"
+    with duckdb.connect() as connection:
+        return set(connection.execute(f"select distinct member_did, item_uri from '{lake}'").fetchall())
+
+
+def kept_item_count(bucket: Bucket) -> int:
+    """Count the items in the warehouse that the last night kept."""
+    with duckdb.connect(str(bucket.folder / "raw" / "warehouse" / "bluesky.duckdb"), read_only=True) as kept:
+        (count,) = kept.execute("select count(*) from int_feed_items").fetchall()[0]
+    return int(count)
+
+
+needs_browser = pytest.mark.skipif(
     not shutil.which("chromium") and not shutil.which("google-chrome"), reason="no Chromium is installed"
 )
+
+
+@needs_browser
 def test_nights_on_new_runners_with_nothing_but_the_bucket(world: World, bucket: Bucket, tmp_path: Path) -> None:
     with SampleServer(world) as server:
 
@@ -72,18 +88,13 @@ def test_nights_on_new_runners_with_nothing_but_the_bucket(world: World, bucket:
         assert "failure" not in outcomes.values(), third.log
         assert feed_pages(server, asked) < pages_of_first / 2, "the feeds are not read anew"
 
-    lake = bucket.folder / "raw" / "bluesky" / "author_feed" / "**" / "*.parquet"
-    with duckdb.connect() as connection:
-        stored = set(connection.execute(f"select distinct member_did, item_uri from '{lake}'").fetchall())
+    stored = stored_items(bucket)
     before, now = items_of(world, 1), items_of(world, 3)
     assert {item for item, is_new in now.items() if is_new} | before.keys() <= stored
     assert stored <= before.keys() | items_of(world, 2).keys() | now.keys()
+    assert kept_item_count(bucket) == len(stored)
 
     checkout = third.checkout
-    with duckdb.connect(str(bucket.folder / "raw" / "warehouse" / "bluesky.duckdb"), read_only=True) as kept:
-        assert kept.execute(
-            "select count(*) from (select distinct member_did, item_uri from int_feed_items)"
-        ).fetchone() == (len(stored),)
     assert "Fetched the warehouse" in "".join(third.log)
     assert (checkout / "site" / "index.html").read_bytes() == (checkout / "_data" / "report.html").read_bytes()
     assert (checkout / "site" / "dbt" / "index.html").exists()
@@ -111,3 +122,37 @@ def test_fork_without_settings_keeps_its_lake_in_a_mock_cache_through_a_bad_nigh
         asked = len(server.requests)
         assert runner(2).run(kills="Freshness")["Pull"] == "success"
         assert feed_pages(server, asked) < pages_of_first / 2, "the feeds are not read anew"
+
+
+@pytest.mark.slow
+@needs_browser
+def test_a_night_that_is_killed_in_any_step_leaves_the_next_able_to_finish(
+    world: World, bucket: Bucket, tmp_path: Path
+) -> None:
+    with SampleServer(world) as server:
+
+        def runner(day: int) -> Runner:
+            server.day = day
+            return Runner(tmp_path / f"night {day}", settings_of(server), bucket.secrets, environment=ONLY_MODELS)
+
+        for day, step in enumerate(STEPS, 1):
+            night = runner(day)
+            asked, data = len(server.requests), night.checkout / "_data"
+            in_the_middle = {
+                "Pull": lambda asked=asked: feed_pages(server, asked) > 10,
+                "Build": lambda data=data: (data / "bluesky.duckdb.wal").exists(),
+            }
+            outcomes = night.run(kills=step, when=in_the_middle.get(step, lambda: True))
+            assert [name for name, outcome in outcomes.items() if outcome == "failure"] == [step], night.log
+
+        last_day = len(STEPS) + 1
+        last = runner(last_day)
+        outcomes = last.run()
+        assert "failure" not in outcomes.values(), last.log
+
+    stored = stored_items(bucket)
+    # The first night that came to the end of its pull saw everything; those after it, what was new.
+    assert items_of(world, STEPS.index("Pull") + 2).keys() <= stored
+    assert {item for item, is_new in items_of(world, last_day).items() if is_new} <= stored
+    assert kept_item_count(bucket) == len(stored)
+    assert (last.checkout / "site" / "index.html").exists()
