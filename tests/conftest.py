@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import dlt
 import duckdb
 import pytest
+from filelock import FileLock
 from rich.console import Console
 
 from pipelines import bluesky
@@ -27,10 +28,27 @@ from pipelines.sample.world import World
 from pipelines.sources.bluesky import PullRun
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 Record = dict[str, Any]
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Take more workers than cores: many tests wait, for a server or for another process."""
+    return (os.cpu_count() or 1) + 2
+
+
+def built_once(tmp_path_factory: pytest.TempPathFactory, name: str, build: Callable[[Path], object]) -> Path:
+    """Let the first worker that needs it build what all of them only read, and give its folder."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            unfinished = folder.with_name(f"{name}.unfinished")
+            build(unfinished)
+            unfinished.rename(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

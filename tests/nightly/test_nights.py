@@ -62,6 +62,7 @@ needs_browser = pytest.mark.skipif(
 )
 
 
+@pytest.mark.slow
 @needs_browser
 def test_nights_on_new_runners_with_nothing_but_the_bucket(world: World, bucket: Bucket, tmp_path: Path) -> None:
     with SampleServer(world) as server:

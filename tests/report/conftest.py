@@ -17,6 +17,7 @@ from dbt.cli.main import dbtRunner
 from pipelines import bluesky
 from pipelines.lake.bucket import PROJECT_ROOT, use_project_settings
 from pipelines.report import build_report
+from tests.conftest import built_once
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,6 +26,10 @@ Row = dict[str, Any]
 
 NIGHTS = (1, 2, 5, 9, 13, 15, 16)
 """Far enough apart for a week to have a week before it, and followers of a week ago."""
+
+
+WAREHOUSE = "_data/sample/bluesky.duckdb"
+PAGE = "report.html"
 
 
 @dataclass(frozen=True)
@@ -61,15 +66,12 @@ def content_of(page: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Published:
-    folder = tmp_path_factory.mktemp("report")
-    built = Published(folder / "_data" / "sample" / "bluesky.duckdb", folder / "report.html")
-    build(folder)
-    build_report(built.warehouse, built.page)
-    return built
+    folder = built_once(tmp_path_factory, "published", build)
+    return Published(folder / WAREHOUSE, folder / PAGE)
 
 
 def build(folder: Path) -> None:
-    """Pull the nights into a lake of the folder's own, and build its warehouse."""
+    """Pull the nights into a lake of the folder's own, and build its warehouse and page."""
     (folder / ".dlt").mkdir(parents=True)
     shutil.copy(PROJECT_ROOT / ".dlt" / "config.toml", folder / ".dlt")
     dbt = str(PROJECT_ROOT / "dbt")
@@ -92,3 +94,4 @@ def build(folder: Path) -> None:
         assert outcome.success, outcome.exception
         DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
     use_project_settings()
+    build_report(folder / WAREHOUSE, folder / PAGE)

@@ -27,10 +27,7 @@ if TYPE_CHECKING:
 CHROME = shutil.which("chromium") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
 
-pytestmark = [
-    pytest.mark.xdist_group("report"),
-    pytest.mark.skipif(not (CHROME and DRIVER), reason="no Chromium with its driver is installed"),
-]
+pytestmark = pytest.mark.skipif(not (CHROME and DRIVER), reason="no Chromium with its driver is installed")
 
 
 @pytest.fixture(scope="module")

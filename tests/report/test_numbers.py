@@ -41,8 +41,6 @@ ACTS = """
     )
 """
 
-pytestmark = pytest.mark.xdist_group("report")
-
 
 @pytest.fixture(scope="module")
 def content(published: Published) -> dict[str, Any]:

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 2_000_000
 
-pytestmark = pytest.mark.xdist_group("report")
-
 
 def test_asks_for_nothing(published: Published) -> None:
     page = published.page.read_text(encoding="utf-8")

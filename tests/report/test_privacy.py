@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from pipelines.sample.world import Day, World
     from tests.report.conftest import Published
 
-pytestmark = pytest.mark.xdist_group("report")
-
 
 @pytest.fixture(scope="module")
 def withheld(world: World, published: Published) -> list[Actor]:
