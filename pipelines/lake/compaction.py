@@ -66,7 +66,7 @@ def compact(pipeline: dlt.Pipeline, *, now: float | None = None) -> Compaction:
     files.invalidate_cache()
     for table in LIVE_TABLES:
         folders: dict[str, dict[str, int]] = {}
-        found: dict[str, dict[str, Any]] = files.glob(f"{client.dataset_path}/{table.name}/*/*.parquet", detail=True)
+        found: dict[str, dict[str, Any]] = files.glob(f"{client.get_table_dir(table.name)}*/*.parquet", detail=True)
         for path, info in found.items():
             folders.setdefault(path.rpartition("/")[0], {})[path] = info["size"]
         for _, sizes in sorted(folders.items()):

@@ -40,7 +40,7 @@ def read_members(pipeline: dlt.Pipeline) -> Members:
     """
     client = filesystem_client(pipeline)
     files = client.fs_client
-    paths = sorted(map(str, files.glob(f"{client.dataset_path}/{STARTER_PACK_MEMBERS.name}/*/*.parquet")))
+    paths = sorted(map(str, files.glob(f"{client.get_table_dir(STARTER_PACK_MEMBERS.name)}*/*.parquet")))
     folders = sorted({path.rpartition("/")[0] for path in paths})[-_LATEST_FOLDERS:]
     newest: dict[str, tuple[datetime, set[str]]] = {}
     for path in paths:
