@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -110,7 +111,12 @@ def _statements(bucket: FilesystemDestinationClientConfiguration) -> tuple[str, 
         for name, value in {**secret, "SCOPE": bucket.bucket_url}.items()
         if value
     )
-    return (f"LOAD {_quote(_extension_file(extension))}", f"CREATE OR REPLACE SECRET lake ({options})")
+    statements = [f"LOAD {_quote(_extension_file(extension))}", f"CREATE OR REPLACE SECRET lake ({options})"]
+    if extension == "azure" and sys.platform == "linux":
+        # The default one looks for the system's certificates where only Red Hat has them
+        # (https://github.com/duckdb/duckdb-azure/issues/185).
+        statements.append("SET GLOBAL azure_transport_option_type = 'curl'")
+    return tuple(statements)
 
 
 def _extension_file(name: str) -> str:
@@ -152,7 +158,8 @@ def _azure_secret(bucket: FilesystemDestinationClientConfiguration) -> Mapping[s
         return {"TYPE": "azure", "PROVIDER": "credential_chain", "ACCOUNT_NAME": name}
     key_name = "AccountKey" if azure.azure_storage_account_key else "SharedAccessSignature"
     key = azure.azure_storage_account_key or azure.azure_storage_sas_token
-    return {"TYPE": "azure", "CONNECTION_STRING": f"AccountName={name};{key_name}={key}"}
+    endpoint = f";BlobEndpoint=https://{azure.azure_account_host}" if azure.azure_account_host else ""
+    return {"TYPE": "azure", "CONNECTION_STRING": f"AccountName={name};{key_name}={key}{endpoint}"}
 
 
 def _quote(value: object) -> str:
