@@ -27,7 +27,7 @@ from pipelines.lake.bucket import (
     LakeError,
     explain_lake_error,
     lake_location,
-    use_atomic_local_files,
+    use_lake_filesystems,
     use_project_settings,
 )
 from pipelines.lake.recovery import open_pipeline, recover
@@ -307,7 +307,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the job and return its exit code."""
     options = parse_arguments(arguments)
     console = Console(soft_wrap=True)
-    use_atomic_local_files()
+    use_lake_filesystems()
     # Arrow's own allocator keeps what each thread has freed: a third more memory at eight feeds at once.
     pa.set_memory_pool(pa.system_memory_pool())
     try:

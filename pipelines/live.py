@@ -35,7 +35,7 @@ from pipelines.lake.bucket import (
     PROJECT_ROOT,
     LakeError,
     lake_location,
-    use_atomic_local_files,
+    use_lake_filesystems,
     use_project_settings,
 )
 from pipelines.lake.compaction import compact
@@ -346,7 +346,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the job and return its exit code."""
     options = parse_arguments(arguments)
     use_project_settings()
-    use_atomic_local_files()
+    use_lake_filesystems()
     console = Console(soft_wrap=True)
     try:
         pipeline = open_pipeline(_pipeline_name(options))

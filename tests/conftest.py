@@ -19,7 +19,7 @@ from filelock import FileLock
 from rich.console import Console
 
 from pipelines import bluesky
-from pipelines.lake.bucket import PROJECT_ROOT, use_atomic_local_files, use_project_settings
+from pipelines.lake.bucket import PROJECT_ROOT, use_lake_filesystems, use_project_settings
 from pipelines.lake.recovery import open_pipeline, recover
 from pipelines.lake.tables import RAW_TABLES
 from pipelines.network.appview import AppView
@@ -156,7 +156,7 @@ def isolated_lake(folder: Path) -> Iterator[Lake]:
         environment.setenv("DLT_DATA_DIR", str(folder / "dlt"))
         environment.delenv("DLT_LOCAL_DIR", raising=False)
         use_project_settings()
-        use_atomic_local_files()
+        use_lake_filesystems()
         yield Lake(project)
     use_project_settings()
 

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import binascii
 import errno
 import os
 import shutil
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 import fsspec
 from dlt.common.runtime.run_context import switch_context
 from dlt.destinations.impl.filesystem.filesystem import FilesystemClient
+from fsspec.asyn import sync
 from fsspec.implementations.local import LocalFileSystem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import dlt
+    from azure.storage.blob.aio import ContainerClient
 
 PROJECT_ROOT: Final = Path(__file__).parents[2]
 
@@ -67,18 +69,38 @@ def check_lake(pipeline: dlt.Pipeline) -> None:
     if client.config.is_local_filesystem:
         _check_folder(Path(client.config.make_local_path(client.config.bucket_url)))
         return
-    files, bucket = client.fs_client, urlsplit(client.config.bucket_url).netloc
+    bucket, _, prefix = client.bucket_path.partition("/")
     try:
-        if client.config.protocol == "s3":
-            files.call_s3("head_bucket", Bucket=bucket)
-        elif not files.exists(bucket):
-            raise FileNotFoundError(bucket)
+        _list_one(client, bucket, prefix)
     except FileNotFoundError as error:
         raise LakeError(
             f"There is no bucket {bucket!r}. Create it, or correct bucket_url in [destination.filesystem]."
         ) from error
     except Exception as error:
         raise LakeError(explain_lake_error(error) or f"The bucket {bucket!r} cannot be opened: {error}") from error
+
+
+def _list_one(client: FilesystemClient, bucket: str, prefix: str) -> None:
+    """Ask for the first object, which is allowed to keys that may not look at the bucket itself."""
+    files = client.fs_client
+    match client.config.protocol:
+        case "s3":
+            files.call_s3("list_objects_v2", Bucket=bucket, Prefix=prefix, MaxKeys=1)
+        case "az" | "abfss":
+            sync(files.loop, _list_one_blob, files.service_client.get_container_client(bucket), prefix)
+        case _ if not files.exists(bucket):
+            raise FileNotFoundError(bucket)
+
+
+async def _list_one_blob(container: ContainerClient, prefix: str) -> None:
+    from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415
+
+    try:
+        # Azure's usual three retries take a minute and a half.
+        async for _ in container.list_blobs(name_starts_with=prefix, results_per_page=1, retry_total=1):
+            return
+    except ResourceNotFoundError as error:
+        raise FileNotFoundError(container.container_name) from error
 
 
 def _check_folder(folder: Path) -> None:
@@ -99,17 +121,28 @@ def explain_lake_error(error: BaseException) -> str | None:
     match error:
         case boto.NoCredentialsError():
             return "There are no keys for the bucket. Put them into .dlt/secrets.toml: see .dlt/example.secrets.toml."
-        case boto.ConnectionError() | boto.HTTPClientError() | azure.ServiceRequestError():
+        case boto.ConnectionError() | boto.HTTPClientError():
             return f"The bucket's endpoint cannot be reached. Check endpoint_url and the network. ({error})"
-        case azure.ClientAuthenticationError():
-            return "The bucket refuses the key. Check the account's name and key in .dlt/secrets.toml."
+        case azure.ServiceRequestError() | azure.ServiceResponseError():
+            return f"The storage account cannot be reached. Check its name and the network. ({error})"
+        case azure.HttpResponseError(status_code=401 | 403):
+            return f"The storage account refuses the key ({error.reason}). Check its name and key in .dlt/secrets.toml."
+        case binascii.Error():
+            return "The storage account's key is not complete. Check azure_storage_account_key in .dlt/secrets.toml."
         case PermissionError(filename=None):
-            return f"The bucket refuses the key ({error}). Check it, and what it may do, in .dlt/secrets.toml."
+            return _refused(error)
+        case OSError(__cause__=boto.ClientError(response={"Error": {"Code": "Unauthorized"}})):
+            # R2's word for a key that it does not know, which s3fs does not know.
+            return _refused(error.__cause__)
         case PermissionError():
             return f"{error.filename} is not writable for you."
         case OSError(errno=errno.ENOSPC):
             return "The disk is full. Nothing is lost: make room and run again."
     return None
+
+
+def _refused(error: object) -> str:
+    return f"The bucket refuses the key ({error}). Check both, and what the key may do, in .dlt/secrets.toml."
 
 
 class AtomicLocalFileSystem(LocalFileSystem):  # type: ignore[misc]
@@ -142,6 +175,8 @@ class AtomicLocalFileSystem(LocalFileSystem):  # type: ignore[misc]
         temporary.replace(target)
 
 
-def use_atomic_local_files() -> None:
-    """Let dlt, in this process, write local files through `AtomicLocalFileSystem`."""
+def use_lake_filesystems() -> None:
+    """Let dlt, in this process, use local files and S3 through classes of ours: each says why."""
     fsspec.register_implementation("file", AtomicLocalFileSystem, clobber=True)
+    # By its name: importing it takes as long as all the rest of a small run.
+    fsspec.register_implementation("s3", "pipelines.lake.s3.ExistingBucketFileSystem", clobber=True)

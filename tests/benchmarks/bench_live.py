@@ -28,7 +28,7 @@ from atproto_subscription.frames import Frame, MessageFrame  # type: ignore[impo
 from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
-from pipelines.lake.bucket import PROJECT_ROOT, use_atomic_local_files, use_project_settings
+from pipelines.lake.bucket import PROJECT_ROOT, use_lake_filesystems, use_project_settings
 from pipelines.network.firehose import Firehose
 from pipelines.network.jetstream import Jetstream
 from pipelines.sample.days import evening
@@ -124,7 +124,7 @@ def live(kind: str, url: str, count: int) -> tuple[float, float, float]:
     shutil.copy(PROJECT_ROOT / ".dlt" / "config.toml", folder / ".dlt")
     os.environ |= {"DLT_PROJECT_DIR": str(folder), "DLT_DATA_DIR": str(folder / "dlt")}
     use_project_settings()
-    use_atomic_local_files()
+    use_lake_filesystems()
     feed = Jetstream(url, dids=None) if kind == "jetstream" else Firehose(url, dids=None)
     batches = MicroBatches(dlt.pipeline(f"bluesky_{kind}"), feed, BatchLimits(60.0, 50_000))
     is_over = threading.Event()
