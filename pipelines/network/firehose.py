@@ -26,7 +26,7 @@ from pipelines.network.repo_events import (
     time_of_rev,
     unreadable,
 )
-from pipelines.network.stream import Refused, Stream
+from pipelines.network.stream import NUMBERED_ANEW, Refused, Stream, Unwanted
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -85,13 +85,12 @@ class Firehose(Stream):
             query["cursor"] = max(0, self._resume_at - 1)
         return f"{self.base_url}/xrpc/com.atproto.sync.subscribeRepos?{urlencode(query)}"
 
-    def _read(self, frame: bytes) -> Iterable[RepoEvent | StreamInfo]:
+    def _read(self, frame: bytes) -> Iterable[RepoEvent | Unwanted | StreamInfo]:
         try:
             header, body = libipld.decode_dag_cbor_multi(frame)
             if header.get("op") == -1:
                 raise StreamError(str(body.get("error")), body.get("message"))
             self._starts_over = False
-            self._reached_at = parse_datetime(body.get("time") or "") or self._reached_at
             match header.get("t"):
                 case "#commit":
                     return self._read_commit(body)
@@ -103,17 +102,17 @@ class Firehose(Stream):
             return (unreadable(frame.hex().encode(), self.cursor or 0, f"{type(error).__name__}: {error}"),)
         return ()
 
-    def _read_commit(self, body: dict[str, Any]) -> list[RepoEvent]:
+    def _read_commit(self, body: dict[str, Any]) -> Sequence[RepoEvent | Unwanted]:
         did, rev, seq = body["repo"], body["rev"], body["seq"]
+        at = parse_datetime(body["time"]) or time_of_rev(rev)
         if self._dids is not None and did not in self._dids:
-            return []
+            return (Unwanted(seq, at),)
         wanted = [op for op in body["ops"] if self._wants(op["path"])]
         if not wanted:
-            return []
+            return (Unwanted(seq, at),)
         blocks: dict[bytes, Any] = {}
         if body["blocks"] and any(op.get("cid") for op in wanted):
             blocks = libipld.decode_car(body["blocks"])[1]
-        at = parse_datetime(body["time"]) or time_of_rev(rev)
         events = []
         for op in wanted:
             collection, _, rkey = op["path"].partition("/")
@@ -129,12 +128,12 @@ class Firehose(Stream):
             events.append(event)
         return events
 
-    def _read_change(self, kind: str, body: dict[str, Any]) -> list[RepoEvent]:
-        did = body["did"]
+    def _read_change(self, kind: str, body: dict[str, Any]) -> Sequence[RepoEvent | Unwanted]:
+        did, seq, at = body["did"], body["seq"], parse_datetime(body["time"])
         if self._dids is not None and did not in self._dids:
-            return []
+            return (Unwanted(seq, at),)
         body.pop("blocks", None)
-        event = RepoEvent(kind, body["seq"], did, parse_datetime(body["time"]), raw=_encode(to_json(body)))
+        event = RepoEvent(kind, seq, did, at, raw=_encode(to_json(body)))
         match kind:
             case value if value == IDENTITY:
                 event.handle = body.get("handle")
@@ -156,10 +155,10 @@ class Firehose(Stream):
         )
 
     def _adapt(self, error: StreamError) -> None:
-        if error.error == "FutureCursor":
+        if error.error in ("FutureCursor", NUMBERED_ANEW):
             # The service has begun a new sequence: everything it has is new to us.
-            self._starts_over = True
-            self._gap_reason = "the service numbers its events anew"
+            self._starts_over, self.cursor = True, None
+            self._gap_reason = NUMBERED_ANEW
 
 
 def to_json(value: Any) -> Any:

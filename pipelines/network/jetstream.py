@@ -22,7 +22,15 @@ from pipelines.network.repo_events import (
     read_frame,
     read_legacy_event,
 )
-from pipelines.network.stream import CURSOR_TOO_OLD, LARGEST_FRAME, Refused, Stream
+from pipelines.network.stream import (
+    CURSOR_TOO_OLD,
+    LARGEST_FRAME,
+    LARGEST_SKEW,
+    NUMBERED_ANEW,
+    Refused,
+    Stream,
+    Unwanted,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -36,11 +44,8 @@ LEGACY_RETENTION: Final = timedelta(hours=24)
 LEGACY_OVERLAP: Final = timedelta(seconds=5)
 """How much of version 1 is asked for again: several events may have the same time."""
 
-HOST_CHANGE_OVERLAP: Final = timedelta(minutes=1)
-"""How much is asked for again on another host: two hosts see the same event at different times."""
-
-_FIRST_TIME_CURSOR: Final = 10**15
-"""From here on, version 2 takes a cursor for microseconds since 1970."""
+_OLDEST: Final = 10**15
+"""From here on, version 2 takes a cursor for microseconds since 1970, and begins with the oldest event that it has."""
 
 _DICTIONARY_TIMEOUT: Final = 15.0
 
@@ -88,11 +93,13 @@ class Jetstream(Stream):
         query: list[tuple[str, str | int]] = [("collections", collection) for collection in self._collections]
         if self._names_dids and self._dids:
             query += [("dids", did) for did in sorted(self._dids)]
-        if self._resume_at is not None:
+        if self._is_cursor_refused:
+            query.append(("cursor", _OLDEST))
+        elif self._resume_at is not None:
             query.append(("cursor", self._resume_at))
-        elif self._resume_time is not None:
-            # A time instead of a number: on another host, or before the oldest event, which is then begun with.
-            query.append(("cursor", max(_FIRST_TIME_CURSOR, _microseconds(self._resume_time - HOST_CHANGE_OVERLAP))))
+        elif self._read_until is not None:
+            # A time instead of a number, on another host. Two hosts see the same event at different times.
+            query.append(("cursor", max(_OLDEST, _microseconds(self._read_until - LARGEST_SKEW))))
         query.append(("maxMessageSizeBytes", LARGEST_FRAME))
         if self._dictionary_id is not None:
             query.append(("zstdDictionary", self._dictionary_id))
@@ -130,7 +137,7 @@ class Jetstream(Stream):
     def _is_recoverable(self, refusal: Refused) -> bool:
         match refusal.error:
             case "CursorTooOld":
-                self._gap_reason = CURSOR_TOO_OLD
+                self._gap_reason, self._is_cursor_refused = CURSOR_TOO_OLD, True
                 return True
             case "UnknownZstdDictionary":
                 self._rejected_dictionary, self._wants_dictionary = self._dictionary_id, True
@@ -146,8 +153,15 @@ class Jetstream(Stream):
             HTTPStatus.TOO_MANY_REQUESTS,
         )
 
+    def _is_numbered_anew(self, first: RepoEvent | Unwanted, asked_for: int) -> bool:
+        # Another machine may answer to the host's name, and another event may have the number.
+        is_another = first.position == self.cursor and self._read_until not in (None, first.event_at)
+        return super()._is_numbered_anew(first, asked_for) or (self.has_exact_cursor and is_another)
+
     def _adapt(self, error: StreamError) -> None:
-        """Nothing to adapt to: after `ConsumerTooSlow` and the like, the stream goes on at the cursor."""
+        # After `ConsumerTooSlow` and the like, the stream goes on at the cursor.
+        if error.error == NUMBERED_ANEW:
+            self.cursor = None
 
 
 class LegacyJetstream(Jetstream):
@@ -174,21 +188,21 @@ class LegacyJetstream(Jetstream):
         query: list[tuple[str, str | int]] = [("wantedCollections", collection) for collection in self._collections]
         if self._names_dids and self._dids:
             query += [("wantedDids", did) for did in sorted(self._dids)]
-        if self._last_event_at is not None:
-            resume_at = self._last_event_at - LEGACY_OVERLAP + timedelta(microseconds=self._skip)
+        if self._read_until is not None:
+            resume_at = self._read_until - LEGACY_OVERLAP + timedelta(microseconds=self._skip)
             query.append(("cursor", _microseconds(resume_at)))
         return f"{self.base_url}/subscribe?{urlencode(query)}"
 
     def _decode(self, frame: bytes) -> RepoEvent | StreamInfo | None:
         return read_legacy_event(frame, self.cursor or 0)
 
-    def _notice_gap(self, first: RepoEvent, asked_for: int | None) -> None:
+    def _notice_gap(self, first: RepoEvent | Unwanted) -> None:
         # The host takes any cursor, and begins with what it has.
-        last = self._last_event_at
+        last = self._read_until
         is_old = last is not None and datetime.now(UTC) - last > LEGACY_RETENTION
         if self._gap_reason is None and is_old and first.event_at and last and first.event_at > last:
             self._gap_reason = CURSOR_TOO_OLD
-        super()._notice_gap(first, None)
+        super()._notice_gap(first)
 
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

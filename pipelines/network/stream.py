@@ -12,8 +12,9 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
@@ -41,6 +42,11 @@ FIRST_ATTEMPTS: Final = 6
 """How often a service is tried that has never answered, before it counts as unreachable: about ten seconds."""
 
 CURSOR_TOO_OLD: Final = "the cursor was too old"
+NUMBERED_ANEW: Final = "the service numbers its events anew"
+
+LARGEST_SKEW: Final = timedelta(minutes=1)
+"""By how much a service's clock may be ahead of ours, or of another host's, without having jumped."""
+
 SHORTEST_BACKOFF: Final = 0.25
 LONGEST_BACKOFF: Final = 30.0
 QUIET_SECONDS: Final = 3.0
@@ -53,6 +59,18 @@ MOST_PROOFS: Final = 3
 class _Rejection(msgspec.Struct):
     error: str = ""
     message: str = ""
+
+
+class Unwanted(NamedTuple):
+    """An event that nobody asked for. It tells how far the stream is.
+
+    Attributes:
+        position: As of a `RepoEvent`.
+        event_at: As of a `RepoEvent`.
+    """
+
+    position: int
+    event_at: datetime | None
 
 
 class Refused(Exception):  # noqa: N818 (it is an answer)
@@ -83,7 +101,7 @@ class Stream(ABC):
     Attributes:
         service: Host and port of the service.
         reconnects: How often the connection was made anew.
-        cursor: Position of the last event that was read; None before the first.
+        cursor: Position of the last event that was read; None if there is none that means anything to this service.
     """
 
     name: str
@@ -98,8 +116,9 @@ class Stream(ABC):
         self._stall_seconds = stall_seconds
         self._user_agent = user_agent(contact)
         self._buffer: deque[RepoEvent | Gap] = deque()
-        self._last_event_at: datetime | None = None
+        self._read_until: datetime | None = None  # Time of the last event, or of the connection at which all began.
         self._skip = 0
+        self._is_cursor_refused = False
         self._gap_reason: str | None = None
         self._reached_at: datetime | None = None
         self._has_known_event = self._has_news = self._has_read = False
@@ -117,10 +136,10 @@ class Stream(ABC):
 
     @abstractmethod
     def _url(self) -> str:
-        """Where to connect, so that the stream goes on at `_resume_at`, or else at `_resume_time`."""
+        """Where to connect, so that the stream goes on at `_resume_at`, or else at `_read_until`."""
 
     @abstractmethod
-    def _read(self, frame: bytes) -> Iterable[RepoEvent | StreamInfo]:
+    def _read(self, frame: bytes) -> Iterable[RepoEvent | Unwanted | StreamInfo]:
         """Read a frame.
 
         Raises:
@@ -146,20 +165,13 @@ class Stream(ABC):
         """
         if position:
             self.cursor = position["cursor"]
-            self._last_event_at = position["event_at"] and datetime.fromisoformat(position["event_at"])
+            self._read_until = position["event_at"] and datetime.fromisoformat(position["event_at"])
         self._thread.start()
 
     @property
     def _resume_at(self) -> int | None:
         """The cursor to ask for; None if there is none, or none that the service takes."""
-        if self.cursor is None or self._gap_reason == CURSOR_TOO_OLD:
-            return None
-        return self.cursor + self._skip
-
-    @property
-    def _resume_time(self) -> datetime | None:
-        """The time to ask for where there is no cursor to ask for."""
-        return self._last_event_at if self._resume_at is None else None
+        return None if self.cursor is None or self._is_cursor_refused else self.cursor + self._skip
 
     def take(self, limit: int) -> Delivery:
         """Hand over what has arrived.
@@ -181,7 +193,7 @@ class Stream(ABC):
             return Delivery(events, gaps)
         last = events[-1]
         event_at = next((event.event_at for event in reversed(events) if event.event_at), None)
-        position = {"cursor": last.position, "event_at": event_at and event_at.isoformat()}
+        position = {"cursor": last.position, "event_at": event_at and _not_after_now(event_at).isoformat()}
         return Delivery(events, gaps, position)
 
     def commit(self, position: Position) -> None:  # noqa: B027
@@ -215,16 +227,18 @@ class Stream(ABC):
     def stop(self) -> None:
         """Close the connection."""
         self._is_stopping.set()
-        if self._loop and self._task and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._task.cancel)
+        if self._loop and self._task:
+            with suppress(RuntimeError):  # The loop is closed: the stream has ended by itself.
+                self._loop.call_soon_threadsafe(self._task.cancel)
         if self._thread.is_alive():
             self._thread.join(timeout=10)
 
     def reconnect(self) -> None:
         """Make the connection anew, where it is: what is asked for has changed."""
         self._is_connected = False
-        if self._loop and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._drop_connection)
+        if self._loop:
+            with suppress(RuntimeError):  # The loop is closed.
+                self._loop.call_soon_threadsafe(self._drop_connection)
 
     def _drop_connection(self) -> None:
         if self._connection:
@@ -279,6 +293,7 @@ class Stream(ABC):
             except InvalidURI as error:
                 raise ServiceUnreachable(self.service, self.name, "", str(error)) from error
             self._is_connected = False
+            self._read_until = self._read_until and _not_after_now(self._read_until)
             failures = 0 if self.cursor != seen else failures + 1
             if not self._has_answered and failures >= FIRST_ATTEMPTS:
                 raise ServiceUnreachable(self.service, self.name, "", reason)
@@ -312,6 +327,8 @@ class Stream(ABC):
         self._is_connected = self._has_answered = True
         self._last_frame = time.monotonic()
         self._condition = "connected"
+        if self.cursor is None and self._read_until is None:
+            self._read_until = datetime.now(UTC)
         watchdog = asyncio.create_task(self._watch(connection))
         asked_for, is_first = self._resume_at, True
         try:
@@ -319,42 +336,62 @@ class Stream(ABC):
                 frame = await connection.recv(decode=False)
                 self._last_frame = time.monotonic()
                 for item in self._read(frame):
-                    if isinstance(item, StreamInfo):
-                        if item.name == "OutdatedCursor":
-                            self._gap_reason = self._gap_reason or CURSOR_TOO_OLD
-                        continue
-                    is_known = self.cursor is not None and item.position <= self.cursor
-                    self._has_known_event |= is_known
-                    if not is_known:
-                        self._has_news, self._proofs_asked = True, 0
-                    is_asked_for = item.position == asked_for == self.cursor and self._gap_reason is None
-                    if is_asked_for and self.has_exact_cursor and (is_first or self._has_read):
-                        # A cursor is inclusive. One that was stored may stand within a commit of several records.
+                    if not isinstance(item, StreamInfo):
+                        self._receive(item, asked_for, is_first=is_first)
                         is_first = False
-                        continue
-                    if is_first:
-                        is_first = False
-                        self._notice_gap(item, asked_for)
-                        self._skip = 0
-                    self._has_read = True
-                    self.cursor = item.position
-                    self._last_event_at = self._reached_at = item.event_at or self._last_event_at
-                    self._buffer.append(item)
+                    elif item.name == "OutdatedCursor":
+                        self._gap_reason = self._gap_reason or CURSOR_TOO_OLD
                 if len(self._buffer) >= BUFFERED_EVENTS:
                     await self._wait_for_room()
         finally:
+            self._is_connected = False
             watchdog.cancel()
             self._connection = None
             await connection.close()
 
-    def _notice_gap(self, first: RepoEvent, asked_for: int | None) -> None:
+    def _receive(self, item: RepoEvent | Unwanted, asked_for: int | None, *, is_first: bool) -> None:
+        """Take what came over a connection that was asked to go on at `asked_for`.
+
+        Raises:
+            StreamError: The first of it says that the numbers are not those that were known.
+        """
+        if is_first and asked_for is not None and self._is_numbered_anew(item, asked_for):
+            raise StreamError(NUMBERED_ANEW, None)
+        if self.cursor is not None and item.position <= self.cursor:
+            self._has_known_event = True
+        else:
+            self._has_news, self._proofs_asked = True, 0
+        is_asked_for = item.position == asked_for == self.cursor and self._gap_reason is None
+        if is_asked_for and self.has_exact_cursor and (is_first or self._has_read):
+            # A cursor is inclusive. One that was stored may stand within a commit of several records.
+            return
+        if is_first:
+            self._notice_gap(item)
+            self._skip, self._is_cursor_refused = 0, False
+        self._has_read = True
+        self.cursor = item.position
+        if item.event_at is not None:
+            self._read_until = self._reached_at = item.event_at
+        if isinstance(item, RepoEvent):
+            self._buffer.append(item)
+
+    def _is_numbered_anew(self, first: RepoEvent | Unwanted, asked_for: int) -> bool:
+        """Tell by the first event of a connection whether the numbers are not those that were known."""
+        return self.has_exact_cursor and first.position < asked_for
+
+    def _notice_gap(self, first: RepoEvent | Unwanted) -> None:
         """Name what lies between the last event and the first one of a connection, if the service has it no more."""
-        reason = self._gap_reason
-        if reason is None and asked_for is not None and first.position < asked_for:
-            reason = "the service numbers its events anew"
-        is_known = first.event_at and self._last_event_at and first.event_at <= self._last_event_at
-        if reason is not None and not is_known:
-            self._buffer.append(Gap(self._last_event_at, first.event_at, reason, self.cursor, first.position))
+        if self._gap_reason is None:
+            return
+        # By their numbers, where these are of one count; else by their times.
+        is_known = (
+            (self.cursor is None or first.position <= self.cursor)
+            and self._read_until is not None
+            and first.event_at is not None
+            and first.event_at <= self._read_until
+        )
+        if not is_known:
+            self._buffer.append(Gap(self._read_until, first.event_at, self._gap_reason, self.cursor, first.position))
         self._gap_reason = None
 
     async def _wait_for_room(self) -> None:
@@ -368,6 +405,11 @@ class Stream(ABC):
             if time.monotonic() - self._last_frame > self._stall_seconds:
                 connection.transport.abort()
                 return
+
+
+def _not_after_now(at: datetime) -> datetime:
+    """Correct the time of an event that has just come: after a time in the future, nothing would be asked for."""
+    return min(at, datetime.now(UTC) + LARGEST_SKEW)
 
 
 def _refused(error: InvalidStatus) -> Refused:

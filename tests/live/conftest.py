@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import dlt
@@ -23,6 +23,7 @@ from pipelines.sources.micro_batches import BatchLimits, MicroBatches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from datetime import timedelta
 
     from pipelines.network.repo_events import Feed
     from pipelines.sample.world import World
@@ -87,6 +88,11 @@ def live(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> LiveLake:
     monkeypatch.setattr(stream, "QUIET_SECONDS", 0.4)
     monkeypatch.setattr(stream, "SHORTEST_BACKOFF", 0.02)
     return LiveLake(lake)
+
+
+def moved(events: Sequence[StreamEvent], by: timedelta) -> list[StreamEvent]:
+    """Let events happen at another time."""
+    return [StreamEvent(event.seq, replace(event.event, at=event.event.at + by)) for event in events]
 
 
 def wait_until(is_so: Callable[[], bool], *, seconds: float = 60.0) -> None:

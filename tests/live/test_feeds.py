@@ -52,7 +52,7 @@ def via_jetstream_v1(live: LiveLake, events: list[StreamEvent], folder: Path) ->
     del folder
     with SampleJetstream(events) as server:
         feed = LegacyJetstream(server.url, dids=None)
-        feed._last_event_at = events[0].event.at
+        feed._read_until = events[0].event.at
         live.run(feed)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +15,7 @@ from pipelines.sample.firehose import SampleFirehose
 from pipelines.sample.jetstream import DICTIONARY_ID, SampleJetstream
 from pipelines.sample.stream_events import StreamEvent
 from pipelines.sample.streams import StreamFault, StreamStrike
-from tests.live.conftest import key_of, wait_until
+from tests.live.conftest import key_of, moved, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -111,17 +111,69 @@ def test_a_cursor_that_is_too_old_names_the_gap(server, live, events):  # type: 
     assert live.folded().keys() == {key_of(event) for event in events[:500] + events[800:]}
 
 
-def test_a_service_that_numbers_anew_names_the_gap_and_is_read_on(server, live, events):  # type: ignore[no-untyped-def]
+def test_a_service_that_numbers_anew_is_read_on(server, live, events):  # type: ignore[no-untyped-def]
+    server.log[:] = events[:1_200]
     live.run(subscription(server))
     later = [StreamEvent(number, event.event) for number, event in enumerate(events[1_000:], start=1)]
     server.log.clear()
     with live.running(subscription(server, from_start=False)) as batches:
         wait_until(lambda: batches.feed.condition == "connected")
         server.log.extend(later)
-        wait_until(lambda: batches.run.event_count >= len(later) - 1)
-    # What it has was seen before, so nothing is missing; and nothing is taken for seen because of its number.
-    assert len(live.rows()) >= len(events) + len(later) - 1
+        wait_until(lambda: batches.run.event_count >= len(events) - 1_200)
+    assert live.folded().keys() == {key_of(event) for event in events}
     assert live.gaps() == []
+
+
+def test_another_machine_behind_a_hosts_name_is_noticed_by_its_events(live, events):  # type: ignore[no-untyped-def]
+    """Its numbers are others, and ours are among them: they would leave out three hundred events."""
+    with SampleJetstream(events[:1_200]) as server:
+        live.run(subscription(server))
+        server.log[:] = [StreamEvent(event.seq - 300, event.event) for event in events]
+        live.run(subscription(server, from_start=False))
+    assert live.folded().keys() == {key_of(event) for event in events}
+    assert live.gaps() == []
+
+
+def test_a_clock_that_jumped_does_not_let_another_host_begin_in_the_future(live, events):  # type: ignore[no-untyped-def]
+    events = moved(events, datetime.now(UTC) + timedelta(seconds=5) - events[1_200].event.at)
+    wrong = moved(events[1_190:1_200], timedelta(days=1))
+    with SampleJetstream(events[:1_190] + wrong) as first:
+        live.run(subscription(first))
+    with SampleJetstream([StreamEvent(7_000 + event.seq, event.event) for event in events]) as second:
+        live.run(subscription(second, from_start=False))
+    assert live.folded().keys() >= {key_of(event) for event in events}
+    assert live.gaps() == []
+
+
+def test_a_clock_that_jumped_hides_no_gap(server, live, events):  # type: ignore[no-untyped-def]
+    server.log[:] = events[:490] + moved(events[490:500], timedelta(days=300))
+    live.run(subscription(server))
+    server.log[:] = events
+    server.oldest = 800
+    live.run(subscription(server, from_start=False))
+    (gap,) = live.gaps()
+    assert (gap["position_before"], gap["position_after"]) == (events[499].seq, events[800].seq)
+
+
+def test_a_connection_that_breaks_before_its_first_event_loses_none(live, events):  # type: ignore[no-untyped-def]
+    events = moved(events, datetime.now(UTC) + timedelta(seconds=5) - events[0].event.at)
+    with SampleJetstream() as server:
+        server.strikes.extend([StreamStrike(StreamFault.BROKEN_OFF, 0), StreamStrike(StreamFault.REFUSED)])
+        with live.running(subscription(server, from_start=False)) as batches:
+            wait_until(lambda: batches.feed.condition == "connected")
+            server.log.extend(events)
+            wait_until(lambda: batches.run.event_count == len(events))
+    assert live.folded().keys() == {key_of(event) for event in events}
+
+
+def test_a_firehose_goes_on_after_what_is_not_wanted_too(live, events):  # type: ignore[no-untyped-def]
+    """Else whoever follows a few would be sent days of everybody's events at every reconnection."""
+    with SampleFirehose(events) as server:
+        feed = Firehose(server.url, dids=[events[0].did], stall_seconds=1.0)
+        feed.cursor = 0
+        live.run(feed)
+        assert int(server.connections[-1]["cursor"][0]) == events[-1].seq - 1
+    assert live.folded().keys() == {key_of(event) for event in events if event.did == events[0].did}
 
 
 def test_another_host_is_read_from_the_time_of_the_last_event(live, events):  # type: ignore[no-untyped-def]
@@ -150,7 +202,7 @@ def test_the_older_protocol_goes_on_by_time(live, events):  # type: ignore[no-un
     with SampleJetstream(events) as server:
         server.strikes.extend(StreamStrike(StreamFault.BROKEN_OFF, after) for after in (500, 10, 600))
         feed = LegacyJetstream(server.url, dids=None, stall_seconds=1.0)
-        feed._last_event_at = events[0].event.at - timedelta(seconds=1)
+        feed._read_until = events[0].event.at - timedelta(seconds=1)
         live.run(feed)
     assert live.folded().keys() == {key_of(event) for event in events}
 
