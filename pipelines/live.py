@@ -238,7 +238,11 @@ def _refresh_members(
         if options.all or time.monotonic() - looked_at < MEMBERS_ARE_READ_EVERY:
             return
         looked_at = time.monotonic()
-        if dids := read_members(pipeline).dids:
+        try:
+            dids = read_members(pipeline).dids
+        except Exception:  # The lake is out of reach. If it stays so, the loading says it.
+            return
+        if dids:
             feed.follow(dids)
 
     return refresh
@@ -281,7 +285,9 @@ def run_bridge(pipeline: dlt.Pipeline, options: argparse.Namespace, console: Con
     bridge = kafka_bridge(jetstream_feed(dids=followed(pipeline, options), is_legacy=False))
     _until_told(lambda is_over: bridge.run_until(is_over, seconds=options.seconds, until_caught_up=not options.follow))
     console.print(f"{bridge.sent:,} events sent", highlight=False)
-    return 0
+    for gap in bridge.gaps:
+        console.print(str(gap), markup=False, highlight=False)
+    return 2 if bridge.gaps else 0
 
 
 def run_compaction(pipeline: dlt.Pipeline, console: Console) -> int:
@@ -367,7 +373,8 @@ def main(arguments: list[str] | None = None) -> int:
             )
             return run_live(batches, options, console)
     except Exception as error:
-        reason = str(error) if isinstance(error, (KafkaMissing, ValueError)) else explain(error)
+        is_told = isinstance(error, (KafkaMissing, ValueError))
+        reason = str(error) if is_told else explain(error, sample="python pipelines/live.py jetstream --sample")
         if reason is None:
             raise
         print(reason, file=sys.stderr)

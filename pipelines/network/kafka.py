@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -167,10 +168,14 @@ class Kafka:
             return None
         raw = value.encode() if isinstance(value, str) else value
         try:
-            body = self._decode(raw)
+            event = read_json_event(self._decode(raw), offset) or unreadable(raw, offset, "not JSON")
         except Exception as error:  # Whatever a decoder of the user's own raises, the message is kept.
-            return unreadable(raw, offset, error)
-        return read_json_event(body, offset) or unreadable(raw, offset, "not JSON")
+            event = unreadable(raw, offset, error)
+        kind, milliseconds = message.timestamp()
+        if event.event_at is None and kind != self._library.TIMESTAMP_NOT_AVAILABLE:
+            # Tap tells no time of a new handle or status. What is read again must have the same time again.
+            event.event_at = datetime.fromtimestamp(milliseconds / 1e3, UTC)
+        return event
 
     def commit(self, position: Position) -> None:
         """Nothing to do: the offsets live with the data."""
@@ -219,10 +224,12 @@ class Bridge:
 
     Attributes:
         sent: Events that the broker has.
+        gaps: What the stream did not deliver.
     """
 
     def __init__(self, stream: Stream, topic: str, settings: Mapping[str, Any]) -> None:
         self.sent = 0
+        self.gaps: list[Gap] = []
         self._stream, self._topic, self._settings = stream, topic, dict(settings)
         self._library = _library()
         self._failure: str | None = None
@@ -243,6 +250,7 @@ class Bridge:
             while True:
                 is_caught_up = until_caught_up and self._stream.is_caught_up
                 delivery = self._stream.take(5_000)
+                self.gaps += delivery.gaps
                 for event in delivery.events:
                     self._send(made, event, position)
                 if delivery.events:

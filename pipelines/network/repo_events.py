@@ -89,6 +89,9 @@ class Gap:
     position_before: int | None
     position_after: int | None
 
+    def __str__(self) -> str:
+        return f"events from {self.gap_from} to {self.gap_to} are missing: {self.reason}"
+
 
 @dataclass(frozen=True)
 class Delivery:

@@ -10,18 +10,20 @@ import asyncio
 import base64
 import hmac
 import logging
+import shutil
 import sqlite3
 import threading
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
-from pipelines.network.errors import ServiceUnreachable
+from pipelines.network.errors import ServiceFailed
 from pipelines.network.repo_events import Delivery, Position, RepoEvent, is_json, read_json_event
 
 if TYPE_CHECKING:
@@ -36,7 +38,12 @@ MOST_WAITING: Final = 2_000
 
 BODY_SECONDS: Final = 30.0
 RETRY_AFTER: Final = {"Retry-After": "5"}
+SPARE_BYTES: Final = 64 * 1024 * 1024
+"""What a spool leaves free on its disk: without any room, not even the deletion of an event can be written."""
+
 _WRITTEN_AT_ONCE: Final = 1_000
+_READ_AT_ONCE: Final = 64 * 1024 * 1024
+_FREE_PAGES: Final = ("freelist_count", "page_size")
 
 
 class SpoolFull(Exception):  # noqa: N818 (it is a state, not a mistake)
@@ -52,15 +59,33 @@ class Spool:
         path: Its file; folders are made.
         most_events: How many events it holds.
         most_bytes: How many bytes of events it holds.
+        spare_bytes: What it leaves free on the disk.
 
     Attributes:
         identity: A new one for each new file: the numbers of one spool mean nothing to another.
+
+    Raises:
+        ServiceFailed: The file cannot be made or read.
     """
 
-    def __init__(self, path: Path, *, most_events: int = 1_000_000, most_bytes: int = 2 * 1024**3) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._most_events, self._most_bytes = most_events, most_bytes
+    def __init__(
+        self,
+        path: Path,
+        *,
+        most_events: int = 1_000_000,
+        most_bytes: int = 2 * 1024**3,
+        spare_bytes: int = SPARE_BYTES,
+    ) -> None:
+        self._folder = path.parent
+        self._most_events, self._most_bytes, self._spare_bytes = most_events, most_bytes, spare_bytes
         self._lock = threading.Lock()
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._open(path)
+        except (OSError, sqlite3.Error) as error:
+            raise ServiceFailed(str(path), "webhook", "", f"the spool cannot be used: {error}") from error
+
+    def _open(self, path: Path) -> None:
         self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         # With a write-ahead log and FULL, a transaction is on the disk when it is committed.
         self._connection.execute("pragma journal_mode = wal")
@@ -104,32 +129,52 @@ class Spool:
                 raise SpoolFull("the spool is full")
             received_at = time.time_ns() // 1_000
             try:
+                # Events are written twice: into the log, and from there into the table.
+                if self._room() < self._spare_bytes + 2 * size:
+                    raise SpoolFull("the disk is nearly full")
                 self._connection.execute("begin immediate")
                 self._connection.executemany(
                     "insert into events (received_at, body) values (?, ?)", [(received_at, body) for body in bodies]
                 )
                 self._connection.execute("commit")
-            except sqlite3.Error as error:
+            except (OSError, sqlite3.Error) as error:
                 if self._connection.in_transaction:
                     self._connection.execute("rollback")
                 raise SpoolFull(str(error)) from error
             self._count += len(bodies)
             self._bytes += size
 
+    def _room(self) -> int:
+        """Bytes that are free on the disk, and within the file where events were removed."""
+        pages, page_size = (self._connection.execute(f"pragma {name}").fetchone()[0] for name in _FREE_PAGES)
+        return shutil.disk_usage(self._folder).free + int(pages * page_size)
+
     def read(self, after: int, limit: int) -> list[tuple[int, int, bytes]]:
-        """Read events with a number above `after`, in order: number, microseconds of receipt, body."""
+        """Read events with a number above `after`, in order: number, microseconds of receipt, body.
+
+        Fewer than `limit`, if they are large.
+        """
+        entries, size = [], 0
         with self._lock:
-            return self._connection.execute(
+            for entry in self._connection.execute(
                 "select id, received_at, body from events where id > ? order by id limit ?", (after, limit)
-            ).fetchall()
+            ):
+                entries.append(entry)
+                size += len(entry[2])
+                if size >= _READ_AT_ONCE:
+                    break
+        return entries
 
     def remove(self, upto: int) -> None:
-        """Forget events up to and with a number: they are in the lake."""
+        """Forget events up to and with a number: they are in the lake.
+
+        On a disk without any room that cannot be written. Then it is left to the next time.
+        """
         with self._lock:
             count, size = self._connection.execute(
                 "select count(*), coalesce(sum(length(body)), 0) from events where id <= ?", (upto,)
             ).fetchone()
-            if count:
+            with suppress(sqlite3.OperationalError):
                 self._connection.execute("delete from events where id <= ?", (upto,))
                 self._count -= count
                 self._bytes -= size
@@ -182,15 +227,16 @@ class Webhook:
         """Begin to listen.
 
         Raises:
-            ServiceUnreachable: The address is in use or not ours.
+            ServiceFailed: The address is in use or not ours.
         """
         if position and position["spool"] == self._spool.identity:
-            self._spool.remove(position["id"])
+            self._taken = position["id"]
+            self._spool.remove(self._taken)
         self._thread.start()
         try:
             asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result()
         except OSError as error:
-            raise ServiceUnreachable(self.service, self.name, "", f"cannot listen there: {error.strerror}") from error
+            raise ServiceFailed(self.service, self.name, "", f"cannot listen there: {error.strerror}") from error
 
     def take(self, limit: int) -> Delivery:
         """Hand over events from the spool."""

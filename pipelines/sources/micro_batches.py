@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from pipelines.lake.recovery import finish_pending
+from pipelines.network.errors import ServiceUnreachable
 from pipelines.network.repo_events import UNREADABLE
 from pipelines.sources.repo_events import Batch, Languages, repo_events, stored_position
 
@@ -27,7 +28,7 @@ TAKEN_AT_ONCE: Final = 5_000
 IDLE_SECONDS: Final = 0.05
 LONGEST_BACKOFF: Final = 30.0
 PATIENCE_SECONDS: Final = 600.0
-"""How long a lake that takes nothing is tried, before the run ends with its error."""
+"""How long a lake that takes nothing is tried, or a feed that is to catch up and delivers nothing."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ class MicroBatches:
         run: What was done so far.
         clock: Tells when something reached us.
         begin_at: From when on a stream is wanted that was never read; from now if None.
-        between_batches: Called after each batch, e.g. to look whether somebody else is to be followed.
+        between_batches: Called while no batch is open, e.g. to look whether somebody else is to be followed.
     """
 
     pipeline: dlt.Pipeline
@@ -127,14 +128,14 @@ class MicroBatches:
             until_caught_up: End when the feed has delivered what was there at the start.
 
         Raises:
-            NetworkError: The feed cannot go on.
+            NetworkError: The feed cannot go on, or does not get to where it was to catch up.
             PipelineStepFailed: The lake takes nothing.
         """
         position = stored_position(self.pipeline, self.feed.service) or self._first_position()
         has_position = position is not None
         self.feed.start(position)
         ends_at = None if seconds is None else time.monotonic() + seconds
-        batch, opened_at = self._new_batch(), 0.0
+        batch, opened_at, taken_at = self._new_batch(), 0.0, time.monotonic()
         try:
             while True:
                 # Asked before taking: what arrives between the two questions must not be left behind.
@@ -151,11 +152,17 @@ class MicroBatches:
                 if opened_at and (is_full or is_ending or now - opened_at >= self.limits.seconds):
                     self._load(batch, is_over)
                     batch, opened_at, has_position = self._new_batch(), 0.0, True
-                    self.between_batches()
                 if is_ending:
                     return
-                if not has_taken:
+                if has_taken:
+                    taken_at = now
+                elif until_caught_up and now - taken_at > PATIENCE_SECONDS:
+                    reason = f"nothing came for {PATIENCE_SECONDS / 60:.0f} minutes: {self.feed.condition}"
+                    raise ServiceUnreachable(self.feed.service, self.feed.name, "", reason)
+                else:
                     is_over.wait(IDLE_SECONDS)
+                if not opened_at:
+                    self.between_batches()
         finally:
             self.feed.stop()
 
@@ -171,10 +178,7 @@ class MicroBatches:
             if event.event_at:
                 self.run.last_event_at = event.event_at
                 break
-        self.run.gaps += [
-            f"{batch.service}: events from {gap.gap_from} to {gap.gap_to} are missing: {gap.reason}"
-            for gap in delivery.gaps
-        ]
+        self.run.gaps += [f"{batch.service}: {gap}" for gap in delivery.gaps]
         return bool(delivery.events or delivery.gaps)
 
     def _first_position(self) -> Position | None:

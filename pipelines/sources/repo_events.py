@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 POST: Final = "app.bsky.feed.post"
 
+MOST_HASHTAGS: Final = 20_000
+"""Hashtags that are counted: new ones never end, and nobody looks at the rare ones."""
+
 
 class _SubjectRecord(msgspec.Struct, rename="camel", gc=False):
     """What records other than posts have in common: reposts, likes, follows, blocks, list items, profiles."""
@@ -92,6 +95,8 @@ class Languages:
         """Add the counts of another."""
         self.posts.update(other.posts)
         self.hashtags.update(other.hashtags)
+        if len(self.hashtags) > MOST_HASHTAGS:
+            self.hashtags = Counter(dict(self.hashtags.most_common(MOST_HASHTAGS // 2)))
 
 
 def event_row(event: RepoEvent, seen: Row) -> Row:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 import pytest
 
-from pipelines.network.errors import ServiceUnreachable
+from pipelines.network.errors import ServiceFailed
 from pipelines.network.webhook import LARGEST_BODY, Spool, Webhook
 from tests.live.conftest import wait_until
 
@@ -217,7 +217,7 @@ def test_health_says_how_much_waits_and_no_more(webhook):  # type: ignore[no-unt
 def test_an_address_in_use_is_told_in_one_line(webhook, tmp_path):  # type: ignore[no-untyped-def]
     port = int(webhook.url.rpartition(":")[2])
     other = Webhook(Spool(tmp_path / "other.sqlite"), host="127.0.0.1", port=port, password=PASSWORD)
-    with pytest.raises(ServiceUnreachable, match="cannot listen"):
+    with pytest.raises(ServiceFailed, match="cannot listen"):
         other.start(None)
     other.stop()
 
