@@ -43,6 +43,7 @@ SPARE_BYTES: Final = 64 * 1024 * 1024
 
 _WRITTEN_AT_ONCE: Final = 1_000
 _READ_AT_ONCE: Final = 64 * 1024 * 1024
+_REMOVED_AT_ONCE: Final = 1_000
 _FREE_PAGES: Final = ("freelist_count", "page_size")
 
 
@@ -170,14 +171,24 @@ class Spool:
 
         On a disk without any room that cannot be written. Then it is left to the next time.
         """
+        with suppress(sqlite3.OperationalError):
+            # A few at a time: what a deletion writes must fit into the room that was spared.
+            while self._remove_some(upto):
+                pass
+
+    def _remove_some(self, upto: int) -> bool:
         with self._lock:
-            count, size = self._connection.execute(
-                "select count(*), coalesce(sum(length(body)), 0) from events where id <= ?", (upto,)
+            last, count, size = self._connection.execute(
+                "select max(id), count(*), sum(length(body))"
+                " from (select id, body from events where id <= ? order by id limit ?)",
+                (upto, _REMOVED_AT_ONCE),
             ).fetchone()
-            with suppress(sqlite3.OperationalError):
-                self._connection.execute("delete from events where id <= ?", (upto,))
-                self._count -= count
-                self._bytes -= size
+            if not count:
+                return False
+            self._connection.execute("delete from events where id <= ?", (last,))
+            self._count -= count
+            self._bytes -= size
+        return True
 
     def close(self) -> None:
         """Close the file."""

@@ -1,8 +1,16 @@
 """How fast the live leg is, beside a bare reader of the same websocket that only decodes.
 
-    python -m tests.benchmarks.bench_live [--events 300000] [--firehose]
+    python -m tests.benchmarks.bench_live [--events 300000] [--rounds 3]
+    python -m tests.benchmarks.bench_live --firehose        beside the loop of the `atproto` SDK
+    python -m tests.benchmarks.bench_live --memory [--events 5000000]
 
-The server floods from a process of its own; what is measured is kept to one core, and to the time it had of it.
+One core floods, another is measured, by the clock; each way in a new process, one after the other, round after round:
+
+- `bare`: `websockets`, and each frame decoded to dictionaries.
+- `sdk` (for the firehose): the SDK's client, and each commit's blocks decoded, as its examples do.
+- `live`: the live leg, from the websocket to Parquet files in the lake.
+
+Then the share of a core at 2,000 events a second: the whole network has about so many.
 """
 
 from __future__ import annotations
@@ -13,45 +21,183 @@ import base64
 import hashlib
 import multiprocessing
 import os
-import resource
 import shutil
+import statistics
 import tempfile
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Final
 
-import dlt
 import msgspec
-from atproto import CAR, parse_subscribe_repos_message
-from atproto_subscription.frames import Frame, MessageFrame  # type: ignore[import-untyped]
 from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
-from pipelines.lake.bucket import PROJECT_ROOT, use_lake_filesystems, use_project_settings
-from pipelines.network.firehose import Firehose
-from pipelines.network.jetstream import Jetstream
 from pipelines.sample.days import evening
 from pipelines.sample.stream_events import StreamEvent
 from pipelines.sample.world import World
-from pipelines.sources.micro_batches import BatchLimits, MicroBatches
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
     from multiprocessing.connection import Connection
 
-
-def frames(kind: str, first: int, count: int) -> Iterator[bytes]:
-    """Write events of the sample world, over and over, each with a number of its own."""
-    world = list(World().events(evening(-400), evening(10)))
-    for number in range(first, first + count):
-        event = StreamEvent(number, world[number % len(world)])
-        yield event.firehose if kind == "firehose" else event.jetstream_v2
+NETWORK_PACE: Final = 2_000
+MILLION: Final = 1_000_000
+_CORES: Final = sorted(os.sched_getaffinity(0))
+_processes: Final = multiprocessing.get_context("spawn")
 
 
-def serve(kind: str, count: int, pace: float, ready: Connection) -> None:
-    """Send `count` frames to whoever connects, as fast as they are read, or at a pace."""
-    payloads = [_websocket_frame(frame) for frame in frames(kind, 1, min(count, 22_000))]
+@dataclass
+class Measure:
+    """What a process did.
+
+    Attributes:
+        count: Events.
+        seconds: By the clock.
+        cpu_seconds: Of one core.
+        peaks: Most memory, in MiB, during each million of events.
+    """
+
+    count: int
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    peaks: list[float] = field(default_factory=list)
+
+    @property
+    def rate(self) -> float:
+        """Events a second."""
+        return self.count / self.seconds
+
+    @property
+    def share(self) -> float:
+        """Share of a core."""
+        return self.cpu_seconds / self.seconds
+
+
+@contextmanager
+def measured(measure: Measure) -> Iterator[None]:
+    """Measure what the block does."""
+    cpu, begun = time.process_time(), time.perf_counter()
+    yield
+    measure.seconds, measure.cpu_seconds = time.perf_counter() - begun, time.process_time() - cpu
+
+
+def bare(kind: str, url: str, measure: Measure) -> None:
+    """Read and decode, and nothing else."""
+    decode = msgspec.json.Decoder().decode
+
+    async def read() -> None:
+        async with connect(url, compression=None, subprotocols=[Subprotocol("xrpc.v1.json")]) as connection:
+            with measured(measure):
+                for _ in range(measure.count):
+                    decode(await connection.recv(decode=False))
+
+    del kind
+    asyncio.run(read())
+
+
+def sdk(kind: str, url: str, measure: Measure) -> None:
+    """Read the firehose as the SDK's examples do."""
+    from atproto import CAR, FirehoseSubscribeReposClient, models, parse_subscribe_repos_message  # noqa: PLC0415
+    from atproto_subscription.frames import MessageFrame  # type: ignore[import-untyped]  # noqa: PLC0415
+
+    client, left = FirehoseSubscribeReposClient(base_uri=f"{url}/xrpc"), measure.count
+
+    def receive(message: MessageFrame) -> None:
+        nonlocal left
+        commit = parse_subscribe_repos_message(message)
+        if isinstance(commit, models.ComAtprotoSyncSubscribeRepos.Commit):
+            assert isinstance(commit.blocks, bytes)
+            CAR.from_bytes(commit.blocks)
+        left -= 1
+        if not left:
+            client.stop()
+
+    del kind
+    with measured(measure):
+        client.start(receive)
+    assert not left
+
+
+def live(kind: str, url: str, measure: Measure) -> None:
+    """Run the live leg to Parquet."""
+    import dlt  # noqa: PLC0415
+
+    from pipelines.lake.bucket import PROJECT_ROOT, use_lake_filesystems, use_project_settings  # noqa: PLC0415
+    from pipelines.network.firehose import Firehose  # noqa: PLC0415
+    from pipelines.network.jetstream import Jetstream  # noqa: PLC0415
+    from pipelines.sources.micro_batches import BatchLimits, MicroBatches  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Path(folder, ".dlt")
+        settings.mkdir()
+        shutil.copy(PROJECT_ROOT / ".dlt" / "config.toml", settings)
+        os.environ |= {"DLT_PROJECT_DIR": folder, "DLT_DATA_DIR": f"{folder}/dlt"}
+        use_project_settings()
+        use_lake_filesystems()
+        feed = Jetstream(url, dids=None) if kind == "jetstream" else Firehose(url, dids=None)
+        batches = MicroBatches(dlt.pipeline(f"bluesky_{kind}"), feed, BatchLimits(60.0, 50_000))
+        is_over = threading.Event()
+
+        def watch() -> None:
+            while (count := batches.run.event_count) < measure.count:
+                _note_memory(measure.peaks, count // MILLION)
+                time.sleep(0.05)
+            is_over.set()
+
+        threading.Thread(target=watch, daemon=True).start()
+        with measured(measure):
+            batches.load_until(is_over, seconds=None, until_caught_up=False)
+        assert batches.run.loaded_count == measure.count
+
+
+def _note_memory(peaks: list[float], million: int) -> None:
+    resident = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+    peaks += [0.0] * (million + 1 - len(peaks))
+    peaks[million] = max(peaks[million], resident)
+
+
+Way = Callable[[str, str, Measure], None]
+WAYS: Final[dict[str, Way]] = {"bare": bare, "sdk": sdk, "live": live}
+
+
+def _act(way: str, kind: str, url: str, count: int, told: Connection) -> None:
+    os.sched_setaffinity(0, {_CORES[0]})
+    measure = Measure(count)
+    WAYS[way](kind, url, measure)
+    told.send(measure)
+
+
+def measure_way(way: str, kind: str, count: int, pace: int = 0) -> Measure:
+    """Let a process of its own read `count` events from a server of its own, as fast as it can or at a pace."""
+    ours, theirs = _processes.Pipe()
+    server = _processes.Process(target=serve, args=(kind, count, pace, theirs), daemon=True)
+    server.start()
+    actor = _processes.Process(target=_act, args=(way, kind, f"ws://127.0.0.1:{ours.recv()}", count, theirs))
+    actor.start()
+    try:
+        measure: Measure = ours.recv()
+        actor.join()
+    finally:
+        server.kill()
+        actor.kill()
+    return measure
+
+
+def frames(kind: str) -> list[bytes]:
+    """Write the events of the sample world."""
+    world = World().events(evening(-400), evening(10))
+    events = [StreamEvent(number, event) for number, event in enumerate(world, start=1)]
+    return [event.firehose if kind == "firehose" else event.jetstream_v2 for event in events]
+
+
+def serve(kind: str, count: int, pace: int, told: Connection) -> None:
+    """Send `count` frames to whoever connects: the sample world's, over and over."""
+    os.sched_setaffinity(0, {_CORES[-1]})
+    payloads = [_websocket_frame(frame) for frame in frames(kind)]
+    step = 200
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         request = (await reader.readuntil(b"\r\n\r\n")).decode()
@@ -65,11 +211,10 @@ def serve(kind: str, count: int, pace: float, ready: Connection) -> None:
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             + f"{protocol}Sec-WebSocket-Accept: {base64.b64encode(digest).decode()}\r\n\r\n".encode()
         )
-        sent, begun = 0, time.monotonic()
-        while sent < count:
-            chunk = payloads[sent % len(payloads) : sent % len(payloads) + 200][: count - sent]
-            writer.write(b"".join(chunk))
-            sent += len(chunk)
+        begun = time.monotonic()
+        for sent in range(0, count, step):
+            at = sent % (len(payloads) - step)
+            writer.write(b"".join(payloads[at : at + min(step, count - sent)]))
             await writer.drain()
             if pace:
                 await asyncio.sleep(max(0.0, begun + sent / pace - time.monotonic()))
@@ -77,7 +222,7 @@ def serve(kind: str, count: int, pace: float, ready: Connection) -> None:
 
     async def run() -> None:
         server = await asyncio.start_server(handle, "127.0.0.1", 0)
-        ready.send(server.sockets[0].getsockname()[1])
+        told.send(server.sockets[0].getsockname()[1])
         await server.serve_forever()
 
     asyncio.run(run())
@@ -92,89 +237,30 @@ def _websocket_frame(payload: bytes) -> bytes:
     return bytes([opcode, 127]) + len(payload).to_bytes(8, "big") + payload
 
 
-def bare(kind: str, url: str, count: int, decode: Callable[[bytes], object]) -> float:
-    """Read and decode, and nothing else; events a second of one core."""
-    protocols = [Subprotocol("xrpc.v1.json")] if kind == "jetstream" else None
-
-    async def read() -> float:
-        async with connect(url, compression=None, subprotocols=protocols, max_size=None) as connection:
-            begun = time.process_time()
-            for _ in range(count):
-                decode(await connection.recv(decode=False))
-            return count / (time.process_time() - begun)
-
-    return asyncio.run(read())
-
-
-def sdk_loop(data: bytes) -> object:
-    """Read a frame as the SDK does, with the records of its commit."""
-    message = parse_subscribe_repos_message(cast("MessageFrame", Frame.from_bytes(data)))
-    blocks = getattr(message, "blocks", None)
-    return CAR.from_bytes(blocks) if isinstance(blocks, bytes) else message
-
-
-def live(kind: str, url: str, count: int) -> tuple[float, float, float]:
-    """Run the live leg to Parquet.
-
-    Returns:
-        Events a second by the clock, events a second of one core's work, and the share of a core.
-    """
-    folder = Path(tempfile.mkdtemp())
-    (folder / ".dlt").mkdir()
-    shutil.copy(PROJECT_ROOT / ".dlt" / "config.toml", folder / ".dlt")
-    os.environ |= {"DLT_PROJECT_DIR": str(folder), "DLT_DATA_DIR": str(folder / "dlt")}
-    use_project_settings()
-    use_lake_filesystems()
-    feed = Jetstream(url, dids=None) if kind == "jetstream" else Firehose(url, dids=None)
-    batches = MicroBatches(dlt.pipeline(f"bluesky_{kind}"), feed, BatchLimits(60.0, 50_000))
-    is_over = threading.Event()
-
-    def watch() -> None:
-        while batches.run.event_count < count:
-            time.sleep(0.05)
-        is_over.set()
-
-    threading.Thread(target=watch, daemon=True).start()
-    cpu, begun = time.process_time(), time.perf_counter()
-    batches.load_until(is_over, seconds=None, until_caught_up=False)
-    seconds, cpu = time.perf_counter() - begun, time.process_time() - cpu
-    shutil.rmtree(folder)
-    assert batches.run.loaded_count == count
-    return count / seconds, count / cpu, cpu / seconds
-
-
-def measure(kind: str, count: int, pace: float, work: Callable[[str], object]) -> object:
-    """Do something against a server of its own."""
-    ours, theirs = multiprocessing.Pipe()
-    server = multiprocessing.get_context("spawn").Process(target=serve, args=(kind, count, pace, theirs), daemon=True)
-    server.start()
-    try:
-        return work(f"ws://127.0.0.1:{ours.recv()}")
-    finally:
-        server.kill()
-
-
 def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--events", type=int, default=300_000)
+    parser.add_argument("--events", type=int)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--firehose", action="store_true")
+    parser.add_argument("--memory", action="store_true")
     options = parser.parse_args()
     kind = "firehose" if options.firehose else "jetstream"
-    os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[0]})
-    decode = sdk_loop if options.firehose else msgspec.json.Decoder().decode
-    reader: Any = measure(kind, options.events // 5, 0, lambda url: bare(kind, url, options.events // 5, decode))
-    flood: Any = measure(kind, options.events, 0, lambda url: live(kind, url, options.events))
-    clock, rate, _ = flood
-    quiet = 40_000
-    paced: Any = measure(kind, quiet, 2_000, lambda url: live(kind, url, quiet))
-    _, _, share = paced
-    name = "the SDK's own loop" if options.firehose else "a bare reader that decodes"
-    print(f"{name}: {reader:,.0f} events a second of one core")
-    print(f"{kind} to Parquet: {rate:,.0f} events a second of one core, {rate / reader:.2f} of that")
-    print(f"by the clock, on one core that others may use too: {clock:,.0f}")
-    print(f"at 2,000 events a second: {share:.0%} of a core")
-    print(f"peak memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MiB")
+    if options.memory:
+        measure = measure_way("live", kind, options.events or 5 * MILLION)
+        peaks = ", ".join(f"{peak:,.0f}" for peak in measure.peaks)
+        print(f"most memory in each million of {measure.count:,} events: {peaks} MiB")
+        return
+    count = options.events or 300_000
+    other = "sdk" if options.firehose else "bare"
+    rounds = [{way: measure_way(way, kind, count) for way in (other, "live")} for _ in range(options.rounds)]
+    for way in (other, "live"):
+        rates = sorted(one[way].rate for one in rounds)
+        print(f"{way:>5}: {statistics.median(rates):,.0f} events a second ({rates[0]:,.0f} to {rates[-1]:,.0f})")
+    ratio = statistics.median(one["live"].rate / one[other].rate for one in rounds)
+    print(f"ratio: {ratio:.2f}")
+    paced = measure_way("live", kind, 20 * NETWORK_PACE, NETWORK_PACE)
+    print(f"at {NETWORK_PACE:,} events a second: {paced.share:.0%} of a core")
 
 
 if __name__ == "__main__":
