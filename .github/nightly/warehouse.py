@@ -11,14 +11,20 @@ import sys
 import dlt
 import duckdb
 
-from pipelines.lake.bucket import filesystem_client, use_project_settings
+from pipelines.lake.bucket import LakeError, check_lake, filesystem_client, use_project_settings
 from pipelines.lake.duckdb_settings import duckdb_settings
 
 
 def main(action: str) -> int:
     """Fetch or keep; return the exit code."""
     use_project_settings()
-    client = filesystem_client(dlt.pipeline("bluesky"))
+    pipeline = dlt.pipeline("bluesky")
+    try:
+        client = filesystem_client(pipeline)
+        check_lake(pipeline)
+    except LakeError as error:
+        print(f"::error::{error}")
+        return 1
     warehouse = duckdb_settings("bluesky").warehouse_path
     if client.config.is_local_filesystem:
         print("The lake is a folder: the warehouse stays beside it.")

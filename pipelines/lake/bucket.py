@@ -41,14 +41,17 @@ def filesystem_client(pipeline: dlt.Pipeline) -> FilesystemClient:
     """Open the lake of a pipeline through dlt's own client.
 
     Raises:
-        LakeError: The pipeline's destination is not made of files.
+        LakeError: The pipeline's destination is not made of files, or its key is not one.
     """
-    with pipeline.destination_client() as client:
-        if not isinstance(client, FilesystemClient):
-            raise LakeError(
-                f"The destination of {pipeline.pipeline_name} must be a `filesystem`: see .dlt/config.toml."
-            )
-        return client
+    try:
+        with pipeline.destination_client() as client:
+            if not isinstance(client, FilesystemClient):
+                raise LakeError(
+                    f"The destination of {pipeline.pipeline_name} must be a `filesystem`: see .dlt/config.toml."
+                )
+            return client
+    except binascii.Error as error:
+        raise LakeError(explain_lake_error(error)) from error
 
 
 def lake_location(pipeline: dlt.Pipeline) -> str:
@@ -178,5 +181,5 @@ class AtomicLocalFileSystem(LocalFileSystem):  # type: ignore[misc]
 def use_lake_filesystems() -> None:
     """Let dlt, in this process, use local files and S3 through classes of ours: each says why."""
     fsspec.register_implementation("file", AtomicLocalFileSystem, clobber=True)
-    # By its name: importing it takes as long as all the rest of a small run.
+    # By its name: importing it takes a second.
     fsspec.register_implementation("s3", "pipelines.lake.s3.ExistingBucketFileSystem", clobber=True)

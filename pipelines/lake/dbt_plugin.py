@@ -9,6 +9,7 @@ from dbt.adapters.duckdb.plugins import BasePlugin
 from dbt_common.exceptions import DbtRuntimeError
 from dlt.common.configuration.exceptions import ConfigFieldMissingException
 
+from pipelines.lake.bucket import explain_lake_error
 from pipelines.lake.duckdb_settings import duckdb_settings
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Plugin(BasePlugin):
             missing = ", ".join(error.traces)
             raise DbtRuntimeError(f"Setting {missing} is missing: see .dlt/config.toml.") from error
         except ValueError as error:
-            raise DbtRuntimeError(str(error)) from error
+            raise DbtRuntimeError(explain_lake_error(error) or str(error)) from error
         if self.creds is None:
             raise DbtRuntimeError("The plugin needs dbt-duckdb to say what is in profiles.yml.")
         warehouse = self._settings.warehouse_path

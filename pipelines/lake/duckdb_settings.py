@@ -12,7 +12,7 @@ from urllib.parse import urlparse
 import dlt
 import duckdb
 from dlt.common.configuration import resolve_configuration
-from dlt.common.configuration.specs import AwsCredentials, AzureCredentials
+from dlt.common.configuration.specs import AwsCredentials, AzureCredentials, BaseConfiguration
 from dlt.common.destination import Destination
 from dlt.common.runtime.run_context import active
 from dlt.destinations.impl.filesystem.configuration import FilesystemDestinationClientConfiguration
@@ -82,7 +82,9 @@ def duckdb_settings(pipeline_name: str) -> DuckDBSettings:
         destination.configuration(FilesystemDestinationClientConfiguration()._bind_dataset_name(pipeline.dataset_name)),
     )
     # dlt keeps what was raised on the way; its frames would hold dbt's connection, and the warehouse stay locked.
-    bucket.__exception__ = None  # type: ignore[assignment]
+    for resolved in (bucket, bucket.credentials):
+        if isinstance(resolved, BaseConfiguration):
+            resolved.__exception__ = None  # type: ignore[assignment]
     warehouse = dlt.config[f"pipelines.{pipeline_name}.warehouse"]
     return DuckDBSettings(
         lake_path=f"{_root_of(bucket)}/{pipeline.dataset_name}",
