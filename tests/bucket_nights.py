@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from unittest.mock import patch
 
 import duckdb
 
 from pipelines.lake.duckdb_settings import duckdb_settings
-from tests.job import run_job
+from tests.job import AtCall, run_job
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from pipelines.sample.server import SampleServer
@@ -28,12 +29,16 @@ class BucketNights:
 
     Attributes:
         project: The folder that holds `.dlt`.
-        bucket: The bucket's settings, by the names of environment variables.
+        bucket: The bucket's settings, by the names of environment variables, as far as they are not in `.dlt`.
+        feeds: What was in the members' feeds on the days that were pulled: member and URI.
+        start: Runs the job, with the arguments of `run_job`.
     """
 
     server: SampleServer
     project: Path
     bucket: dict[str, str]
+    feeds: set[tuple[str, str]] = field(default_factory=set)
+    start: Callable[..., int] = run_job
 
     @property
     def members(self) -> list[str]:
@@ -48,7 +53,7 @@ class BucketNights:
     def _output(self) -> Path:
         return self.project / "output.txt"
 
-    def run(self, machine: str) -> int:
+    def run(self, machine: str, *, death: AtCall | None = None) -> int:
         """Run the job on a machine: one that did so before has dlt's working folder."""
         settings = self.bucket | {
             "DLT_PROJECT_DIR": str(self.project),
@@ -58,24 +63,34 @@ class BucketNights:
             "SOURCES__BLUESKY__ACTORS": json.dumps(self.members),
             "SOURCES__BLUESKY__REQUESTS_PER_SECOND": "10000",
         }
-        return run_job(settings, self._output)
+        return self.start(settings, self._output, death=death)
 
-    def items(self) -> set[tuple[str, str]]:
-        """The feed items in the bucket, by member and URI, as DuckDB reads them with the same settings."""
+    def pull(self, day: int, machine: str) -> Counter[str]:
+        """Pull a day, and give how many pages each member's feed took."""
+        self.server.day = day
+        self.server.requests.clear()
+        assert self.run(machine) == 0, self.output
+        self.expect(day)
+        return Counter(request.params["actor"] for request in self.server.requests if "getAuthorFeed" in request.nsid)
+
+    def expect(self, day: int) -> None:
+        """Say that a day was pulled."""
+        self.feeds |= {(did, item.uri) for did in self.members for item in self.server.world.on(day).feed(did)}
+
+    def query(self, sql: str) -> list[tuple[object, ...]]:
+        """Ask DuckDB, which has the same settings; `$lake` is where the tables are."""
         with patch.dict(os.environ, self.bucket), duckdb.connect() as connection:
             settings = duckdb_settings("bluesky")
             settings.configure(connection)
-            files = f"{settings.lake_path}/author_feed/**/*.parquet"
-            return set(connection.sql(f"select member_did, item_uri from read_parquet('{files}')").fetchall())
+            return connection.execute(sql.replace("$lake", settings.lake_path)).fetchall()
 
-    def assert_a_pull_goes_on_from_another_machine(self) -> None:
-        """The cursors come from the bucket: the second night asks for one page a member, and nothing is missing."""
-        feeds: set[tuple[str, str]] = set()
-        for day in (1, 2):
-            self.server.day = day
-            self.server.requests.clear()
-            assert self.run(f"machine {day}") == 0, self.output
-            feeds |= {(did, item.uri) for did in self.members for item in self.server.world.on(day).feed(did)}
-        pages = Counter(request.params["actor"] for request in self.server.requests if "getAuthorFeed" in request.nsid)
-        assert pages == dict.fromkeys(self.members, 1)
-        assert self.items() == feeds
+    def items(self) -> set[tuple[object, ...]]:
+        """The feed items in the bucket, by member and URI."""
+        return set(self.query("select member_did, item_uri from read_parquet('$lake/author_feed/**/*.parquet')"))
+
+    def assert_a_pull_goes_on_from_another_machine(self, *, days: int = 2) -> None:
+        """The cursors come from the bucket: each later night asks for one page a member, and nothing is missing."""
+        for day in range(1, days + 1):
+            pages = self.pull(day, f"machine {day}")
+            assert day == 1 or pages == dict.fromkeys(self.members, 1)
+            assert self.items() == self.feeds

