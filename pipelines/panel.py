@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from rich.console import Group
@@ -14,35 +13,28 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from pipelines.progress import SECONDS_BETWEEN_LINES, shown
+
 if TYPE_CHECKING:
+    import threading
     from collections import Counter
-    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from rich.console import Console, RenderableType
 
     from pipelines.sources.micro_batches import MicroBatches
 
-SECONDS_BETWEEN_LINES: Final = 15.0
 _SHOWN: Final = 8
 
 
-@contextmanager
-def show_live(batches: MicroBatches, console: Console) -> Iterator[None]:
+def show_live(batches: MicroBatches, console: Console) -> AbstractContextManager[None]:
     """Show what a live run does while the block runs.
 
     Args:
         batches: What to watch.
         console: Where to show it: a panel if it is a terminal, else a line every `SECONDS_BETWEEN_LINES`.
     """
-    is_over = threading.Event()
-    show = _draw if console.is_terminal else _print_lines
-    watcher = threading.Thread(target=show, args=(batches, console, is_over), daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        is_over.set()
-        watcher.join()
+    return shown(partial(_draw if console.is_terminal else _print_lines, batches, console))
 
 
 def _draw(batches: MicroBatches, console: Console, is_over: threading.Event) -> None:

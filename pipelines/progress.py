@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from rich.console import Console
 
@@ -19,22 +21,30 @@ SECONDS_BETWEEN_LINES: Final = 15.0
 
 
 @contextmanager
-def show_progress(run: PullRun, console: Console) -> Iterator[None]:
-    """Show how many members of a run were walked, while the block runs.
+def shown(show: Callable[[threading.Event], None]) -> Iterator[None]:
+    """Let a thread show something while the block runs.
 
     Args:
-        run: What to watch.
-        console: Where to show it: a bar if it is a terminal, else a line every `SECONDS_BETWEEN_LINES`.
+        show: Shows it, until the event is set.
     """
     is_over = threading.Event()
-    show = _show_bar if console.is_terminal else _print_lines
-    watcher = threading.Thread(target=show, args=(run, console, is_over), daemon=True)
+    watcher = threading.Thread(target=show, args=(is_over,), daemon=True)
     watcher.start()
     try:
         yield
     finally:
         is_over.set()
         watcher.join()
+
+
+def show_progress(run: PullRun, console: Console) -> AbstractContextManager[None]:
+    """Show how many members of a run were walked, while the block runs.
+
+    Args:
+        run: What to watch.
+        console: Where to show it: a bar if it is a terminal, else a line every `SECONDS_BETWEEN_LINES`.
+    """
+    return shown(partial(_show_bar if console.is_terminal else _print_lines, run, console))
 
 
 def _show_bar(run: PullRun, console: Console, is_over: threading.Event) -> None:
