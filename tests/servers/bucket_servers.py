@@ -35,12 +35,14 @@ class BucketServer:
 
     Attributes:
         example: Where the settings for it begin in example.secrets.toml.
-        credentials: The credentials, by dlt's names.
+        credentials: The credentials, by the names in the example.
+        here: The setting that says that it is on this machine, where the example has none.
         environment: What a process has to know about this machine to reach it.
     """
 
     example: str
     credentials: dict[str, str]
+    here: dict[str, str] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -54,7 +56,8 @@ class BucketServer:
         _, *lines = part.splitlines()
         settings: dict[str, Any] = tomllib.loads("\n".join(line.removeprefix("# ") for line in lines))
         lake = settings["destination"]["filesystem"]
-        lake["credentials"] |= self.credentials
+        examples: dict[str, str] = lake["credentials"]
+        lake["credentials"] = {name: self.credentials.get(name, text) for name, text in examples.items()} | self.here
         lake["bucket_url"] = lake["bucket_url"].replace("raw", project.parent.name)
         path = project / ".dlt" / "secrets.toml"
         path.touch(mode=0o600)
@@ -94,14 +97,11 @@ def azure(folder: Path) -> Iterator[BucketServer]:
         url = f"{endpoint.replace('127.0.0.1', 'localhost')}/{account}"
         with BlobServiceClient(url, credential=key, connection_verify=str(certificate)) as client:
             client.create_container(CONTAINER)
-        credentials = {
-            "azure_storage_account_name": account,
-            "azure_storage_account_key": key,
-            "azure_account_host": url.removeprefix("https://"),
-        }
+        credentials = {"azure_storage_account_name": account, "azure_storage_account_key": key}
+        here = {"azure_account_host": url.removeprefix("https://")}
         # Whom Python, and whom DuckDB, trust in the place of the system's authorities.
         trust = dict.fromkeys(("SSL_CERT_FILE", "CURL_CA_INFO"), str(certificate))
-        yield BucketServer("Azure Blob Storage", credentials, trust)
+        yield BucketServer("Azure Blob Storage", credentials, here, trust)
 
 
 @contextmanager

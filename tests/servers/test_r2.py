@@ -43,7 +43,8 @@ class TestR2(BucketLaws):
     def test_a_stream_is_sent_in_parts_of_one_size(self, nights: BucketNights) -> None:
         client = filesystem_client(dlt.pipeline("bluesky"))
         path = f"{client.bucket_path}/stream"
-        with client.fs_client.open(path, "wb") as file:
-            for _ in range(3):
-                file.write(bytes(40 * MIB))
-        assert client.fs_client.size(path) == 120 * MIB
+        sizes = [6 * MIB, 7 * MIB, 8 * MIB]
+        with client.fs_client.open(path, "wb", block_size=5 * MIB) as file:
+            for size in sizes:
+                file.write(bytes(size))
+        assert client.fs_client.size(path) == sum(sizes)
