@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import binascii
 import errno
+import logging
 import os
 import shutil
 from contextlib import contextmanager
@@ -90,6 +91,8 @@ def _list_one(client: FilesystemClient, bucket: str, prefix: str) -> None:
         case "s3":
             files.call_s3("list_objects_v2", Bucket=bucket, Prefix=prefix, MaxKeys=1)
         case "az" | "abfss":
+            # It warns, in twenty lines, of what its error says again.
+            logging.getLogger("azure.identity").setLevel(logging.ERROR)
             sync(files.loop, _list_one_blob, files.service_client.get_container_client(bucket), prefix)
         case _ if not files.exists(bucket):
             raise FileNotFoundError(bucket)
@@ -122,14 +125,14 @@ def explain_lake_error(error: BaseException) -> str | None:
     import botocore.exceptions as boto  # noqa: PLC0415
 
     match error:
-        case boto.NoCredentialsError():
-            return "There are no keys for the bucket. Put them into .dlt/secrets.toml: see .dlt/example.secrets.toml."
         case boto.ConnectionError() | boto.HTTPClientError():
             return f"The bucket's endpoint cannot be reached. Check endpoint_url and the network. ({error})"
         case azure.ServiceRequestError() | azure.ServiceResponseError():
             return f"The storage account cannot be reached. Check its name and the network. ({error})"
         case azure.HttpResponseError(status_code=401 | 403):
             return f"The storage account refuses the key ({error.reason}). Check its name and key in .dlt/secrets.toml."
+        case boto.NoCredentialsError() | azure.ClientAuthenticationError():
+            return "There are no keys for the bucket. Put them into .dlt/secrets.toml: see .dlt/example.secrets.toml."
         case binascii.Error():
             return "The storage account's key is not complete. Check azure_storage_account_key in .dlt/secrets.toml."
         case PermissionError(filename=None):
