@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,13 +27,15 @@ from pipelines.network.repo_events import (
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
-    from confluent_kafka import Consumer, Message, Producer
+    from confluent_kafka import Consumer, KafkaError, Message, Producer
 
     from pipelines.network.stream import Stream
 
-ANSWER_SECONDS: Final = 15.0
+ANSWER_SECONDS: Final = (2.0, 4.0, 8.0)
+"""How long the broker may take to answer, at each attempt."""
+
 POLL_SECONDS: Final = 0.1
 NEW_PARTITIONS_SECONDS: Final = 60.0
 _FLUSH_SECONDS: Final = 1.0
@@ -71,6 +74,90 @@ def load_decoder(name: str) -> Callable[[bytes], bytes]:
     return decoder
 
 
+class Reader:
+    """A consumer of one topic that decides nothing by itself, and remembers what keeps it from the broker.
+
+    Args:
+        topic: Its name.
+        settings: librdkafka's, `bootstrap.servers` at least.
+
+    Attributes:
+        consumer: The library's.
+        trouble: What was last wrong with the connection.
+
+    Raises:
+        ValueError: librdkafka does not know a setting, or not that value.
+    """
+
+    def __init__(self, topic: str, settings: Mapping[str, Any]) -> None:
+        self.trouble: str | None = None
+        self._topic = topic
+        self._library = _library()
+        self._is_refused = False
+        ours = {
+            "group.id": "bluesky-lake",  # The library wants one; nothing is committed to it.
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "auto.offset.reset": "error",
+            "error_cb": self._remember,
+            "log_level": 0,
+        }
+        try:
+            self.consumer: Consumer = self._library.Consumer({**ours, **settings})
+        except self._library.KafkaException as error:
+            raise ValueError(f"kafka_settings: {error.args[0].str()}") from error
+
+    def _remember(self, error: KafkaError) -> None:
+        # That all brokers are down says less than what is wrong with one of them, which comes first.
+        if error.code() != self._library.KafkaError._ALL_BROKERS_DOWN:
+            self.trouble = error.str()
+            self._is_refused = error.code() == self._library.KafkaError._AUTHENTICATION
+
+    def first_partitions(self) -> list[int]:
+        """Find the topic's partitions, before any is assigned; none if the broker has no such topic.
+
+        Raises:
+            NetworkError: The broker cannot be reached, or refuses.
+        """
+        for timeout in ANSWER_SECONDS:
+            try:
+                return self.partitions(timeout)
+            except self._library.KafkaException as failure:
+                self.consumer.poll(0)  # Hands over what is wrong. There is no message yet that it could take away.
+                reason = self.trouble or failure.args[0].str()
+                if self._is_refused:
+                    reason += ": look at kafka_settings in .dlt/secrets.toml"
+                    raise ServiceFailed("kafka", self._topic, "", reason) from failure
+        raise ServiceUnreachable("kafka", self._topic, "", reason)
+
+    def partitions(self, timeout: float) -> list[int]:
+        """Find the topic's partitions, whatever is assigned; none if the broker has no such topic.
+
+        Raises:
+            KafkaException: It is not known.
+        """
+        topic = self.consumer.list_topics(self._topic, timeout=timeout).topics[self._topic]
+        unknown = (self._library.KafkaError.UNKNOWN_TOPIC_OR_PART, self._library.KafkaError._UNKNOWN_TOPIC)
+        if topic.error is not None and topic.error.code() not in unknown:
+            raise self._library.KafkaException(topic.error)
+        self.trouble = None
+        return sorted(topic.partitions)
+
+    def log_of(self, partition: int) -> tuple[int, int]:
+        """Find the offsets of a partition's oldest message, and of the one that comes next.
+
+        Raises:
+            KafkaException: It is not known.
+        """
+        topic_partition = self._library.TopicPartition(self._topic, partition)
+        oldest, end = self.consumer.get_watermark_offsets(topic_partition, timeout=ANSWER_SECONDS[-1])
+        return oldest, end
+
+    def assign(self, offsets: Mapping[int, int]) -> None:
+        """Read partitions from offsets on, and no others."""
+        self.consumer.assign([self._library.TopicPartition(self._topic, *each) for each in offsets.items()])
+
+
 class Kafka:
     """A feed of the events in a topic.
 
@@ -87,7 +174,7 @@ class Kafka:
         self._settings = dict(settings)
         self._decode = decode
         self._library = _library()
-        self._consumer: Consumer | None = None
+        self._reader: Reader | None = None
         self._next: dict[int, int] = {}
         self._ends: dict[int, int] = {}
         self._gaps: list[Gap] = []
@@ -97,36 +184,45 @@ class Kafka:
         """Take on the topic's partitions where they were left; those that are new from their oldest message.
 
         Raises:
-            NetworkError: The broker cannot be reached, or there is no such topic.
+            NetworkError: The broker cannot be reached, refuses, or has no such topic.
+            ValueError: A setting is wrong.
         """
-        self._consumer = consumer(self._settings)
-        self._assign({int(partition): offset for partition, offset in (position or {}).items()})
-
-    def _assign(self, stored: Mapping[int, int]) -> None:
-        assert self._consumer is not None
-        library, error = self._library, self._library.KafkaException
+        self._reader = Reader(self.service, self._settings)
+        partitions = self._reader.first_partitions()
+        if not partitions:
+            raise ServiceFailed(self.name, self.service, "", "there is no such topic: look at kafka_topic")
+        stored = {int(partition): offset for partition, offset in (position or {}).items()}
+        self._next = {number: stored[number] for number in partitions if number in stored}
         try:
-            topic = self._consumer.list_topics(self.service, timeout=ANSWER_SECONDS).topics[self.service]
-            if topic.error is not None:
-                raise ServiceFailed(self.name, self.service, "", str(topic.error))
-            for number in topic.partitions:
-                if number in self._next:
-                    continue
-                oldest, end = self._consumer.get_watermark_offsets(
-                    library.TopicPartition(self.service, number), timeout=ANSWER_SECONDS
-                )
-                self._next[number], self._ends[number] = stored.get(number, oldest), end
-                if not oldest <= self._next[number] <= end:
-                    what = "deleted before they were read" if self._next[number] < oldest else "of an earlier topic"
-                    reason = f"partition {number}: the messages from offset {self._next[number]} on are {what}"
-                    self._gaps.append(Gap(None, None, reason, self._next[number], oldest))
-                    self._next[number] = oldest
-            self._consumer.assign(
-                [library.TopicPartition(self.service, number, offset) for number, offset in self._next.items()]
-            )
-        except error as failure:
-            raise ServiceUnreachable(self.name, self.service, "", str(failure.args[0])) from failure
+            self._take_on(partitions)
+        except self._library.KafkaException as failure:
+            reason = self._reader.trouble or failure.args[0].str()
+            raise ServiceUnreachable(self.name, self.service, "", reason) from failure
+
+    def _take_on(self, partitions: Iterable[int]) -> None:
+        """Take on partitions that are not read yet, each where it is to be gone on, as far as it is still there."""
+        assert self._reader is not None
+        is_changed = False
+        for number in partitions:
+            if number in self._ends:
+                continue
+            oldest, end = self._reader.log_of(number)
+            begin = self._next.get(number, oldest)
+            if not oldest <= begin <= end:
+                self._gaps.append(_gap(number, begin, oldest, end))
+                begin = oldest
+            self._next[number], self._ends[number] = begin, end
+            is_changed = True
+        if is_changed:
+            self._reader.assign(self._next)
         self._looked_at = time.monotonic()
+
+    def _look_again(self) -> None:
+        """Look for new partitions. A broker that does not answer now is asked again later."""
+        assert self._reader is not None
+        self._looked_at = time.monotonic()
+        with suppress(self._library.KafkaException):
+            self._take_on(self._reader.partitions(ANSWER_SECONDS[0]))
 
     def take(self, limit: int) -> Delivery:
         """Hand over messages.
@@ -134,13 +230,13 @@ class Kafka:
         Raises:
             NetworkError: The broker refuses, for good.
         """
-        assert self._consumer is not None
+        assert self._reader is not None
         if time.monotonic() - self._looked_at > NEW_PARTITIONS_SECONDS:
-            self._assign({})
+            self._look_again()
         gaps, self._gaps = self._gaps, []
         events: list[RepoEvent] = []
-        has_moved = False
-        for message in self._consumer.consume(limit, POLL_SECONDS):
+        has_moved = bool(gaps)
+        for message in self._reader.consumer.consume(limit, POLL_SECONDS):
             has_moved |= self._advance(message)
             if message.error() is None and (event := self._event(message)):
                 events.append(event)
@@ -150,10 +246,13 @@ class Kafka:
     def _advance(self, message: Message) -> bool:
         error = message.error()
         number, offset = message.partition(), message.offset()
-        if error is not None and error.code() != self._library.KafkaError._PARTITION_EOF:
-            if error.fatal() or not error.retriable():
-                raise ServiceFailed(self.name, self.service, "", error.str())
+        if error is not None and error.code() == self._library.KafkaError._AUTO_OFFSET_RESET and number is not None:
+            # What comes next was deleted meanwhile: the partition is taken on anew.
+            self._ends.pop(number, None)
+            self._looked_at = -NEW_PARTITIONS_SECONDS
             return False
+        if error is not None and error.code() != self._library.KafkaError._PARTITION_EOF:
+            raise ServiceFailed(self.name, self.service, "", error.str())
         if number is None or offset is None:
             return False
         # The end of a partition is told with the offset that comes next; transactions leave offsets without messages.
@@ -183,32 +282,27 @@ class Kafka:
     @property
     def is_caught_up(self) -> bool:
         """Whether every partition was read to the end that it had at the start."""
-        return all(self._next[number] >= end for number, end in self._ends.items())
+        return all(number in self._ends and offset >= self._ends[number] for number, offset in self._next.items())
 
     @property
     def condition(self) -> str:
-        """How far the partitions are read."""
+        """How far the partitions are read, and what keeps the broker from answering."""
         behind = sum(max(0, end - self._next[number]) for number, end in self._ends.items())
-        return f"{len(self._next)} partitions, {behind:,} messages of the start left"
+        told = f"{len(self._next)} partitions, {behind:,} messages of the start left"
+        return f"{told}, {self._reader.trouble}" if self._reader and self._reader.trouble else told
 
     def stop(self) -> None:
         """Leave the broker."""
-        if self._consumer is not None:
-            self._consumer.close()
+        if self._reader is not None:
+            self._reader.consumer.close()
 
 
-def consumer(settings: Mapping[str, Any]) -> Consumer:
-    """Make a consumer that decides nothing by itself."""
-    ours = {
-        "group.id": "bluesky-lake",  # The library wants one; nothing is committed to it.
-        "enable.auto.commit": False,
-        "enable.partition.eof": True,
-        "auto.offset.reset": "error",
-        "error_cb": lambda _: None,
-        "log_level": 0,
-    }
-    made: Consumer = _library().Consumer({**ours, **settings})
-    return made
+def _gap(partition: int, wanted: int, oldest: int, end: int) -> Gap:
+    if wanted < oldest:
+        what = f"the messages from offset {wanted} to {oldest - 1} were deleted before they were read"
+    else:
+        what = f"it ends at offset {end}, and was read to {wanted}: the topic is not the one of then"
+    return Gap(None, None, f"partition {partition}: {what}", wanted - 1 if wanted else None, oldest)
 
 
 class Bridge:
@@ -251,6 +345,8 @@ class Bridge:
                 is_caught_up = until_caught_up and self._stream.is_caught_up
                 delivery = self._stream.take(5_000)
                 self.gaps += delivery.gaps
+                if delivery.events and position is None:
+                    position = _before(delivery.events[0])
                 for event in delivery.events:
                     self._send(made, event, position)
                 if delivery.events:
@@ -294,24 +390,27 @@ class Bridge:
 
     def _last_position(self) -> Position | None:
         """Read the furthest position from the last message of each partition."""
-        reader = consumer(self._settings)
+        reader = Reader(self._topic, self._settings)
         found: list[Position] = []
         try:
-            topic = reader.list_topics(self._topic, timeout=ANSWER_SECONDS).topics[self._topic]
-            for number in topic.partitions:
-                partition = self._library.TopicPartition(self._topic, number)
-                oldest, end = reader.get_watermark_offsets(partition, timeout=ANSWER_SECONDS)
+            for number in reader.first_partitions():
+                oldest, end = reader.log_of(number)
                 if end <= oldest:
                     continue
-                partition.offset = end - 1
-                reader.assign([partition])
-                message = reader.poll(ANSWER_SECONDS)
+                reader.assign({number: end - 1})
+                message = reader.consumer.poll(ANSWER_SECONDS[-1])
                 headers = dict((message and message.headers()) or ())
                 match msgspec.json.decode(headers.get(_POSITION_HEADER) or b"null"):
                     case [self._stream.service, {"cursor": _} as position]:
                         found.append(position)
         except self._library.KafkaException as failure:
-            raise ServiceUnreachable("kafka", self._topic, "", str(failure.args[0])) from failure
+            reason = reader.trouble or failure.args[0].str()
+            raise ServiceUnreachable("kafka", self._topic, "", reason) from failure
         finally:
-            reader.close()
+            reader.consumer.close()
         return max(found, key=lambda position: position["cursor"], default=None)
+
+
+def _before(event: RepoEvent) -> Position:
+    """Give a position from which a stream goes on with an event: a bridge that never ran has no other."""
+    return {"cursor": event.position - 1, "event_at": event.event_at and event.event_at.isoformat()}

@@ -90,7 +90,8 @@ class Gap:
     position_after: int | None
 
     def __str__(self) -> str:
-        return f"events from {self.gap_from} to {self.gap_to} are missing: {self.reason}"
+        times = f" from {self.gap_from} to {self.gap_to}" if self.gap_from or self.gap_to else ""
+        return f"events{times} are missing: {self.reason}"
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,8 @@ from pipelines.sample.world import World
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
+    from atproto_subscription.frames import MessageFrame  # type: ignore[import-untyped]
+
 NETWORK_PACE: Final = 2_000
 MILLION: Final = 1_000_000
 _CORES: Final = sorted(os.sched_getaffinity(0))
@@ -101,7 +103,6 @@ def bare(kind: str, url: str, measure: Measure) -> None:
 def sdk(kind: str, url: str, measure: Measure) -> None:
     """Read the firehose as the SDK's examples do."""
     from atproto import CAR, FirehoseSubscribeReposClient, models, parse_subscribe_repos_message  # noqa: PLC0415
-    from atproto_subscription.frames import MessageFrame  # type: ignore[import-untyped]  # noqa: PLC0415
 
     client, left = FirehoseSubscribeReposClient(base_uri=f"{url}/xrpc"), measure.count
 

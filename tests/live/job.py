@@ -32,7 +32,8 @@ def start_job(arguments: Sequence[str], environment: Mapping[str, str], log: Pat
         environment: Settings.
         log: Takes what it prints.
     """
-    process = _processes.Process(target=_run, args=(list(arguments), dict(environment), log))
+    # A daemon: where a test fails, it ends with the tests, which would wait for it otherwise.
+    process = _processes.Process(target=_run, args=(list(arguments), dict(environment), log), daemon=True)
     process.start()
     return process
 

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,12 +20,15 @@ from pipelines.lake.bucket import use_project_settings
 from tests.bucket_nights import BucketNights
 from tests.conftest import isolated_lake
 from tests.job import run_job
+from tests.live.conftest import live, world_events
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pipelines.sample.server import SampleServer
     from tests.servers.bucket_servers import BucketServer
+
+__all__ = ["live", "world_events"]
 
 
 @pytest.fixture(scope="session")
@@ -59,3 +64,18 @@ def nights(
         bucket_server.write_settings(lake.folder)
         use_project_settings()
         yield BucketNights(sample_server, lake.folder, {}, start=start)
+
+
+def free_ports(count: int) -> list[int]:
+    """Find ports on localhost that nobody listens at."""
+    with ExitStack() as sockets:
+        opened = [sockets.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [each.getsockname()[1] for each in opened]
+
+
+def go_program(name: str) -> str:
+    """Find a program of Bluesky's that is written in Go: `tests/servers/setup.sh` builds it."""
+    program = Path(__file__).parent / "atnet" / "bin" / name
+    if not program.exists():
+        pytest.skip(f"no {name}: it is not built (tests/servers/setup.sh)")
+    return str(program)

