@@ -41,9 +41,6 @@ MOST_DIDS: Final = 10_000
 LEGACY_RETENTION: Final = timedelta(hours=24)
 """How far back a host of version 1 goes; it does not say so when a cursor is older."""
 
-LEGACY_OVERLAP: Final = timedelta(seconds=5)
-"""How much of version 1 is asked for again: several events may have the same time."""
-
 _OLDEST: Final = 10**15
 """From here on, version 2 takes a cursor for microseconds since 1970, and begins with the oldest event that it has."""
 
@@ -155,8 +152,8 @@ class Jetstream(Stream):
 
     def _is_numbered_anew(self, first: RepoEvent | Unwanted, asked_for: int) -> bool:
         # Another machine may answer to the host's name, and another event may have the number.
-        is_another = first.position == self.cursor and self._read_until not in (None, first.event_at)
-        return super()._is_numbered_anew(first, asked_for) or (self.has_exact_cursor and is_another)
+        is_another = first.position == self.cursor and self._cursor_at not in (None, first.event_at)
+        return super()._is_numbered_anew(first, asked_for) or (is_another and not self.cursor_overlap)
 
     def _adapt(self, error: StreamError) -> None:
         # After `ConsumerTooSlow` and the like, the stream goes on at the cursor.
@@ -168,7 +165,7 @@ class LegacyJetstream(Jetstream):
     """A subscription to Jetstream v1, for hosts that serve nothing newer."""
 
     subprotocols = ()
-    has_exact_cursor = False  # Several events may have one time.
+    cursor_overlap = 5_000_000  # Microseconds.
 
     def __init__(
         self,
@@ -188,9 +185,10 @@ class LegacyJetstream(Jetstream):
         query: list[tuple[str, str | int]] = [("wantedCollections", collection) for collection in self._collections]
         if self._names_dids and self._dids:
             query += [("wantedDids", did) for did in sorted(self._dids)]
-        if self._read_until is not None:
-            resume_at = self._read_until - LEGACY_OVERLAP + timedelta(microseconds=self._skip)
-            query.append(("cursor", _microseconds(resume_at)))
+        if self._resume_at is not None:
+            query.append(("cursor", self._resume_at - self.cursor_overlap))
+        elif self._read_until is not None:
+            query.append(("cursor", _microseconds(self._read_until - LARGEST_SKEW)))
         return f"{self.base_url}/subscribe?{urlencode(query)}"
 
     def _decode(self, frame: bytes) -> RepoEvent | StreamInfo | None:

@@ -106,7 +106,7 @@ class Stream(ABC):
 
     name: str
     subprotocols: tuple[Subprotocol, ...] = ()
-    has_exact_cursor = True  # Whether what has the position of the cursor is what was read, and nothing else.
+    cursor_overlap = 0  # How far before the cursor is asked for, where several events may have the same one.
 
     def __init__(self, service: str, *, stall_seconds: float, contact: str | None = None) -> None:
         self.base_url = service.rstrip("/")
@@ -116,7 +116,9 @@ class Stream(ABC):
         self._stall_seconds = stall_seconds
         self._user_agent = user_agent(contact)
         self._buffer: deque[RepoEvent | Gap] = deque()
+        self._cursor_at: datetime | None = None  # Time of the cursor's event, as the service told it.
         self._read_until: datetime | None = None  # Time of the last event, or of the connection at which all began.
+        self._taken_until: datetime | None = None
         self._skip = 0
         self._is_cursor_refused = False
         self._gap_reason: str | None = None
@@ -165,7 +167,8 @@ class Stream(ABC):
         """
         if position:
             self.cursor = position["cursor"]
-            self._read_until = position["event_at"] and datetime.fromisoformat(position["event_at"])
+            read_until = position["event_at"] and datetime.fromisoformat(position["event_at"])
+            self._cursor_at = self._read_until = self._taken_until = read_until
         self._thread.start()
 
     @property
@@ -191,9 +194,9 @@ class Stream(ABC):
             if self._error and not self._buffer:
                 raise self._error
             return Delivery(events, gaps)
-        last = events[-1]
-        event_at = next((event.event_at for event in reversed(events) if event.event_at), None)
-        position = {"cursor": last.position, "event_at": event_at and _not_after_now(event_at).isoformat()}
+        past = (event.event_at for event in reversed(events) if _is_past(event.event_at))
+        self._taken_until = next(past, self._taken_until)
+        position = {"cursor": events[-1].position, "event_at": self._taken_until and self._taken_until.isoformat()}
         return Delivery(events, gaps, position)
 
     def commit(self, position: Position) -> None:  # noqa: B027
@@ -210,7 +213,7 @@ class Stream(ABC):
             return False
         if self._reached_at and self._reached_at >= self._started_at:
             return True
-        if time.monotonic() - self._last_frame <= QUIET_SECONDS:
+        if time.monotonic() - self._last_frame <= min(QUIET_SECONDS, self._stall_seconds / 2):
             return False
         is_proven = self._has_known_event and not self._has_news
         if self.cursor is None or is_proven or self._proofs_asked >= MOST_PROOFS:
@@ -293,7 +296,6 @@ class Stream(ABC):
             except InvalidURI as error:
                 raise ServiceUnreachable(self.service, self.name, "", str(error)) from error
             self._is_connected = False
-            self._read_until = self._read_until and _not_after_now(self._read_until)
             failures = 0 if self.cursor != seen else failures + 1
             if not self._has_answered and failures >= FIRST_ATTEMPTS:
                 raise ServiceUnreachable(self.service, self.name, "", reason)
@@ -362,7 +364,7 @@ class Stream(ABC):
         else:
             self._has_news, self._proofs_asked = True, 0
         is_asked_for = item.position == asked_for == self.cursor and self._gap_reason is None
-        if is_asked_for and self.has_exact_cursor and (is_first or self._has_read):
+        if is_asked_for and not self.cursor_overlap and (is_first or self._has_read):
             # A cursor is inclusive. One that was stored may stand within a commit of several records.
             return
         if is_first:
@@ -370,14 +372,15 @@ class Stream(ABC):
             self._skip, self._is_cursor_refused = 0, False
         self._has_read = True
         self.cursor = item.position
-        if item.event_at is not None:
+        self._cursor_at = item.event_at
+        if _is_past(item.event_at):
             self._read_until = self._reached_at = item.event_at
         if isinstance(item, RepoEvent):
             self._buffer.append(item)
 
     def _is_numbered_anew(self, first: RepoEvent | Unwanted, asked_for: int) -> bool:
         """Tell by the first event of a connection whether the numbers are not those that were known."""
-        return self.has_exact_cursor and first.position < asked_for
+        return first.position < asked_for - self.cursor_overlap
 
     def _notice_gap(self, first: RepoEvent | Unwanted) -> None:
         """Name what lies between the last event and the first one of a connection, if the service has it no more."""
@@ -407,9 +410,9 @@ class Stream(ABC):
                 return
 
 
-def _not_after_now(at: datetime) -> datetime:
-    """Correct the time of an event that has just come: after a time in the future, nothing would be asked for."""
-    return min(at, datetime.now(UTC) + LARGEST_SKEW)
+def _is_past(event_at: datetime | None) -> bool:
+    """Tell whether the time of an event that has come can be right: from the future on, nothing could be asked for."""
+    return event_at is not None and event_at <= datetime.now(UTC) + LARGEST_SKEW
 
 
 def _refused(error: InvalidStatus) -> Refused:
