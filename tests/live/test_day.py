@@ -140,8 +140,16 @@ def strikes(count: int) -> list[StreamStrike]:
     return made
 
 
-@pytest.mark.parametrize("day", [2, pytest.param(24, marks=pytest.mark.slow)], indirect=True)
-@pytest.mark.parametrize("kind", [Jetstream, LegacyJetstream, Firehose])
+@pytest.mark.parametrize(
+    ("kind", "day"),
+    [
+        (Jetstream, 2),
+        pytest.param(Jetstream, 24, marks=pytest.mark.slow),
+        pytest.param(LegacyJetstream, 24, marks=pytest.mark.slow),
+        pytest.param(Firehose, 24, marks=pytest.mark.slow),
+    ],
+    indirect=["day"],
+)
 def test_a_day_with_disconnections_a_stall_clocks_that_jump_and_a_change_of_hosts_loses_nothing_unnamed(  # type: ignore[no-untyped-def]
     kind: type[Stream], day, live: LiveLake
 ):
