@@ -73,6 +73,21 @@ class Unwanted(NamedTuple):
     event_at: datetime | None
 
 
+class _Start(NamedTuple):
+    """Where a connection goes on.
+
+    Attributes:
+        asked_for: The cursor that was asked for; None if none was.
+        known_upto: Position of the last event that was read before; None if none was.
+        is_whole: Whether everything of that position was read: what was stored may end within a commit of several
+            records, but what this object has read, it has read whole.
+    """
+
+    asked_for: int | None
+    known_upto: int | None
+    is_whole: bool
+
+
 class Refused(Exception):  # noqa: N818 (it is an answer)
     """The service answered the connection attempt with an error.
 
@@ -332,14 +347,14 @@ class Stream(ABC):
         if self.cursor is None and self._read_until is None:
             self._read_until = datetime.now(UTC)
         watchdog = asyncio.create_task(self._watch(connection))
-        asked_for, is_first = self._resume_at, True
+        start, is_first = _Start(self._resume_at, self.cursor, self._has_read), True
         try:
             while True:
                 frame = await connection.recv(decode=False)
                 self._last_frame = time.monotonic()
                 for item in self._read(frame):
                     if not isinstance(item, StreamInfo):
-                        self._receive(item, asked_for, is_first=is_first)
+                        self._receive(item, start, is_first=is_first)
                         is_first = False
                     elif item.name == "OutdatedCursor":
                         self._gap_reason = self._gap_reason or CURSOR_TOO_OLD
@@ -351,21 +366,22 @@ class Stream(ABC):
             self._connection = None
             await connection.close()
 
-    def _receive(self, item: RepoEvent | Unwanted, asked_for: int | None, *, is_first: bool) -> None:
-        """Take what came over a connection that was asked to go on at `asked_for`.
+    def _receive(self, item: RepoEvent | Unwanted, start: _Start, *, is_first: bool) -> None:
+        """Take what came over a connection.
 
         Raises:
             StreamError: The first of it says that the numbers are not those that were known.
         """
-        if is_first and asked_for is not None and self._is_numbered_anew(item, asked_for):
+        if is_first and start.asked_for is not None and self._is_numbered_anew(item, start.asked_for):
             raise StreamError(NUMBERED_ANEW, None)
-        if self.cursor is not None and item.position <= self.cursor:
+        # Not by `self.cursor`: it goes back where a service tells again what came before.
+        if start.known_upto is not None and item.position <= start.known_upto:
             self._has_known_event = True
         else:
             self._has_news, self._proofs_asked = True, 0
-        is_asked_for = item.position == asked_for == self.cursor and self._gap_reason is None
-        if is_asked_for and not self.cursor_overlap and (is_first or self._has_read):
-            # A cursor is inclusive. One that was stored may stand within a commit of several records.
+        is_asked_for = item.position == start.asked_for == self.cursor and self._gap_reason is None
+        if is_asked_for and not self.cursor_overlap and (is_first or start.is_whole):
+            # A cursor is inclusive: of what was stored, the first record at least is known.
             return
         if is_first:
             self._notice_gap(item)

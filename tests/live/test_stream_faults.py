@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from tests.live.conftest import key_of, moved, wait_until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pipelines.network.repo_events import RepoEvent
     from pipelines.network.stream import Stream
 
 HARMLESS = [fault for fault in StreamFault if fault not in (StreamFault.OVERSIZED, StreamFault.MALFORMED)]
@@ -205,6 +207,51 @@ def test_the_older_protocol_goes_on_by_time(live, events):  # type: ignore[no-un
         feed._read_until = events[0].event.at - timedelta(seconds=1)
         live.run(feed)
     assert live.folded().keys() == {key_of(event) for event in events}
+
+
+def test_the_older_protocol_is_caught_up_though_what_it_repeats_is_all_there_is(live, events):  # type: ignore[no-untyped-def]
+    begun_at = events[0].event.at
+    crowd = [
+        StreamEvent(number, replace(event.event, at=begun_at + timedelta(milliseconds=number)))
+        for number, event in enumerate(events[:200])
+    ]
+    with SampleJetstream(crowd) as server:
+        feed = LegacyJetstream(server.url, dids=None)
+        feed._read_until = begun_at
+        with live.running(feed) as batches:
+            wait_until(lambda: batches.run.loaded_count >= 200)
+            wait_until(lambda: feed.is_caught_up, seconds=20)
+    assert live.folded().keys() == {key_of(event) for event in crowd}
+
+
+@pytest.mark.usefixtures("live")
+@pytest.mark.parametrize("stored", [1, 2, 4, 5, 7])
+def test_a_position_within_a_commit_of_several_records_loses_none_of_them(stored, events):  # type: ignore[no-untyped-def]
+    log = [StreamEvent(1 + number // 5, event.event) for number, event in enumerate(events[:20])]
+    with SampleFirehose(log) as server:
+        before = subscription(server)
+        before.start(None)
+        taken: list[RepoEvent] = []
+
+        def is_taken() -> bool:
+            delivery = before.take(stored - len(taken))
+            taken.extend(delivery.events)
+            return bool(len(taken) == stored)
+
+        wait_until(is_taken)
+        before.stop()
+        after = subscription(server)
+        after.start({"cursor": taken[-1].position, "event_at": None})
+
+        def is_read() -> bool:
+            taken.extend(after.take(100).events)
+            return after.is_caught_up
+
+        wait_until(is_read)
+        after.stop()
+    assert {(event.did, event.rkey, event.rev) for event in taken} == {
+        (event.did, getattr(event.event, "rkey", None), getattr(event.event, "rev", None)) for event in log
+    }
 
 
 def test_only_what_is_wanted_is_kept_and_the_list_of_members_may_change(server, live, events):  # type: ignore[no-untyped-def]

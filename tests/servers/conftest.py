@@ -71,11 +71,3 @@ def free_ports(count: int) -> list[int]:
     with ExitStack() as sockets:
         opened = [sockets.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
         return [each.getsockname()[1] for each in opened]
-
-
-def go_program(name: str) -> str:
-    """Find a program of Bluesky's that is written in Go: `tests/servers/setup.sh` builds it."""
-    program = Path(__file__).parent / "atnet" / "bin" / name
-    if not program.exists():
-        pytest.skip(f"no {name}: it is not built (tests/servers/setup.sh)")
-    return str(program)
