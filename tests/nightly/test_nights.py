@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ import duckdb
 import pytest
 
 from pipelines.sample.server import SampleServer
+from tests.browser import needs_browser
 from tests.nightly.runner import STEPS, Runner
 
 if TYPE_CHECKING:
@@ -55,11 +55,6 @@ def kept_item_count(bucket: Bucket) -> int:
     with duckdb.connect(str(bucket.folder / "raw" / "warehouse" / "bluesky.duckdb"), read_only=True) as kept:
         (count,) = kept.execute("select count(*) from int_feed_items").fetchall()[0]
     return int(count)
-
-
-needs_browser = pytest.mark.skipif(
-    not shutil.which("chromium") and not shutil.which("google-chrome"), reason="no Chromium is installed"
-)
 
 
 @pytest.mark.slow

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the servers that the tests in this folder talk to, and the programs that other tests need and PyPI does not
-# have: a browser, jq, and a linter for workflows. Node and Go come from PyPI (the group `servers`).
+# have: a browser, jq, and a linter for workflows. From PyPI come Node and Go (the group `servers`), and dlt's dashboard.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -42,3 +42,8 @@ wait "$building"
 
 # Kafka's broker.
 (cd kafka && rm -rf jars && mvn --quiet --batch-mode package)
+
+# The dashboard comes under its vendor's own licence: it has an environment of its own, and requirements.lock has none of
+# it.
+uv venv --quiet --allow-existing show/.venv
+uv pip install --quiet --python show/.venv --constraint ../../requirements.lock --editable "../..[show]"
