@@ -133,13 +133,14 @@
 {%- endmacro %}
 
 
-{#- The calendar day of a time, in UTC whatever the session says. -#}
+{#- The calendar day of a time, in UTC whatever the session says. DuckDB's own functions for times with a zone ask ICU's
+    calendar for each row, at fifteen times the cost of plain arithmetic; the three macros from here on do without. -#}
 {% macro utc_date(timestamp) %}
     {{- return(adapter.dispatch('utc_date', 'bluesky_lake')(timestamp)) -}}
 {% endmacro %}
 
 {% macro duckdb__utc_date(timestamp) -%}
-    cast(timezone('UTC', {{ timestamp }}) as date)
+    cast(make_timestamp(epoch_us({{ timestamp }})) as date)
 {%- endmacro %}
 
 
@@ -148,7 +149,7 @@
 {% endmacro %}
 
 {% macro duckdb__utc_hour(timestamp) -%}
-    cast(extract(hour from timezone('UTC', {{ timestamp }})) as integer)
+    cast(extract(hour from make_timestamp(epoch_us({{ timestamp }}))) as integer)
 {%- endmacro %}
 
 
@@ -167,7 +168,7 @@
 {% endmacro %}
 
 {% macro duckdb__hours_between(start, end) -%}
-    date_diff('second', {{ start }}, {{ end }}) / 3600.0
+    (epoch_us({{ end }}) - epoch_us({{ start }})) / 3600000000.0
 {%- endmacro %}
 
 
@@ -193,6 +194,16 @@
 {#- Strings for an `in (...)`, which may not be empty. -#}
 {% macro string_list(values) -%}
     {%- for value in values %}'{{ value | replace("'", "''") }}', {% endfor -%} null
+{%- endmacro %}
+
+
+{% macro value_at_newest(value, timestamp) %}
+    {{- return(adapter.dispatch('value_at_newest', 'bluesky_lake')(value, timestamp)) -}}
+{% endmacro %}
+
+{#- An aggregate: the value at the newest time, null if it is null there; `arg_max` skips such rows. -#}
+{% macro duckdb__value_at_newest(value, timestamp) -%}
+    arg_max_null({{ value }}, {{ timestamp }})
 {%- endmacro %}
 
 

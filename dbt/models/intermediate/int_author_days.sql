@@ -6,12 +6,12 @@ with members as (
 
 posts as (
     select * from {{ ref('fct_posts') }}
-    where posted_date is not null and not is_deleted
+    where posted_at is not null and not is_deleted
 ),
 
 reposts as (
     select * from {{ ref('fct_reposts') }}
-    where reposted_date is not null and not is_gone
+    where reposted_at is not null and not is_gone
 ),
 
 publishable_repost_days as (

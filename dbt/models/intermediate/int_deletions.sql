@@ -2,11 +2,7 @@
 
     An item is gone when a later pull of the same feed read everything around its place, in a load that is complete, and
     did not find it. A repost can also go because its subject did. What was seen again later, anywhere, is not gone. -#}
-with items as (
-    select * from {{ ref('int_feed_items') }}
-),
-
-pulls as (
+with pulls as (
     select
         member_did,
         observed_at,
@@ -23,7 +19,7 @@ sightings as (
     select distinct
         member_did,
         last_observed_at
-    from items
+    from {{ ref('int_feed_items') }}
 ),
 
 coverage_after as (
@@ -40,14 +36,26 @@ coverage_after as (
     group by sightings.member_did, sightings.last_observed_at
 ),
 
+-- What is older than anything that was read again cannot be missing: most of history is left aside at once.
 missing as (
     select items.*
-    from items
+    from {{ ref('int_feed_items') }} as items
     inner join coverage_after
         on
             items.member_did = coverage_after.member_did
             and items.last_observed_at = coverage_after.last_observed_at
-    where coverage_after.reached_end or items.item_at > coverage_after.covered_from
+    where
+        not coverage_after.reached_end
+        and items.item_at > coverage_after.covered_from
+        and items.item_at > (select min(bounds.covered_from) from coverage_after as bounds where not bounds.reached_end)
+    union all
+    select items.*
+    from {{ ref('int_feed_items') }} as items
+    inner join coverage_after
+        on
+            items.member_did = coverage_after.member_did
+            and items.last_observed_at = coverage_after.last_observed_at
+    where coverage_after.reached_end
 ),
 
 missed_by as (
@@ -75,13 +83,13 @@ seen_elsewhere as (
     select
         items.post_uri,
         max(items.last_observed_at) as last_observed_at
-    from items
-    where
-        items.post_uri in (
-            select missed_by.post_uri
-            from missed_by
-            where not missed_by.is_repost
-        )
+    from {{ ref('int_feed_items') }} as items
+    inner join (
+        select distinct missed_by.post_uri
+        from missed_by
+        where not missed_by.is_repost
+    ) as missed_posts on items.post_uri = missed_posts.post_uri
+    where items.is_repost or items.member_did != items.author_did
     group by items.post_uri
 ),
 
@@ -90,7 +98,9 @@ deleted_posts as (
         'post' as subject_type,
         missed_by.item_uri as subject_uri,
         missed_by.member_did as did,
-        greatest(missed_by.last_observed_at, seen_elsewhere.last_observed_at) as last_seen_at,
+        greatest(
+            missed_by.last_observed_at, coalesce(seen_elsewhere.last_observed_at, missed_by.last_observed_at)
+        ) as last_seen_at,
         missed_by.missed_at,
         'absent_from_covered_window' as evidence
     from missed_by
@@ -98,7 +108,7 @@ deleted_posts as (
     where
         not missed_by.is_repost
         and missed_by.member_did = missed_by.author_did
-        and seen_elsewhere.last_observed_at < missed_by.missed_at
+        and coalesce(seen_elsewhere.last_observed_at < missed_by.missed_at, true)
 ),
 
 deleted_reposts as (
@@ -119,33 +129,38 @@ deleted_reposts as (
     where missed_by.is_repost
 ),
 
+deletions_told as (
+    select
+        uri,
+        case when collection = 'app.bsky.feed.post' then 'post' else 'repost' end as subject_type,
+        did,
+        event_at
+    from {{ ref('int_record_states') }}
+    where is_deleted and collection in ('app.bsky.feed.post', 'app.bsky.feed.repost')
+),
+
 newest_sightings as (
     select
-        item_uri,
-        max(last_observed_at) as last_observed_at
-    from items
-    group by item_uri
+        items.item_uri,
+        max(items.last_observed_at) as last_observed_at
+    from {{ ref('int_feed_items') }} as items
+    inner join deletions_told on items.item_uri = deletions_told.uri
+    group by items.item_uri
 ),
 
 -- The repository itself said so, to the second. A service may show a record for some hours yet; one that a pull sees a
 -- day later was made anew while nobody listened.
 told_by_events as (
     select
-        case when states.collection = 'app.bsky.feed.post' then 'post' else 'repost' end as subject_type,
-        states.uri as subject_uri,
-        states.did,
-        states.event_at as last_seen_at,
-        states.event_at as missed_at,
+        told.subject_type,
+        told.uri as subject_uri,
+        told.did,
+        told.event_at as last_seen_at,
+        told.event_at as missed_at,
         'delete_event' as evidence
-    from {{ ref('int_record_states') }} as states
-    left join newest_sightings as seen on states.uri = seen.item_uri
-    where
-        states.is_deleted
-        and states.collection in ('app.bsky.feed.post', 'app.bsky.feed.repost')
-        and (
-            seen.last_observed_at is null
-            or {{ before('seen.last_observed_at', 1) }} < states.event_at
-        )
+    from deletions_told as told
+    left join newest_sightings as seen on told.uri = seen.item_uri
+    where seen.last_observed_at is null or {{ before('seen.last_observed_at', 1) }} < told.event_at
 ),
 
 unavailable_accounts as (

@@ -1,39 +1,36 @@
-{{ config(materialized='incremental', unique_key=['member_did', 'item_uri'], on_schema_change='fail') }}
+{#- What is new is folded into what is known (`merge`): a night neither reads history nor writes it again. -#}
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='merge',
+        unique_key=['member_did', 'item_uri'],
+        merge_update_columns=['item_at', 'first_observed_at', 'last_observed_at', 'batch_number'],
+        merge_update_set_expressions={
+            'item_at': 'case
+                when DBT_INTERNAL_SOURCE.last_observed_at >= DBT_INTERNAL_DEST.last_observed_at
+                    then DBT_INTERNAL_SOURCE.item_at
+                else DBT_INTERNAL_DEST.item_at
+            end',
+            'first_observed_at': 'least(DBT_INTERNAL_DEST.first_observed_at, DBT_INTERNAL_SOURCE.first_observed_at)',
+            'last_observed_at': 'greatest(DBT_INTERNAL_DEST.last_observed_at, DBT_INTERNAL_SOURCE.last_observed_at)'
+        },
+        on_schema_change='fail'
+    )
+}}
 
-with observations as (
-    select * from {{ ref('stg_bluesky__author_feed') }}
-),
-
+select
+    member_did,
+    item_uri,
+    max(post_uri) as post_uri,
+    max(author_did) as author_did,
+    bool_or(is_repost) as is_repost,
+    -- An edit moves a post to the time at which it was made, or nowhere if that cannot be read.
+    {{ value_at_newest('item_at', 'observed_at') }} as item_at,
+    min(observed_at) as first_observed_at,
+    max(observed_at) as last_observed_at,
+    max(batch_number) as batch_number
+from {{ ref('stg_bluesky__author_feed') }}
 {% if is_incremental() -%}
-touched as (
-    select distinct
-        member_did,
-        item_uri
-    from observations
-    where batch_number > {{ last_batch() }}
-),
+where batch_number > {{ last_batch() }}
 {%- endif %}
-
-folded as (
-    select
-        observations.member_did,
-        observations.item_uri,
-        max(observations.post_uri) as post_uri,
-        max(observations.author_did) as author_did,
-        bool_or(observations.is_repost) as is_repost,
-        -- An edit moves a post to the time at which it was made.
-        arg_max(observations.item_at, observations.observed_at) as item_at,
-        min(observations.observed_at) as first_observed_at,
-        max(observations.observed_at) as last_observed_at,
-        max(observations.batch_number) as batch_number
-    from observations
-    {% if is_incremental() -%}
-    inner join touched
-        on
-            observations.member_did = touched.member_did
-            and observations.item_uri = touched.item_uri
-    {%- endif %}
-    group by observations.member_did, observations.item_uri
-)
-
-select * from folded
+group by member_did, item_uri

@@ -3,19 +3,13 @@
 -- depends_on: {{ ref('base_lake__files') }}
 
 {#- The newest row of each post is found on narrow columns; only then are the wide ones read, and from the files alone
-    that hold such a row. -#}
-{%- if is_incremental() -%}
-{%- set files = files_of_newest_rows() -%}
-{%- else -%}
-{%- set files = unread_files('author_feed').files -%}
-{%- endif %}
-
+    that hold such a row. #}
 with newest_rows as (
     {{ newest_rows_of_posts() }}
 ),
 
 rows_of_files as (
-    select * from {{ read_lake_files('author_feed', files) }}
+    select * from {{ read_lake_files('author_feed', files_of_newest_rows()) }}
 ),
 
 versions as (

@@ -1,4 +1,15 @@
-{#- What most reports look at, found once: publishable posts of the last sixty days. -#}
-select posts.*
+{#- What most reports look at, found once: publishable posts of the last sixty days. Narrow: the few posts of which a
+    report shows the text are looked up. -#}
+select
+    posts.post_uri,
+    posts.author_did,
+    posts.posted_at,
+    posts.posted_date,
+    posts.kind,
+    posts.primary_language,
+    posts.like_count,
+    posts.engagement_count,
+    posts.first_observed_at,
+    posts.last_observed_at
 from {{ ref('int_publishable_posts') }} as posts
 inner join {{ ref('int_clock') }} as clock on posts.posted_at > clock.recent_from

@@ -1,14 +1,6 @@
 {{ config(materialized='view') }}
 
-with posts as (
-    select * from {{ ref('fct_posts') }}
-),
-
-reposts as (
-    select * from {{ ref('fct_reposts') }}
-),
-
-mentions as (
+with mentions as (
     select
         mentions.*,
         deletions.subject_uri is not null as is_deleted
@@ -26,7 +18,7 @@ interactions as (
         reply_parent_uri as subject_uri,
         posted_at as interacted_at,
         is_deleted as is_gone
-    from posts
+    from {{ ref('fct_posts') }}
     where reply_parent_did is not null
     union all
     select
@@ -37,7 +29,7 @@ interactions as (
         quoted_uri as subject_uri,
         posted_at as interacted_at,
         is_deleted as is_gone
-    from posts
+    from {{ ref('fct_posts') }}
     where quoted_did is not null
     union all
     select
@@ -58,7 +50,7 @@ interactions as (
         post_uri as subject_uri,
         reposted_at as interacted_at,
         is_gone
-    from reposts
+    from {{ ref('fct_reposts') }}
     where post_author_did is not null
 )
 

@@ -7,26 +7,33 @@
 }}
 -- depends_on: {{ ref('base_lake__files') }}
 
-with feed_items as (
+with posts as (
+    select
+        post_uri,
+        author_did,
+        posted_at,
+        first_observed_at
+    from {{ ref('int_posts') }}
+    where
+        is_in_own_feed
+        {% if is_incremental() -%}
+        and batch_number > {{ last_batch_of_files() }}
+        {%- endif %}
+),
+
+feed_items as (
     select * from {{ ref('stg_bluesky__author_feed') }}
     {% if is_incremental() -%}
     where
-        post_uri in (
-            select read_since.post_uri
-            from {{ ref('stg_bluesky__author_feed') }} as read_since
-            where read_since.batch_number > {{ last_batch_of_files() }}
-        )
+        post_uri in (select posts.post_uri from posts)
+        -- So that older files' rows, which are the most, are not looked through.
+        and observed_at >= (select min(posts.first_observed_at) from posts)
     {%- endif %}
 ),
 
 -- As in int_post_observations, but of these posts alone.
 observations as (
     select * from {{ post_observations('feed_items') }} as folded
-),
-
-posts as (
-    select * from {{ ref('int_posts') }}
-    where is_in_own_feed
 ),
 
 of_members as (

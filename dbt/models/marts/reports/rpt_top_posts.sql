@@ -28,7 +28,8 @@ ranked as (
             partition by report_members.pack_uri, periods.period
             order by posts.engagement_count desc nulls last, posts.like_count desc nulls last, posts.post_uri asc
         ) as rank_number,
-        posts.post_uri
+        posts.post_uri,
+        posts.posted_at
     from posts
     inner join periods on posts.posted_at > periods.period_from
     inner join {{ ref('int_report_members') }} as report_members on posts.author_did = report_members.did
@@ -42,6 +43,7 @@ the_day_before as (
         max_by(engagement.engagement_count, engagement.observed_at) as engagement_count,
         max_by(engagement.like_count, engagement.observed_at) as like_count
     from {{ ref('fct_post_engagement') }} as engagement
+    inner join clock on engagement.observed_at > clock.week_from
     inner join posts on engagement.post_uri = posts.post_uri
     where engagement.observed_at <= {{ before('posts.last_observed_at', 0.5) }}
     group by engagement.post_uri
@@ -84,6 +86,8 @@ select
     posts.labels
 from ranked
 cross join clock
-inner join posts on ranked.post_uri = posts.post_uri
+-- By its time too, so that the engine need not look through all of history for it.
+inner join {{ ref('fct_posts') }} as posts
+    on ranked.post_uri = posts.post_uri and ranked.posted_at = posts.posted_at
 inner join {{ ref('dim_authors') }} as authors on posts.author_did = authors.did
 left join the_day_before on ranked.post_uri = the_day_before.post_uri
