@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from pipelines.sample.world import World
 
-pytestmark = pytest.mark.xdist_group("dbt")
-
 FIRST_DAY, LAST_DAY = 2, 6
 
 
@@ -52,6 +50,7 @@ def events(world: World) -> list[RecordEvent | IdentityEvent | AccountEvent]:
     return list(world.events(evening(FIRST_DAY) + timedelta(seconds=1), evening(LAST_DAY)))
 
 
+@pytest.mark.slow
 def test_a_deletion_is_known_to_the_second(pulled_and_streamed: Warehouse, world: World, members: set[str]) -> None:
     expected = {
         (f"at://{event.did}/{event.collection}/{event.rkey}", event.at)
@@ -70,6 +69,7 @@ def test_a_deletion_is_known_to_the_second(pulled_and_streamed: Warehouse, world
     assert set(deleted) >= expected
 
 
+@pytest.mark.slow
 def test_every_post_of_the_streamed_days_is_there_once(pulled_and_streamed: Warehouse, world: World) -> None:
     created = {
         f"at://{event.did}/{POST}/{event.rkey}"
@@ -96,6 +96,7 @@ def followed(world: World, day: int) -> set[str]:
     return {item.subject for pack in world.packs for item in looked_at.memberships(pack.list)}
 
 
+@pytest.mark.slow
 def test_counts_are_unknown_until_a_pull_and_never_zero(pulled_and_streamed: Warehouse) -> None:
     heard = pulled_and_streamed.rows("""
         select fct_posts.like_count, fct_posts.engagement_count
@@ -106,6 +107,7 @@ def test_counts_are_unknown_until_a_pull_and_never_zero(pulled_and_streamed: War
     assert set(heard) == {(None, None)}
 
 
+@pytest.mark.slow
 def test_handles_and_states_have_their_times(pulled_and_streamed: Warehouse, world: World, members: set[str]) -> None:
     handles: dict[tuple[str, str], datetime] = {
         (event.did, event.handle): event.at
@@ -127,6 +129,7 @@ def test_handles_and_states_have_their_times(pulled_and_streamed: Warehouse, wor
     }
 
 
+@pytest.mark.slow
 def test_a_full_refresh_gives_the_same_rows(pulled_and_streamed: Warehouse) -> None:
     """Models of the live leg, incremental and rebuilt."""
     tables = ("stg_bluesky__repo_events", "int_live_posts", "int_deletions", "rpt_live_languages")

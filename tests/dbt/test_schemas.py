@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from dbt.artifacts.schemas.run import RunResult
 
-pytestmark = pytest.mark.xdist_group("dbt")
-
 NO_REPORTS = ("--exclude-resource-type=unit_test", "--exclude", "path:models/marts/reports", "test_type:generic")
 
 
@@ -50,6 +48,7 @@ def warnings(results: list[RunResult]) -> set[str]:
     return {result.node.name for result in results if result.status == "warn"}
 
 
+@pytest.mark.slow
 def test_a_lake_through_the_ages(tmp_path: Path) -> None:
     warehouse = Warehouse(new_project(tmp_path / "project"))
 

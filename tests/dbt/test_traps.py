@@ -10,8 +10,6 @@ import pytest
 from tests.dbt.raw_lakes import OTHER_PACK, PACK, Load, did, night, post_uri
 from tests.dbt.warehouses import BUILD_ALONE, Row, Warehouse, differences_of, new_project
 
-pytestmark = pytest.mark.xdist_group("dbt")
-
 MEMBERS = [
     "author", "reposter", "mover", "taker", "double", "half", "state", "editor", "pinner", "clock", "edge", "back",
     "elsewhere", "gone", "shy", "bold", "left_out", "zone", "late", "leaver", "dubious",

@@ -18,8 +18,6 @@ from tests.dbt.warehouses import LAST_DAY, Row, Warehouse, differences, differen
 if TYPE_CHECKING:
     from pipelines.sample.world import World
 
-pytestmark = pytest.mark.xdist_group("dbt")
-
 PAGE = 100
 REFRESH = timedelta(days=7)
 
@@ -401,6 +399,7 @@ def test_nothing_is_published_that_may_not_be(ten_days: Warehouse, expected: Exp
             assert [secret for secret in secrets if secret and secret in told] == [], table
 
 
+@pytest.mark.slow
 def test_reading_it_all_anew_gives_the_same(ten_days: Warehouse) -> None:
     """And dbt's own tests find nothing wrong with it."""
     anew = Warehouse(ten_days.folder, "anew")
