@@ -1,4 +1,4 @@
-"""What the analytics layer costs: a full build and one night's, beside plain SQL and the example's approach.
+"""What the analytics layer costs: a full build, one night's and the page, beside plain SQL and the example's approach.
 
     python tests/benchmarks/dbt_marts.py [--items 1000000] [--members 200] [--nights 30] [--folder DIR]
 
@@ -22,6 +22,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import duckdb
+
+from pipelines.report import build_report
 
 PROJECT_ROOT: Final = Path(__file__).parents[2]
 MEMORY_LIMIT: Final = "2GB"
@@ -399,6 +401,9 @@ def main() -> None:
         (aside / table.name).rename(table / last)
     night = run_dbt(bench, "all", "run")
     plain = run_sql(lake, folder / "plain", PLAIN)
+    begun = time.monotonic()
+    page = build_report(bench / "all" / "bluesky.duckdb", folder / "report.html")
+    page_seconds = time.monotonic() - begun
 
     print(f"{rows:,} feed items of {options.members} members in {options.nights} nights; {MEMORY_LIMIT} for DuckDB")
     print(f"dbt itself, empty lake    {fixed}; a second run {fixed_night}")
@@ -409,6 +414,7 @@ def main() -> None:
         print(f"core marts, JSON text     {slow}: {slow.cpu / full_core.cpu:.1f} times dbt's CPU")
     print(f"everything, first build   {full.beyond(fixed)} beyond that, {full.memory} MB at most")
     print(f"everything, one night     {night.beyond(fixed_night)} beyond that, {night.memory} MB at most")
+    print(f"the page                  {page_seconds:6.1f} s, {page.byte_count / 1e6:.2f} MB")
     share = night.beyond(fixed_night).cpu / full.beyond(fixed).cpu
     print(f"a night is {share:.1%} of a full build; dbt itself included {night.cpu / full.cpu:.1%} (CPU)")
     if options.folder is None:

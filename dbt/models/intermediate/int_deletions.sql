@@ -36,6 +36,12 @@ coverage_after as (
     group by sightings.member_did, sightings.last_observed_at
 ),
 
+oldest_coverage as (
+    select min(covered_from) as covered_from
+    from coverage_after
+    where not reached_end
+),
+
 -- What is older than anything that was read again cannot be missing: most of history is left aside at once.
 missing as (
     select items.*
@@ -47,7 +53,7 @@ missing as (
     where
         not coverage_after.reached_end
         and items.item_at > coverage_after.covered_from
-        and items.item_at > (select min(bounds.covered_from) from coverage_after as bounds where not bounds.reached_end)
+        and items.item_at > (select oldest_coverage.covered_from from oldest_coverage)
     union all
     select items.*
     from {{ ref('int_feed_items') }} as items
@@ -78,17 +84,19 @@ missed_by as (
     group by all
 ),
 
+missed_posts as (
+    select distinct post_uri
+    from missed_by
+    where not is_repost
+),
+
 -- A member's post can still be on show where somebody reposted it.
 seen_elsewhere as (
     select
         items.post_uri,
         max(items.last_observed_at) as last_observed_at
     from {{ ref('int_feed_items') }} as items
-    inner join (
-        select distinct missed_by.post_uri
-        from missed_by
-        where not missed_by.is_repost
-    ) as missed_posts on items.post_uri = missed_posts.post_uri
+    inner join missed_posts on items.post_uri = missed_posts.post_uri
     where items.is_repost or items.member_did != items.author_did
     group by items.post_uri
 ),

@@ -14,11 +14,10 @@ with posts as (
         posted_at,
         first_observed_at
     from {{ ref('int_posts') }}
-    where
-        is_in_own_feed
-        {% if is_incremental() -%}
+    where is_in_own_feed
+    {%- if is_incremental() %}
         and batch_number > {{ last_batch_of_files() }}
-        {%- endif %}
+    {%- endif %}
 ),
 
 feed_items as (
