@@ -1,3 +1,5 @@
+// Bluesky's programs in Go, for tests: `go install tool`. Jetstream is the last of version 1. No list of its versions is
+// served, nor is any of version 2, but an exact one is: what asks for `@latest` is refused.
 module atnet
 
 go 1.26
