@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
@@ -237,6 +238,7 @@ class StarterPackView(_Lexicon):
 
 T = TypeVar("T", bound=msgspec.Struct)
 _DECODERS: dict[type[msgspec.Struct], msgspec.json.Decoder[Any]] = {}
+_MAKING_DECODER = threading.Lock()
 _NOT_READABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _PATH_IN_ERROR = re.compile(r" - at `(\$.*)`$")
 _PATH_STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]")
@@ -253,11 +255,23 @@ def decode(raw: bytes | msgspec.Raw, lexicon: type[T]) -> tuple[T, list[str]]:
         The item, without the values that are not what the lexicon says, and for each of those its path and what was
         wrong with it. Nothing is raised for what somebody wrote into a record.
     """
-    decoder = _DECODERS.get(lexicon) or _DECODERS.setdefault(lexicon, msgspec.json.Decoder(lexicon))
     try:
-        return decoder.decode(raw), []
+        return _decoder(lexicon).decode(raw), []
     except _NOT_READABLE:
         return _decode_what_fits(bytes(raw), lexicon)
+
+
+def _decoder(lexicon: type[T]) -> msgspec.json.Decoder[T]:
+    """Make the decoder of a struct when it is first needed, one at a time.
+
+    msgspec lets other threads see a struct while it is still finding out the types of its fields: a second decoder of
+    the same struct, made meanwhile, has none for some, and reading with it ends the process.
+    """
+    decoder = _DECODERS.get(lexicon)
+    if decoder is None:
+        with _MAKING_DECODER:
+            decoder = _DECODERS.setdefault(lexicon, msgspec.json.Decoder(lexicon))
+    return decoder
 
 
 def _decode_what_fits(raw: bytes, lexicon: type[T]) -> tuple[T, list[str]]:

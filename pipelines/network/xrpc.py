@@ -147,6 +147,10 @@ class _XrpcError(msgspec.Struct):
     message: str = ""
 
 
+# Made here, not in the threads that ask: see lexicon.py.
+_xrpc_error_body = msgspec.json.Decoder(_XrpcError)
+
+
 @dataclass(frozen=True)
 class _Request:
     method: str
@@ -550,7 +554,7 @@ def _status_line(answer: _Answer) -> str:
 
 def _xrpc_error(answer: _Answer) -> _XrpcError:
     try:
-        return msgspec.json.decode(answer.body, type=_XrpcError)
+        return _xrpc_error_body.decode(answer.body)
     except (ValueError, RecursionError):
         return _XrpcError()
 

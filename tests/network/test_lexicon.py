@@ -1,7 +1,9 @@
-"""Times as people's software writes them; the rest is held to the whole sample world and to bad pages."""
+"""Times as people's software writes them, and threads; the rest is held to the whole sample world and to bad pages."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -53,3 +55,37 @@ def test_what_is_no_time_of_this_calendar_is_none(text: str) -> None:
 def test_no_text_raises(text: str) -> None:
     parsed = parse_datetime(text)
     assert parsed is None or parsed.tzinfo is UTC
+
+
+FIRST_ITEMS = """
+import threading, time
+from concurrent.futures import ThreadPoolExecutor
+import msgspec
+from pipelines.network.lexicon import decode
+
+is_begun = threading.Event()
+
+def slow_type():
+    is_begun.set()
+    time.sleep(0.2)
+    return str
+
+class Post(msgspec.Struct):
+    uri: "slow_type()" = ""
+
+class Item(msgspec.Struct):
+    post: Post | None = None
+
+def read(wait):
+    wait()
+    return decode(b'{"post": {"uri": "at://a"}}', Item)
+
+with ThreadPoolExecutor() as threads:
+    print(list(threads.map(read, [lambda: None, is_begun.wait])))
+"""
+
+
+def test_two_threads_read_the_first_items_of_a_kind_at_once() -> None:
+    reading = subprocess.run([sys.executable, "-c", FIRST_ITEMS], capture_output=True, text=True, check=False)
+    assert reading.returncode == 0, reading.stderr or "the process crashed"
+    assert reading.stdout.count("at://a") == 2
