@@ -1,15 +1,68 @@
-{{ config(materialized='incremental', unique_key='post_uri', on_schema_change='fail') }}
+{#- What is new is folded into what is known (`merge`), as in int_feed_items: a newer row takes a post's place, one that
+    came late only says that the post was seen earlier. -#}
+{%- set seen = {
+    'first_observed_at': 'least(DBT_INTERNAL_DEST.first_observed_at, DBT_INTERNAL_SOURCE.first_observed_at)',
+    'is_in_own_feed': 'coalesce(
+        DBT_INTERNAL_DEST.is_in_own_feed or DBT_INTERNAL_SOURCE.is_in_own_feed,
+        DBT_INTERNAL_DEST.is_in_own_feed,
+        DBT_INTERNAL_SOURCE.is_in_own_feed
+    )',
+    'batch_number': 'DBT_INTERNAL_SOURCE.batch_number'
+} -%}
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='merge',
+        unique_key='post_uri',
+        merge_clauses={
+            'when_matched': [
+                {
+                    'condition': '
+                        (
+                            DBT_INTERNAL_SOURCE.last_observed_at,
+                            DBT_INTERNAL_SOURCE.source_file,
+                            DBT_INTERNAL_SOURCE.file_row_number
+                        ) > (
+                            DBT_INTERNAL_DEST.last_observed_at,
+                            DBT_INTERNAL_DEST.source_file,
+                            DBT_INTERNAL_DEST.file_row_number
+                        )',
+                    'action': 'update',
+                    'mode': 'explicit',
+                    'update': {'exclude': ['post_uri'], 'set_expressions': seen}
+                },
+                {'action': 'update', 'mode': 'explicit', 'update': {'include': seen | list, 'set_expressions': seen}}
+            ],
+            'when_not_matched': [{'action': 'insert', 'mode': 'by_name'}]
+        },
+        on_schema_change='fail'
+    )
+}}
 -- depends_on: {{ source('bluesky', 'author_feed') }}
 -- depends_on: {{ ref('base_lake__files') }}
 
-{#- The newest row of each post is found on narrow columns; only then are the wide ones read, and from the files alone
-    that hold such a row. #}
+{#- The newest row of each post is found on narrow columns; only then are the wide ones read. #}
 with newest_rows as (
-    {{ newest_rows_of_posts() }}
+    select
+        post_uri,
+        source_file,
+        file_row_number,
+        min(observed_at) over (partition by post_uri) as first_observed_at,
+        bool_or(member_did = author_did) over (partition by post_uri) as is_in_own_feed,
+        max(batch_number) over (partition by post_uri) as batch_number
+    from {{ ref('stg_bluesky__author_feed') }}
+    {% if is_incremental() -%}
+    where batch_number > {{ last_batch() }}
+    {%- endif %}
+    qualify
+        row_number() over (
+            partition by post_uri
+            order by observed_at desc, source_file desc, file_row_number desc
+        ) = 1
 ),
 
 rows_of_files as (
-    select * from {{ read_lake_files('author_feed', files_of_newest_rows()) }}
+    select * from {{ read_lake_files('author_feed', unread_files('author_feed').files) }}
 ),
 
 versions as (

@@ -1,7 +1,7 @@
 {{
     config(
         materialized='incremental',
-        unique_key='post_uri',
+        unique_key=['post_uri', 'observed_at'],
         on_schema_change='fail'
     )
 }}
