@@ -10,10 +10,14 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import dlt
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+from dbt.cli.main import dbtRunner
 
+from pipelines.lake.bucket import PROJECT_ROOT
 from pipelines.lake.recovery import recover
 from pipelines.lake.tables import REPO_EVENT_GAPS, REPO_EVENTS, RawTable
 from pipelines.network import stream
@@ -74,6 +78,18 @@ class LiveLake:
         parts = [pq.read_table(file) for file in files]
         return pa.concat_tables(parts).to_pylist() if parts else []
 
+    def staged(self) -> list[Row]:
+        """Let dbt read the lake, and give the rows of `stg_bluesky__repo_events`."""
+        places = [f"--{kind}-dir={PROJECT_ROOT / 'dbt'}" for kind in ("project", "profiles")]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("DBT_TARGET_PATH", str(self.lake.folder / "target"))
+            patch.setenv("DBT_LOG_PATH", str(self.lake.folder / "logs"))
+            outcome = dbtRunner().invoke(["--quiet", "run", "--select=+stg_bluesky__repo_events", *places])
+        DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
+        assert outcome.success, outcome.exception
+        with duckdb.connect(str(self.lake.folder / "_data" / "bluesky.duckdb"), read_only=True) as warehouse:
+            return warehouse.sql("from stg_bluesky__repo_events").to_arrow_table().to_pylist()
+
     def gaps(self) -> list[Row]:
         return self.rows(REPO_EVENT_GAPS)
 
@@ -95,11 +111,13 @@ def moved(events: Sequence[StreamEvent], by: timedelta) -> list[StreamEvent]:
     return [StreamEvent(event.seq, replace(event.event, at=event.event.at + by)) for event in events]
 
 
-def wait_until(is_so: Callable[[], bool], *, seconds: float = 60.0) -> None:
-    """Wait for something that is bound to happen."""
-    ends_at = time.monotonic() + seconds
+def wait_until(is_so: Callable[[], bool], *, seconds: float = 60.0, at_most: float | None = None) -> None:
+    """Wait for something that is bound to happen; or, for so long at most, for something that may."""
+    ends_at = time.monotonic() + (at_most or seconds)
     while not is_so():
-        assert time.monotonic() < ends_at, "it did not happen"
+        if time.monotonic() > ends_at:
+            assert at_most, "it did not happen"
+            return
         time.sleep(0.01)
 
 
@@ -108,9 +126,6 @@ def fold(rows: Sequence[Row]) -> dict[Key, Row]:
     folded: dict[Key, Row] = {}
     for row in rows:
         is_commit = row["kind"] == "commit"
-        key = tuple(row[name] for name in REPO_EVENTS.key if name != "event_at") + (
-            () if is_commit else (row["event_at"],)
-        )
         told = {
             name: value
             for name, value in row.items()
@@ -119,8 +134,14 @@ def fold(rows: Sequence[Row]) -> dict[Key, Row]:
         content = json.loads(row["raw"]) if row["raw"] and row["kind"] != "unreadable" else None
         if not is_commit and content:
             content.pop("seq", None)
-        folded[key] = told | {"raw": content}
+        folded[row_key(row)] = told | {"raw": content}
     return folded
+
+
+def row_key(row: Row) -> Key:
+    """Give the key of a row of `repo_events`. Feeds may tell different times of one commit."""
+    key = tuple(row[name] for name in REPO_EVENTS.key if name != "event_at")
+    return key if row["kind"] == "commit" else (*key, row["event_at"])
 
 
 def key_of(event: StreamEvent) -> Key:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import sys
-import time
 from typing import TYPE_CHECKING
 
 import chardet  # noqa: F401  (dlt imports these while a run is under way; here they are imported once for all runs)
@@ -13,6 +12,7 @@ import pyarrow.parquet  # noqa: F401
 import requests  # noqa: F401
 
 from pipelines import live
+from pipelines.network import stream
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,9 +38,8 @@ def start_job(arguments: Sequence[str], environment: Mapping[str, str], log: Pat
     return process
 
 
-def kill_after(seconds: float, process: BaseProcess) -> None:
-    """Let a job run for a while, then end it at once."""
-    time.sleep(seconds)
+def kill(process: BaseProcess) -> None:
+    """End a job at once."""
     process.kill()
     process.join()
 
@@ -51,4 +50,6 @@ def _run(arguments: list[str], environment: dict[str, str], log: Path) -> None:
     with log.open("a") as out:
         os.dup2(out.fileno(), 1)
         os.dup2(out.fileno(), 2)
+        # Servers on localhost are quick to say what they have.
+        stream.QUIET_SECONDS = 0.4  # type: ignore[misc]
         sys.exit(live.main(arguments))

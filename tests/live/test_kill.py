@@ -1,4 +1,4 @@
-"""Killed at any moment, under load, and started again: every event is in the lake, none twice once they are folded."""
+"""Killed at any moment, under load, and started again: in the marts is every event that was sent, and none twice."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ import random
 import socket
 import threading
 import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import confluent_kafka
@@ -15,25 +19,22 @@ import pytest
 
 from pipelines.sample.firehose import SampleFirehose
 from pipelines.sample.jetstream import SampleJetstream
+from pipelines.sample.stream_events import StreamEvent
 from pipelines.sample.tap import SampleTap
-from tests.live.conftest import key_of, wait_until
-from tests.live.job import kill_after, start_job
+from pipelines.sample.truth import RecordEvent
+from tests.live.conftest import key_of, row_key, wait_until
+from tests.live.job import kill, start_job
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from pipelines.sample.stream_events import StreamEvent
+    from tests.live.conftest import LiveLake
 
-KILLS = int(os.environ.get("LIVE_KILLS", "4"))
-"""Kills of each feed: `LIVE_KILLS=50` for a thorough run."""
+    Send = Callable[[list[StreamEvent]], None]
 
 PASSWORD = "correct horse"
-
-
-@pytest.fixture
-def events(world_events: list[StreamEvent]) -> list[StreamEvent]:
-    return world_events[-4_000:]
+BATCHES = ("--batch-events", "300", "--batch-seconds", "0.2")
 
 
 def environment(**settings: str) -> dict[str, str]:
@@ -41,113 +42,142 @@ def environment(**settings: str) -> dict[str, str]:
     return {**os.environ, **names, "SOURCES__REPO_EVENTS__COLLECTIONS": '["app.bsky.*"]'}
 
 
-def kill_often(arguments: list[str], settings: dict[str, str], folder: Path, progress: Callable[[float], None]) -> None:
-    """Start the job again and again, and kill it at random moments; then let it finish."""
-    dice = random.Random(20_260_302)
-    batches = ["--batch-events", "300", "--batch-seconds", "0.2"]
-    for kill in range(KILLS):
-        progress((kill + 1) / (KILLS + 1))
-        kill_after(dice.uniform(0.05, 2.0), start_job([*arguments, *batches], settings, folder / "log"))
-    progress(1.0)
-    last = ["kafka"] if arguments[0] == "kafka" else [*arguments, "--until-caught-up"]
-    job = start_job([*last, *batches], settings, folder / "log")
-    job.join(120)
-    assert job.exitcode == 0, (folder / "log").read_text()[-2_000:]
+class Killer:
+    """Starts the job of a feed again and again, and kills it at random moments; then lets it finish."""
+
+    def __init__(self, live: LiveLake, folder: Path, kills: int) -> None:
+        self._lake, self._folder, self._kills = live.lake.dataset, folder, kills
+
+    def jetstream(self, events: list[StreamEvent]) -> list[StreamEvent]:
+        """Kill `live.py jetstream`, and tell what the lake has to hold."""
+        return self._stream("jetstream", SampleJetstream, events)
+
+    def firehose(self, events: list[StreamEvent]) -> list[StreamEvent]:
+        """Kill `live.py firehose`."""
+        return self._stream("firehose", SampleFirehose, events)
+
+    def webhook(self, events: list[StreamEvent]) -> list[StreamEvent]:
+        """Kill `live.py webhook`, which Tap pushes to."""
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        spool = str(self._folder / "spool.sqlite")
+        settings = environment(webhook_port=str(port), webhook_password=PASSWORD, webhook_spool=spool)
+        tap = SampleTap(f"http://127.0.0.1:{port}", PASSWORD, write=lambda event: event.jetstream_v2_payload, hurry=20)
+        self._kill_often("webhook", settings, events, tap.push)
+        assert sorted(tap.acknowledged) == [event.seq for event in events]
+        return events
+
+    def kafka(self, events: list[StreamEvent]) -> list[StreamEvent]:
+        """Kill `live.py kafka`, on a mock cluster."""
+        cluster = confluent_kafka.Producer({"test.mock.num.brokers": 1, "bootstrap.servers": "", "log_level": 0})
+        brokers = cluster.list_topics(timeout=10).brokers.values()
+        broker = {"bootstrap.servers": ",".join(f"{broker.host}:{broker.port}" for broker in brokers)}
+        producer = confluent_kafka.Producer({**broker, "log_level": 0})
+
+        def produce(some: list[StreamEvent]) -> None:
+            for event in some:
+                producer.produce("events", event.jetstream_v2_payload, key=event.did)
+            producer.flush()
+
+        produce(events[:1])
+        settings = environment(kafka_topic="events", kafka_settings=json.dumps(broker))
+        self._kill_often("kafka", settings, events[1:], produce, "--follow")
+        return events
+
+    def _stream(
+        self, feed: str, serve: type[SampleJetstream | SampleFirehose], events: list[StreamEvent]
+    ) -> list[StreamEvent]:
+        with serve(events[:1]) as server:
+            settings = environment(**{f"{feed}_service": server.url})
+            # Before the first position is in the lake, there is nothing that could be gone on from.
+            first = start_job([feed, "--all"], settings, self._folder / f"{feed}.log")
+            wait_until(lambda: bool(server.connections))
+            server.log.extend(events[1:2])
+            wait_until(lambda: self._loads(feed) > 0)
+            kill(first)
+            self._kill_often(feed, settings, events[2:], server.log.extend, "--all")
+        return events[1:]
+
+    def _kill_often(
+        self, feed: str, settings: dict[str, str], events: list[StreamEvent], send: Send, *options: str
+    ) -> None:
+        dice, log = random.Random(feed), self._folder / f"{feed}.log"
+        with sending(send, events) as send_until:
+            for number in range(1, self._kills + 1):
+                send_until(number / (self._kills + 1))
+                loaded = self._loads(feed) + dice.randrange(3)
+                job = start_job([feed, *options, *BATCHES], settings, log)
+                wait_until(lambda loaded=loaded: self._loads(feed) >= loaded, at_most=5.0)  # type: ignore[misc]
+                time.sleep(dice.uniform(0.0, 0.8))
+                kill(job)
+            job = start_job([feed, *options, *BATCHES], settings, log)
+            send_until(1.0)
+        kill(job)
+        ending = [] if feed == "kafka" else ["--until-caught-up"]
+        job = start_job([feed, *({*options} - {"--follow"}), *ending, *BATCHES], settings, log)
+        job.join(120)
+        assert job.exitcode == 0, log.read_text()[-2_000:]
+
+    def _loads(self, feed: str) -> int:
+        """Count the loads of a feed: each stores a position."""
+        return len(list((self._lake / "_dlt_pipeline_state").glob(f"bluesky_{feed}__*")))
 
 
-@pytest.mark.parametrize("feed", ["jetstream", "firehose"])
-def test_a_stream(feed, live, events, tmp_path):  # type: ignore[no-untyped-def]
-    kind = SampleJetstream if feed == "jetstream" else SampleFirehose
-    with kind(events[:1]) as server:
-        settings = environment(**{f"{feed}_service": server.url})
-        # Before the first position is in the lake, there is nothing that could be gone on from.
-        first = start_job([feed, "--all"], settings, tmp_path / "log")
-        wait_until(lambda: bool(server.connections))
-        time.sleep(0.3)
-        server.log.extend(events[1:2])
-        wait_until(lambda: any((live.lake.dataset / "_dlt_loads").glob("*")))
-        kill_after(0, first)
-        with growing(server.log, events[2:]) as progress:
-            kill_often([feed, "--all"], settings, tmp_path, progress)
-    assert live.folded().keys() == {key_of(event) for event in events[1:]}
+@contextmanager
+def sending(send: Send, events: list[StreamEvent]) -> Iterator[Callable[[float], None]]:
+    """Send events, about a hundred a second, up to the share that is asked for; if that is all, wait until they are."""
+    until, sent, is_over = 0, 0, threading.Event()
 
-
-class growing:  # noqa: N801 (used as a function)
-    """A log that grows while the job runs."""
-
-    def __init__(self, log: list[StreamEvent], events: list[StreamEvent]) -> None:
-        self._log, self._events, self._sent = log, events, 0
-        self._until = 0
-        self._is_over = threading.Event()
-        self._thread = threading.Thread(target=self._grow)
-
-    def __enter__(self) -> Callable[[float], None]:
-        self._thread.start()
-        return self._go_on
-
-    def __exit__(self, *_: object) -> None:
-        self._is_over.set()
-        self._thread.join()
-
-    def _go_on(self, share: float) -> None:
-        self._until = int(len(self._events) * share)
+    def send_until(share: float) -> None:
+        nonlocal until
+        until = int(len(events) * share)
         if share == 1.0:
-            wait_until(lambda: self._sent == len(self._events))
+            wait_until(lambda: sent == len(events))
 
-    def _grow(self) -> None:
-        while not self._is_over.is_set():
-            step = min(20, self._until - self._sent)
-            self._log.extend(self._events[self._sent : self._sent + step])
-            self._sent += step
-            self._is_over.wait(0.005)
-
-
-def test_a_webhook(live, events, tmp_path):  # type: ignore[no-untyped-def]
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    settings = environment(
-        webhook_port=str(port), webhook_password=PASSWORD, webhook_spool=str(tmp_path / "spool.sqlite")
-    )
-    tap = SampleTap(
-        f"http://127.0.0.1:{port}", PASSWORD, write=lambda event: event.jetstream_v2_payload, hurry=20, connections=8
-    )
-    pushing = threading.Thread(target=tap.push, args=(events,))
-    pushing.start()
-
-    def progress(share: float) -> None:
-        if share == 1.0 and pushing.is_alive():
-            last = start_job(["webhook", "--batch-seconds", "0.2"], settings, tmp_path / "log")
-            pushing.join()
-            kill_after(0, last)
-
-    kill_often(["webhook"], settings, tmp_path, progress)
-    assert sorted(tap.acknowledged) == [event.seq for event in events]
-    assert live.folded().keys() == {key_of(event) for event in events}
-
-
-@pytest.fixture
-def mock_broker() -> Iterator[str]:
-    cluster = confluent_kafka.Producer({"test.mock.num.brokers": 1, "bootstrap.servers": "", "log_level": 0})
-    brokers = cluster.list_topics(timeout=10).brokers
-    yield ",".join(f"{broker.host}:{broker.port}" for broker in brokers.values())
-    del cluster  # It lasts as long as the client that made it.
-
-
-def test_a_topic_of_a_mock_cluster(live, events, mock_broker, tmp_path):  # type: ignore[no-untyped-def]
-    broker = {"bootstrap.servers": mock_broker}
-    made = confluent_kafka.Producer({**broker, "log_level": 0})
-    bodies = iter(events)
-    sent = 0
-
-    def progress(share: float) -> None:
+    def send_some() -> None:
         nonlocal sent
-        while sent < len(events) * share:
-            event = next(bodies)
-            made.produce("events", event.jetstream_v2_payload, key=event.did)
-            sent += 1
-        made.flush()
+        while not is_over.wait(0.02):
+            if some := events[sent : until if until == len(events) else min(until, sent + 2)]:
+                send(some)
+                sent += len(some)
 
-    progress(0.01)
-    settings = environment(kafka_topic="events", kafka_settings=json.dumps(broker))
-    kill_often(["kafka", "--follow"], settings, tmp_path, progress)
-    assert live.folded().keys() == {key_of(event) for event in events}
+    thread = threading.Thread(target=send_some)
+    thread.start()
+    try:
+        yield send_until
+    finally:
+        is_over.set()
+        thread.join()
+
+
+def many(events: list[StreamEvent], count: int) -> list[StreamEvent]:
+    """Let the world's last events happen to other records too, until there are so many."""
+    made = events[-count:]
+    for copy in range(1, 10):
+        more = [event.event for event in events[: count - len(made)] if isinstance(event.event, RecordEvent)]
+        made += [
+            StreamEvent(number, replace(event, rkey=f"{event.rkey}{copy}"))
+            for number, event in enumerate(more, start=made[-1].seq + 1)
+        ]
+    return made
+
+
+@pytest.mark.parametrize("kills", [2, pytest.param(50, marks=pytest.mark.slow)])
+def test_what_each_feed_sent_is_in_the_marts_once_however_often_it_was_killed_kafka_on_a_mock_cluster(  # type: ignore[no-untyped-def]
+    kills, live, world_events, tmp_path
+):
+    """Four feeds at once into one lake, each with a quarter of the events."""
+    events, killer = many(world_events, 100 * kills * 4 + 1_000), Killer(live, tmp_path, kills)
+    feeds = {
+        "jetstream": killer.jetstream,
+        "firehose": killer.firehose,
+        "webhook": killer.webhook,
+        "kafka": killer.kafka,
+    }
+    with ThreadPoolExecutor(len(feeds)) as threads:
+        runs = {
+            feed: threads.submit(run, events[number :: len(feeds)]) for number, (feed, run) in enumerate(feeds.items())
+        }
+    sent = {feed: Counter(map(key_of, run.result())) for feed, run in runs.items()}
+    rows = live.staged()
+    assert {feed: Counter(row_key(row) for row in rows if row["feed"] == feed) for feed in feeds} == sent
