@@ -204,8 +204,8 @@ def _add_embed(row: Row, embed: lexicon.Embed) -> None:
 
 def _without_nulls(values: list[str | None] | None) -> list[str] | None:
     """Leave out the elements that could not be read; null if that leaves nothing of them."""
-    if not values:
-        return None if values is None else []
+    if values is None or None not in values:
+        return cast("list[str] | None", values)
     return [value for value in values if value is not None] or None
 
 

@@ -1,13 +1,14 @@
 """How fast the live leg is, beside a bare reader of the same websocket that only decodes.
 
     python -m tests.benchmarks.bench_live [--events 300000] [--rounds 3]
-    python -m tests.benchmarks.bench_live --firehose        beside the loop of the `atproto` SDK
+    python -m tests.benchmarks.bench_live --firehose [--kaskada PYTHON]
     python -m tests.benchmarks.bench_live --memory [--events 5000000]
 
 One core floods, another is measured, by the clock; each way in a new process, one after the other, round after round:
 
 - `bare`: `websockets`, and each frame decoded to dictionaries.
 - `sdk` (for the firehose): the SDK's client, and each commit's blocks decoded, as its examples do.
+- `kaskada`: Kaskada's example, a tenth of the events, by a Python that has it: see kaskada_example.py.
 - `live`: the live leg, from the websocket to Parquet files in the lake.
 
 Then the share of a core at 2,000 events a second: the whole network has about so many.
@@ -23,6 +24,7 @@ import multiprocessing
 import os
 import shutil
 import statistics
+import subprocess
 import tempfile
 import threading
 import time
@@ -164,6 +166,15 @@ Way = Callable[[str, str, Measure], None]
 WAYS: Final[dict[str, Way]] = {"bare": bare, "sdk": sdk, "live": live}
 
 
+def run_kaskada(python: str, count: int) -> Measure:
+    """Let Kaskada's example read the firehose."""
+    with _server("firehose", count, 0) as url:
+        script = Path(__file__).with_name("kaskada_example.py")
+        command = ["taskset", "--cpu-list", str(_CORES[0]), python, str(script), url, str(count)]
+        done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
+    return Measure(count, float(done.stdout))
+
+
 def _act(way: str, kind: str, url: str, count: int, told: Connection) -> None:
     os.sched_setaffinity(0, {_CORES[0]})
     measure = Measure(count)
@@ -174,17 +185,24 @@ def _act(way: str, kind: str, url: str, count: int, told: Connection) -> None:
 def measure_way(way: str, kind: str, count: int, pace: int = 0) -> Measure:
     """Let a process of its own read `count` events from a server of its own, as fast as it can or at a pace."""
     ours, theirs = _processes.Pipe()
-    server = _processes.Process(target=serve, args=(kind, count, pace, theirs), daemon=True)
-    server.start()
-    actor = _processes.Process(target=_act, args=(way, kind, f"ws://127.0.0.1:{ours.recv()}", count, theirs))
-    actor.start()
-    try:
+    with _server(kind, count, pace) as url:
+        actor = _processes.Process(target=_act, args=(way, kind, url, count, theirs))
+        actor.start()
+        theirs.close()  # So that its end is seen, should it fail.
         measure: Measure = ours.recv()
         actor.join()
+    return measure
+
+
+@contextmanager
+def _server(kind: str, count: int, pace: int) -> Iterator[str]:
+    ours, theirs = _processes.Pipe()
+    server = _processes.Process(target=serve, args=(kind, count, pace, theirs), daemon=True)
+    server.start()
+    try:
+        yield f"ws://127.0.0.1:{ours.recv()}"
     finally:
         server.kill()
-        actor.kill()
-    return measure
 
 
 def frames(kind: str) -> list[bytes]:
@@ -244,6 +262,7 @@ def main() -> None:
     parser.add_argument("--events", type=int)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--firehose", action="store_true")
+    parser.add_argument("--kaskada", metavar="PYTHON")
     parser.add_argument("--memory", action="store_true")
     options = parser.parse_args()
     kind = "firehose" if options.firehose else "jetstream"
@@ -260,6 +279,8 @@ def main() -> None:
         print(f"{way:>5}: {statistics.median(rates):,.0f} events a second ({rates[0]:,.0f} to {rates[-1]:,.0f})")
     ratio = statistics.median(one["live"].rate / one[other].rate for one in rounds)
     print(f"ratio: {ratio:.2f}")
+    if options.kaskada:
+        print(f"kaskada: {run_kaskada(options.kaskada, count // 10).rate:,.0f} events a second")
     paced = measure_way("live", kind, 20 * NETWORK_PACE, NETWORK_PACE)
     print(f"at {NETWORK_PACE:,} events a second: {paced.share:.0%} of a core")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from typing import TYPE_CHECKING
 
@@ -14,21 +15,28 @@ from pipelines.lake.compaction import READERS_NEED, compact
 from pipelines.network.jetstream import Jetstream
 from pipelines.sample.jetstream import SampleJetstream
 from pipelines.sources.micro_batches import BatchLimits
+from tests.conftest import isolated_lake
+from tests.live.conftest import LiveLake
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from pipelines.sample.stream_events import StreamEvent
-    from tests.live.conftest import LiveLake
+
+
+@pytest.fixture(scope="module")
+def small_files(tmp_path_factory: pytest.TempPathFactory, world_events: list[StreamEvent]) -> Path:
+    """A lake into which eight batches were loaded."""
+    with isolated_lake(tmp_path_factory.mktemp("small")) as lake, SampleJetstream(world_events[-800:]) as server:
+        feed = Jetstream(server.url, dids=None)
+        feed.cursor = 0
+        LiveLake(lake, BatchLimits(seconds=60, events=100)).run(feed)
+        return lake.dataset
 
 
 @pytest.fixture
-def lake_of_small_files(live: LiveLake, world_events: list[StreamEvent]) -> LiveLake:
-    live.limits = BatchLimits(seconds=60, events=100)
-    with SampleJetstream(world_events[-800:]) as server:
-        feed = Jetstream(server.url, dids=None)
-        feed.cursor = 0
-        live.run(feed)
+def lake_of_small_files(small_files: Path, live: LiveLake) -> LiveLake:
+    shutil.copytree(small_files, live.lake.dataset)
     return live
 
 

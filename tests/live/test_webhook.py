@@ -9,7 +9,6 @@ import resource
 import sqlite3
 import sys
 import threading
-from collections import Counter
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -220,32 +219,6 @@ def test_an_address_in_use_is_told_in_one_line(webhook, tmp_path):  # type: igno
     with pytest.raises(ServiceFailed, match="cannot listen"):
         other.start(None)
     other.stop()
-
-
-def test_under_load_nothing_that_was_acknowledged_is_lost(webhook, spool):  # type: ignore[no-untyped-def]
-    """64 connections; every tenth request has a wrong password, and every twentieth no JSON."""
-    count = 8_000
-    answers: Counter[int] = Counter()
-    acknowledged: set[bytes] = set()
-
-    async def send(session: aiohttp.ClientSession, numbers: range) -> None:
-        for number in numbers:
-            body = event(number) if number % 20 else b"{"
-            headers = RIGHT if number % 10 != 5 else {"Authorization": "Basic d3Jvbmc="}
-            async with session.post(webhook.url, data=body, headers=headers) as answer:
-                answers[answer.status] += 1
-                if answer.status == 200:
-                    acknowledged.add(body)
-
-    async def flood() -> None:
-        connector = aiohttp.TCPConnector(limit=64)
-        async with aiohttp.ClientSession(connector=connector) as session:
-            await asyncio.gather(*(send(session, range(start, count, 64)) for start in range(64)))
-
-    asyncio.run(flood())
-    assert answers == {200: count - count // 10 - count // 20, 401: count // 10, 400: count // 20}
-    assert set(stored(spool)) == acknowledged
-    assert len(stored(spool)) == len(acknowledged)
 
 
 def test_no_body_and_no_password_gets_into_a_log(webhook, caplog, capfd):  # type: ignore[no-untyped-def]
