@@ -14,8 +14,6 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-from dbt.cli.main import dbtRunner
 
 from pipelines.lake.bucket import PROJECT_ROOT
 from pipelines.lake.recovery import recover
@@ -80,6 +78,9 @@ class LiveLake:
 
     def staged(self) -> list[Row]:
         """Let dbt read the lake, and give the rows of `stg_bluesky__repo_events`."""
+        from dbt.adapters.duckdb.connections import DuckDBConnectionManager  # noqa: PLC0415
+        from dbt.cli.main import dbtRunner  # noqa: PLC0415
+
         places = [f"--{kind}-dir={PROJECT_ROOT / 'dbt'}" for kind in ("project", "profiles")]
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("DBT_TARGET_PATH", str(self.lake.folder / "target"))

@@ -143,7 +143,7 @@ def strikes(count: int) -> list[StreamStrike]:
 @pytest.mark.parametrize(
     ("kind", "day"),
     [
-        (Jetstream, 2),
+        (Jetstream, 1),
         pytest.param(Jetstream, 24, marks=pytest.mark.slow),
         pytest.param(LegacyJetstream, 24, marks=pytest.mark.slow),
         pytest.param(Firehose, 24, marks=pytest.mark.slow),

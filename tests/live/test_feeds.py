@@ -25,27 +25,30 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from pipelines.network.stream import Stream
     from pipelines.sample.stream_events import StreamEvent
     from tests.live.conftest import Key, LiveLake, Row
 
 PASSWORD = "correct horse"
 
 
+def from_start(feed: Stream, events: list[StreamEvent], *, cursor: int = 0) -> Stream:
+    """Let a stream begin with its oldest event, and have caught up with its newest."""
+    feed.cursor, feed._started_at = cursor, events[-1].event.at
+    return feed
+
+
 def via_jetstream(live: LiveLake, events: list[StreamEvent], folder: Path) -> None:
     del folder
     with SampleJetstream(events) as server:
-        feed = Jetstream(server.url, dids=None)
-        feed.cursor = 0
-        live.run(feed)
+        live.run(from_start(Jetstream(server.url, dids=None), events))
         assert server.connections[0]["zstdDictionary"]
 
 
 def via_firehose(live: LiveLake, events: list[StreamEvent], folder: Path) -> None:
     del folder
     with SampleFirehose(events) as server:
-        feed = Firehose(server.url, dids=None)
-        feed.cursor = 0
-        live.run(feed)
+        live.run(from_start(Firehose(server.url, dids=None), events))
 
 
 def via_webhook(live: LiveLake, events: list[StreamEvent], folder: Path) -> None:
@@ -63,9 +66,7 @@ def via_kafka_on_a_mock_cluster(live: LiveLake, events: list[StreamEvent], folde
     brokers = cluster.list_topics(timeout=10).brokers.values()
     settings = {"bootstrap.servers": ",".join(f"{broker.host}:{broker.port}" for broker in brokers)}
     with SampleJetstream(events) as server:
-        stream = Jetstream(server.url, dids=None)
-        stream.cursor = 0
-        bridge = Bridge(stream, "events", settings)
+        bridge = Bridge(from_start(Jetstream(server.url, dids=None), events), "events", settings)
         bridge.run_until(threading.Event(), seconds=None, until_caught_up=True)
     assert bridge.sent == len(events)
     for _ in range(2):
@@ -119,9 +120,7 @@ def test_every_feed_gives_the_same_rows_the_worlds_events(count, live, world_eve
 def test_the_older_jetstream_gives_the_worlds_events(live, world_events):  # type: ignore[no-untyped-def]
     events = world_events[-1_000:]
     with SampleJetstream(events) as server:
-        feed = LegacyJetstream(server.url, dids=None)
-        feed.cursor = events[0].time_us
-        live.run(feed)
+        live.run(from_start(LegacyJetstream(server.url, dids=None), events, cursor=events[0].time_us))
     assert_truth(live.folded(), events)
 
 

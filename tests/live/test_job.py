@@ -10,7 +10,6 @@ import dlt
 import pytest
 
 from pipelines import bluesky, live
-from pipelines.network import stream
 from pipelines.sample.jetstream import SampleJetstream
 from pipelines.sources.repo_events import stored_position
 from tests.live.conftest import key_of, wait_until
@@ -58,12 +57,16 @@ def live_pipeline() -> dlt.Pipeline:
 
 
 @pytest.mark.usefixtures("live")
-def test_the_sample_can_be_heard_after_it_was_pulled(capsys, monkeypatch):  # type: ignore[no-untyped-def]
-    monkeypatch.setattr(stream, "QUIET_SECONDS", 0.4)
+def test_nobody_to_follow_is_told_in_one_line(capsys):  # type: ignore[no-untyped-def]
     assert live.main(["jetstream", "--sample"]) == 1
     told = capsys.readouterr().err
     assert "python pipelines/bluesky.py --sample" in told
     assert told.count("\n") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("live")
+def test_the_sample_can_be_heard_after_it_was_pulled(capsys):  # type: ignore[no-untyped-def]
     assert bluesky.main(["--sample", "--day", "2", "--no-transform", "--no-report"]) == 0
     assert live.main(["jetstream", "--sample", "--until-caught-up"]) == 0
     assert " loaded in 1 batches" in capsys.readouterr().out

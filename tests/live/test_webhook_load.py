@@ -177,7 +177,7 @@ def fill(spool: Spool) -> int:
     """Put events into a spool until it takes no more, and count them."""
     for number in count():
         try:
-            spool.append([event(number, "x" * 1_000)])
+            spool.append([event(number, "x" * 8_000)])
         except SpoolFull:
             return number
     raise AssertionError
@@ -193,14 +193,14 @@ def test_a_disk_without_any_room_keeps_what_was_acknowledged(small_disk: Path) -
     with filled(small_disk), suppress(ServiceFailed):
         Spool(path).close()
     spool = Spool(path, spare_bytes=0)
-    assert [body for _, _, body in spool.read(0, 10**9)] == [event(number, "x" * 1_000) for number in range(kept)]
+    assert [body for _, _, body in spool.read(0, 10**9)] == [event(number, "x" * 8_000) for number in range(kept)]
 
 
 def test_a_spool_that_filled_its_disk_takes_on_again_when_its_events_are_in_the_lake(small_disk: Path) -> None:
     """Nobody else has to make room: it leaves as much free as its deletions take."""
     spool = Spool(small_disk / "spool.sqlite", spare_bytes=8 * MIB)
     for _ in range(4):
-        assert fill(spool) > 2_000
+        assert fill(spool) > 300
         spool.remove(spool.read(0, 10**9)[-1][0])
         assert spool.pending == 0
 
@@ -210,9 +210,9 @@ def test_a_full_disk_is_answered_with_503_and_nothing_is_lost_when_there_is_room
     feed = Webhook(Spool(small_disk / "spool.sqlite", spare_bytes=8 * MIB), host="127.0.0.1", port=0, password=PASSWORD)
     with live.running(feed) as batches:
         wait_until(lambda: bool(feed.url))
-        senders = Senders(feed.url, text="x" * 1_000)
+        senders = Senders(feed.url, text="x" * 8_000)
         senders.send(range(500))
-        rest = threading.Thread(target=senders.send, args=(range(500, 4_000),))
+        rest = threading.Thread(target=senders.send, args=(range(500, 1_500),))
         with filled(small_disk):
             rest.start()
             wait_until(lambda: senders.answers[503] >= CONNECTIONS)
@@ -221,4 +221,4 @@ def test_a_full_disk_is_answered_with_503_and_nothing_is_lost_when_there_is_room
         rest.join()
         wait_until(lambda: feed.is_caught_up)
     assert senders.answers.keys() == {200, 503}
-    assert rkeys(live) == expected_rkeys(4_000)
+    assert rkeys(live) == expected_rkeys(1_500)
