@@ -166,13 +166,13 @@ def to_json(value: Any) -> Any:
 
     The decoder gives links as their bytes; a byte string that looks like a link is taken for one.
     """
-    match value:
-        case str() | int() | float() | None:
-            return value
-        case dict():
-            return {key: to_json(element) for key, element in value.items()}
-        case list():
-            return [to_json(element) for element in value]
-        case bytes() if len(value) == _CID_BYTES and value.startswith(_CID_PREFIXES):
-            return {"$link": libipld.encode_multibase("b", value)}
+    if isinstance(value, dict):
+        # Most of what a record holds is text.
+        return {key: element if isinstance(element, str) else to_json(element) for key, element in value.items()}
+    if isinstance(value, list):
+        return [to_json(element) for element in value]
+    if not isinstance(value, bytes):
+        return value
+    if len(value) == _CID_BYTES and value.startswith(_CID_PREFIXES):
+        return {"$link": libipld.encode_multibase("b", value)}
     return {"$bytes": msgspec.json.decode(_encode(value)).rstrip("=")}

@@ -29,7 +29,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -230,6 +230,7 @@ def serve(kind: str, count: int, pace: int, told: Connection) -> None:
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             + f"{protocol}Sec-WebSocket-Accept: {base64.b64encode(digest).decode()}\r\n\r\n".encode()
         )
+        answering = asyncio.create_task(_answer_pings(reader, writer))
         begun = time.monotonic()
         for sent in range(0, count, step):
             at = sent % (len(payloads) - step)
@@ -237,7 +238,7 @@ def serve(kind: str, count: int, pace: int, told: Connection) -> None:
             await writer.drain()
             if pace:
                 await asyncio.sleep(max(0.0, begun + sent / pace - time.monotonic()))
-        await reader.read()
+        await answering
 
     async def run() -> None:
         server = await asyncio.start_server(handle, "127.0.0.1", 0)
@@ -245,6 +246,18 @@ def serve(kind: str, count: int, pace: int, told: Connection) -> None:
         await server.serve_forever()
 
     asyncio.run(run())
+
+
+async def _answer_pings(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer what a client asks in between: it takes a server that says nothing for dead."""
+    with suppress(asyncio.IncompleteReadError, ConnectionError):
+        while True:
+            opcode, length = await reader.readexactly(2)
+            mask = await reader.readexactly(4)
+            payload = await reader.readexactly(length & 0x7F)
+            if opcode == 0x89:
+                payload = bytes(byte ^ mask[at % 4] for at, byte in enumerate(payload))
+                writer.write(bytes([0x8A, len(payload)]) + payload)
 
 
 def _websocket_frame(payload: bytes) -> bytes:
