@@ -124,6 +124,21 @@ def test_the_older_jetstream_gives_the_worlds_events(live, world_events):  # typ
     assert_truth(live.folded(), events)
 
 
+def test_a_bridge_to_a_mock_cluster_goes_on_after_its_first_batch(live, world_events, mock_broker):  # type: ignore[no-untyped-def]
+    settings = {"bootstrap.servers": mock_broker}
+    events = world_events[:400]
+    with SampleJetstream(events[:200]) as server:
+        stream = Jetstream(server.url, dids=None)
+        stream.cursor = 0
+        Bridge(stream, "bridged", settings).run_until(threading.Event(), seconds=None, until_caught_up=True)
+        server.log.extend(events[200:])
+        # What was sent says where it was: nobody else does.
+        bridge = Bridge(Jetstream(server.url, dids=None), "bridged", settings)
+        bridge.run_until(threading.Event(), seconds=None, until_caught_up=True)
+    live.run(Kafka("bridged", settings))
+    assert_truth(live.folded(), events)
+
+
 def test_taps_own_form_tells_the_same_commits_and_the_same_states(live, world_events, tmp_path):  # type: ignore[no-untyped-def]
     feed = Webhook(Spool(tmp_path / "spool.sqlite"), host="127.0.0.1", port=0, password=PASSWORD)
     events = world_events[-1_000:]
