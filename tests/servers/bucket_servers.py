@@ -68,7 +68,8 @@ class BucketServer:
 def r2(folder: Path) -> Iterator[BucketServer]:
     """Start Cloudflare's own local R2, with a token for the objects of one bucket."""
     key, secret = secrets.token_hex(16), secrets.token_hex(32)
-    with _node("r2.mjs", folder, BUCKET, key, secret) as endpoint:
+    _require("node")
+    with _node("r2.mjs", str(folder), BUCKET, key, secret) as endpoint:
         credentials = {"aws_access_key_id": key, "aws_secret_access_key": secret, "endpoint_url": endpoint}
         yield BucketServer("Cloudflare R2", credentials)
 
@@ -77,24 +78,16 @@ def r2(folder: Path) -> Iterator[BucketServer]:
 def azure(folder: Path) -> Iterator[BucketServer]:
     """Start Azurite over TLS, as Azure is, with one container."""
     account, key = "mylake", base64.b64encode(secrets.token_bytes(64)).decode()
+    _require("node", "openssl")
     certificate, private_key = folder / "certificate.pem", folder / "key.pem"
     openssl = f"openssl req -x509 -newkey rsa:2048 -nodes -days 2 -out {certificate} -keyout {private_key}"
-    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
     subprocess.run([*openssl.split(), *names], check=True, capture_output=True)
-    arguments: list[str | Path] = [
-        "--location",
-        folder,
-        "--blobHost",
-        "localhost",
-        "--blobPort",
-        "0",
-        "--silent",
-        "--disableTelemetry",
-    ]
-    arguments += ["--skipApiVersionCheck", "--cert", certificate, "--key", private_key]
-    azurite = "node_modules/azurite/dist/src/blob/main.js"
-    with _node(azurite, *arguments, environment={"AZURITE_ACCOUNTS": f"{account}:{key}"}) as endpoint:
-        url = f"{endpoint.replace('127.0.0.1', 'localhost')}/{account}"
+    azurite = "node_modules/azurite/dist/src/blob/main.js --blobHost 127.0.0.1 --blobPort 0 --disableTelemetry --silent"
+    options = f"--skipApiVersionCheck --location {folder} --cert {certificate} --key {private_key}"
+    accounts = {"AZURITE_ACCOUNTS": f"{account}:{key}"}
+    with _node(*azurite.split(), *options.split(), environment=accounts) as endpoint:
+        url = f"{endpoint}/{account}"
         with BlobServiceClient(url, credential=key, connection_verify=str(certificate)) as client:
             client.create_container(CONTAINER)
         credentials = {"azure_storage_account_name": account, "azure_storage_account_key": key}
@@ -104,11 +97,15 @@ def azure(folder: Path) -> Iterator[BucketServer]:
         yield BucketServer("Azure Blob Storage", credentials, here, trust)
 
 
+def _require(*programs: str) -> None:
+    missing = [program for program in programs if not shutil.which(program)]
+    if missing or not (PACKAGES / "node_modules").is_dir():
+        pytest.skip(f"{', '.join(missing) or 'the server'} is not installed (tests/servers/setup.sh)")
+
+
 @contextmanager
-def _node(*command: str | Path, environment: dict[str, str] | None = None) -> Iterator[str]:
+def _node(*command: str, environment: dict[str, str] | None = None) -> Iterator[str]:
     """Run a server until the end of the block, and give the address that it prints."""
-    if not shutil.which("node") or not (PACKAGES / "node_modules").is_dir():
-        pytest.skip("Node, or what it needs, is not installed (tests/servers/setup.sh)")
     with subprocess.Popen(
         ["node", *command],
         cwd=PACKAGES,

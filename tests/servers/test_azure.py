@@ -29,7 +29,7 @@ class TestAzure(BucketLaws):
         [
             ("CREDENTIALS__AZURE_STORAGE_ACCOUNT_KEY", "d3Jvbmc=", "The storage account refuses the key"),
             ("CREDENTIALS__AZURE_STORAGE_ACCOUNT_KEY", "d3Jvb", "The storage account's key is not complete"),
-            ("CREDENTIALS__AZURE_ACCOUNT_HOST", "localhost:9/mylake", "The storage account cannot be reached"),
+            ("CREDENTIALS__AZURE_ACCOUNT_HOST", "127.0.0.1:9/mylake", "The storage account cannot be reached"),
         ],
         ids=["wrong key", "half a key", "unreachable account"],
     )
