@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import chardet  # noqa: F401  (dlt imports these while a run is under way; here they are imported once for all runs)
@@ -38,8 +39,9 @@ def start_job(arguments: Sequence[str], environment: Mapping[str, str], log: Pat
     return process
 
 
-def kill(process: BaseProcess) -> None:
-    """End a job at once."""
+def kill(process: BaseProcess, *, after: float = 0.0) -> None:
+    """End a job by SIGKILL, `after` seconds from now."""
+    time.sleep(after)
     process.kill()
     process.join()
 

@@ -7,7 +7,6 @@ import os
 import random
 import socket
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -108,8 +107,7 @@ class Killer:
                 loaded = self._loads(feed) + dice.randrange(3)
                 job = start_job([feed, *options, *BATCHES], settings, log)
                 wait_until(lambda loaded=loaded: self._loads(feed) >= loaded, at_most=5.0)  # type: ignore[misc]
-                time.sleep(dice.uniform(0.0, 0.8))
-                kill(job)
+                kill(job, after=dice.uniform(0.0, 0.8))
             job = start_job([feed, *options, *BATCHES], settings, log)
             send_until(1.0)
         kill(job)

@@ -18,7 +18,7 @@ from pipelines.network import kafka
 from pipelines.network.kafka import Kafka
 from pipelines.sample.jetstream import SampleJetstream
 from tests.live.conftest import key_of, wait_until
-from tests.live.job import kill_after, start_job
+from tests.live.job import kill, start_job
 from tests.servers.kafka.broker import PASSWORD, Broker, require_broker
 
 if TYPE_CHECKING:
@@ -160,10 +160,10 @@ def test_killed_at_any_moment(broker: Broker, live: LiveLake, world_events: list
     batches = ["--batch-events", "300", "--batch-seconds", "0.2"]
     events = world_events[-4_000:]
     share = len(events) // (KILLS + 1)
-    for kill in range(KILLS):
-        topic.fill(events[kill * share : (kill + 1) * share])
+    for number in range(KILLS):
+        topic.fill(events[number * share : (number + 1) * share])
         job = start_job(["kafka", "--follow", *batches], settings, tmp_path / "log")
-        kill_after(dice.uniform(0.2, 2.5), job)
+        kill(job, after=dice.uniform(0.2, 2.5))
     topic.fill(events[KILLS * share :])
     job = start_job(["kafka", *batches], settings, tmp_path / "log")
     job.join(120)
@@ -300,11 +300,11 @@ def test_a_bridge_that_is_killed_fills_a_topic_with_every_event(
         time.sleep(0.3)
         server.log.extend(events[1:share])
         wait_until(lambda: any(topic.ends().values()))
-        kill_after(0, first)
-        for kill in range(1, KILLS + 1):
-            server.log.extend(events[kill * share : (kill + 1) * share])
+        kill(first)
+        for number in range(1, KILLS + 1):
+            server.log.extend(events[number * share : (number + 1) * share])
             job = start_job(["kafka", "--produce", "--all", "--follow"], settings, tmp_path / "log")
-            kill_after(dice.uniform(0.2, 1.5), job)
+            kill(job, after=dice.uniform(0.2, 1.5))
         server.log.extend(events[len(server.log) :])
         last = start_job(["kafka", "--produce", "--all"], settings, tmp_path / "log")
         last.join(60)

@@ -22,7 +22,7 @@ from websockets.asyncio.client import connect
 from pipelines.network.firehose import Firehose
 from pipelines.network.jetstream import LegacyJetstream
 from tests.live.conftest import wait_until
-from tests.live.job import kill_after, start_job
+from tests.live.job import kill, start_job
 from tests.servers.atnet.programs import jetstream_of, relay_of, tap_of
 from tests.servers.atnet.resident import POST, Resident, as_admin, post
 from tests.servers.conftest import free_ports
@@ -230,13 +230,13 @@ def test_a_stream_that_is_killed_at_any_moment(
         return any((live.lake.dataset / "_dlt_loads").glob("*"))
 
     wait_until(is_begun)
-    kill_after(0, first)
+    kill(first)
     resident = Resident(atnet)
     for _ in range(KILLS):
         job = start_job(command, settings, tmp_path / "log")
         living = threading.Thread(target=resident.live_a_little)
         living.start()
-        kill_after(dice.uniform(0.3, 2.5), job)
+        kill(job, after=dice.uniform(0.3, 2.5))
         living.join()
         if program:
             program.stop()
@@ -282,12 +282,12 @@ def test_tap_pushes_an_accounts_past_and_what_it_does(atnet: Json, live: LiveLak
         job = start_job(command, settings, tmp_path / "log")
         post(f"{tap.url}/repos/add", {"dids": [resident.did]}, as_admin(PASSWORD))
         wait_until(lambda: bool(live.rows()))
-        kill_after(0, job)
+        kill(job)
         job = start_job(command, settings, tmp_path / "log")
         wait_until(is_told)
         past = max(row["rev"] for row in live.rows() if row["rev"])
         # Nobody takes what happens now, until somebody does.
-        kill_after(0, job)
+        kill(job)
         resident.live_a_little()
         job = start_job(command, settings, tmp_path / "log")
         wait_until(is_told)
