@@ -4,17 +4,22 @@
     the number of the batch that brought it. So a late load, however old what it holds, is new to whoever has not read
     its batch, which neither its load id nor its times could tell. -#}
 
-{#- Number of the newest batch that a base or intermediate model has read. -#}
+{#- Number of the newest batch that a base or intermediate model has read. A number, not a subquery: so DuckDB leaves
+    aside whole row groups of what was read before. -#}
 {% macro last_batch() %}
-    (select coalesce(max(last_read.batch_number), 0) from {{ this }} as last_read)
+    {%- set query -%}
+        select coalesce(max(batch_number), 0) from {{ this }}
+    {%- endset -%}
+    {{- return(run_query(query).columns[0].values()[0]) -}}
 {% endmacro %}
 
 
 {#- The same for a mart, whose rows name their file instead. -#}
 {% macro last_batch_of_files() %}
-    (
-        select coalesce(max(files.batch_number), 0)
-        from (select distinct source_file from {{ this }}) as last_read
-        inner join {{ ref('base_lake__files') }} as files on last_read.source_file = files.source_file
-    )
+    {%- set query -%}
+        select coalesce(max(batch_number), 0)
+        from {{ ref('base_lake__files') }}
+        where source_file in (select source_file from {{ this }})
+    {%- endset -%}
+    {{- return(run_query(query).columns[0].values()[0]) -}}
 {% endmacro %}
