@@ -166,7 +166,10 @@ def nights(lake: Lake, sample_server: SampleServer) -> Nights:
     return Nights(sample_server, lake.folder, lake.folder / "_data" / "lake", lake.folder.with_name("working_folder"))
 
 
-@pytest.mark.parametrize("is_folder_lost", [False, True], ids=["folder kept", "folder lost"])
+@pytest.mark.parametrize(
+    "is_folder_lost",
+    [pytest.param(False, id="folder kept"), pytest.param(True, id="folder lost", marks=pytest.mark.slow)],
+)
 @pytest.mark.parametrize(
     "stage",
     [
