@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+import confluent_kafka
 import dlt
 import duckdb
 import pyarrow as pa
@@ -105,6 +106,15 @@ def live(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> LiveLake:
     monkeypatch.setattr(stream, "QUIET_SECONDS", 0.4)
     monkeypatch.setattr(stream, "SHORTEST_BACKOFF", 0.02)
     return LiveLake(lake)
+
+
+@contextmanager
+def mock_cluster() -> Iterator[dict[str, str]]:
+    """Give settings that lead to librdkafka's own mock of a cluster, which makes each topic that it is asked for."""
+    cluster = confluent_kafka.Producer({"test.mock.num.brokers": 1, "bootstrap.servers": "", "log_level": 0})
+    (broker,) = cluster.list_topics(timeout=10).brokers.values()
+    yield {"bootstrap.servers": f"{broker.host}:{broker.port}"}
+    del cluster  # It lasts as long as the client that made it.
 
 
 def moved(events: Sequence[StreamEvent], by: timedelta) -> list[StreamEvent]:

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-import confluent_kafka
 import pytest
 
 from pipelines.network.firehose import Firehose
@@ -19,7 +18,7 @@ from pipelines.sample.jetstream import SampleJetstream
 from pipelines.sample.records import record
 from pipelines.sample.tap import SampleTap
 from pipelines.sample.truth import ACTIVE, AccountEvent, IdentityEvent, RecordEvent
-from tests.live.conftest import fold, key_of, wait_until
+from tests.live.conftest import fold, key_of, mock_cluster, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,15 +61,13 @@ def via_webhook(live: LiveLake, events: list[StreamEvent], folder: Path) -> None
 def via_kafka_on_a_mock_cluster(live: LiveLake, events: list[StreamEvent], folder: Path) -> None:
     """Bridged from a Jetstream into a topic, and read from there; what was read is not read again."""
     del folder
-    cluster = confluent_kafka.Producer({"test.mock.num.brokers": 1, "bootstrap.servers": "", "log_level": 0})
-    brokers = cluster.list_topics(timeout=10).brokers.values()
-    settings = {"bootstrap.servers": ",".join(f"{broker.host}:{broker.port}" for broker in brokers)}
-    with SampleJetstream(events) as server:
-        bridge = Bridge(from_start(Jetstream(server.url, dids=None), events), "events", settings)
-        bridge.run_until(threading.Event(), seconds=None, until_caught_up=True)
-    assert bridge.sent == len(events)
-    for _ in range(2):
-        live.run(Kafka("events", settings))
+    with mock_cluster() as settings:
+        with SampleJetstream(events) as server:
+            bridge = Bridge(from_start(Jetstream(server.url, dids=None), events), "events", settings)
+            bridge.run_until(threading.Event(), seconds=None, until_caught_up=True)
+        assert bridge.sent == len(events)
+        for _ in range(2):
+            live.run(Kafka("events", settings))
 
 
 @contextmanager
@@ -124,18 +121,18 @@ def test_the_older_jetstream_gives_the_worlds_events(live, world_events):  # typ
     assert_truth(live.folded(), events)
 
 
-def test_a_bridge_to_a_mock_cluster_goes_on_after_its_first_batch(live, world_events, mock_broker):  # type: ignore[no-untyped-def]
-    settings = {"bootstrap.servers": mock_broker}
+def test_a_bridge_to_a_mock_cluster_goes_on_after_its_first_batch(live, world_events):  # type: ignore[no-untyped-def]
     events = world_events[:400]
-    with SampleJetstream(events[:200]) as server:
-        stream = Jetstream(server.url, dids=None)
-        stream.cursor = 0
-        Bridge(stream, "bridged", settings).run_until(threading.Event(), seconds=None, until_caught_up=True)
-        server.log.extend(events[200:])
-        # What was sent says where it was: nobody else does.
-        bridge = Bridge(Jetstream(server.url, dids=None), "bridged", settings)
-        bridge.run_until(threading.Event(), seconds=None, until_caught_up=True)
-    live.run(Kafka("bridged", settings))
+    with mock_cluster() as settings:
+        with SampleJetstream(events[:200]) as server:
+            stream = from_start(Jetstream(server.url, dids=None), events[:200])
+            Bridge(stream, "bridged", settings).run_until(threading.Event(), seconds=None, until_caught_up=True)
+            server.log.extend(events[200:])
+            # What was sent says where it was: nobody else does.
+            stream = Jetstream(server.url, dids=None)
+            stream._started_at = events[-1].event.at
+            Bridge(stream, "bridged", settings).run_until(threading.Event(), seconds=None, until_caught_up=True)
+        live.run(Kafka("bridged", settings))
     assert_truth(live.folded(), events)
 
 

@@ -20,7 +20,7 @@ from pipelines.sample.jetstream import SampleJetstream
 from pipelines.sample.stream_events import StreamEvent
 from pipelines.sample.tap import SampleTap
 from pipelines.sample.truth import RecordEvent
-from tests.live.conftest import key_of, row_key, wait_until
+from tests.live.conftest import key_of, mock_cluster, row_key, wait_until
 from tests.live.job import kill, start_job
 
 if TYPE_CHECKING:
@@ -68,19 +68,17 @@ class Killer:
 
     def kafka_on_a_mock_cluster(self, events: list[StreamEvent]) -> list[StreamEvent]:
         """Kill `live.py kafka`."""
-        cluster = confluent_kafka.Producer({"test.mock.num.brokers": 1, "bootstrap.servers": "", "log_level": 0})
-        brokers = cluster.list_topics(timeout=10).brokers.values()
-        broker = {"bootstrap.servers": ",".join(f"{broker.host}:{broker.port}" for broker in brokers)}
-        producer = confluent_kafka.Producer({**broker, "log_level": 0})
+        with mock_cluster() as broker:
+            producer = confluent_kafka.Producer({**broker, "log_level": 0})
 
-        def produce(some: list[StreamEvent]) -> None:
-            for event in some:
-                producer.produce("events", event.jetstream_v2_payload, key=event.did)
-            producer.flush()
+            def produce(some: list[StreamEvent]) -> None:
+                for event in some:
+                    producer.produce("events", event.jetstream_v2_payload, key=event.did)
+                producer.flush()
 
-        produce(events[:1])
-        settings = environment(kafka_topic="events", kafka_settings=json.dumps(broker))
-        self._kill_often("kafka", settings, events[1:], produce, "--follow")
+            produce(events[:1])
+            settings = environment(kafka_topic="events", kafka_settings=json.dumps(broker))
+            self._kill_often("kafka", settings, events[1:], produce, "--follow")
         return events
 
     def _stream(
