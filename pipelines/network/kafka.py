@@ -1,6 +1,8 @@
 """A Kafka topic of repository events: polled by assignment from offsets of our own, and filled from a stream.
 
 The consumer group's offsets are not used: they move on their own, and a batch that was lost would not come again.
+Offsets mean nothing in a topic that was deleted and made anew. It is recognised by its id, which brokers tell since
+Kafka 2.8 (KIP-516); where one does not (librdkafka's mock of a cluster is one), only by ending before what was read.
 Connection settings are librdkafka's (https://github.com/confluentinc/librdkafka/blob/master/CONFIGURATION.md).
 """
 
@@ -39,6 +41,7 @@ ANSWER_SECONDS: Final = (2.0, 4.0, 8.0)
 POLL_SECONDS: Final = 0.1
 NEW_PARTITIONS_SECONDS: Final = 60.0
 _FLUSH_SECONDS: Final = 1.0
+_TOPIC_ID: Final = "topic_id"
 _POSITION_HEADER: Final = "position"
 
 
@@ -94,6 +97,7 @@ class Reader:
         self._topic = topic
         self._library = _library()
         self._is_refused = False
+        self._admin_settings = {"log_level": 0, **settings}
         ours = {
             "group.id": "bluesky-lake",  # The library wants one; nothing is committed to it.
             "enable.auto.commit": False,
@@ -143,6 +147,21 @@ class Reader:
         self.trouble = None
         return sorted(topic.partitions)
 
+    def topic_id(self) -> str | None:
+        """Tell a topic from another one of the same name; None where the broker does not say, or not now."""
+        from confluent_kafka.admin import AdminClient  # noqa: PLC0415 (the library may be missing)
+
+        with suppress(self._library.KafkaException):
+            metadata = self.consumer.list_topics(self._topic, timeout=ANSWER_SECONDS[0])
+            if metadata.controller_id not in metadata.brokers:
+                return None  # It is the one who is asked: the mock has none.
+            admin = AdminClient(self._admin_settings)
+            topics = self._library.TopicCollection([self._topic])
+            told = admin.describe_topics(topics, request_timeout=ANSWER_SECONDS[0])[self._topic].result().topic_id
+            if told.get_most_significant_bits() or told.get_least_significant_bits():
+                return str(told)
+        return None
+
     def log_of(self, partition: int) -> tuple[int, int]:
         """Find the offsets of a partition's oldest message, and of the one that comes next.
 
@@ -175,6 +194,7 @@ class Kafka:
         self._decode = decode
         self._library = _library()
         self._reader: Reader | None = None
+        self._topic_id: str | None = None
         self._next: dict[int, int] = {}
         self._ends: dict[int, int] = {}
         self._gaps: list[Gap] = []
@@ -191,8 +211,9 @@ class Kafka:
         partitions = self._reader.first_partitions()
         if not partitions:
             raise ServiceFailed(self.name, self.service, "", "there is no such topic: look at kafka_topic")
-        stored = {int(partition): offset for partition, offset in (position or {}).items()}
-        self._next = {number: stored[number] for number in partitions if number in stored}
+        stored = dict(position or {})
+        self._topic_id = stored.pop(_TOPIC_ID, None)
+        self._next = {number: stored[str(number)] for number in partitions if str(number) in stored}
         try:
             self._take_on(partitions)
         except self._library.KafkaException as failure:
@@ -203,6 +224,12 @@ class Kafka:
         """Take on partitions that are not read yet, each where it is to be gone on, as far as it is still there."""
         assert self._reader is not None
         is_changed = False
+        topic_id = self._reader.topic_id()
+        if topic_id and self._topic_id not in (None, topic_id):
+            reason = "the topic was deleted and made anew: what was not read of the old one is lost"
+            self._gaps.append(Gap(None, None, reason, None, None))
+            self._next, self._ends = {}, {}
+        self._topic_id = topic_id or self._topic_id
         for number in partitions:
             if number in self._ends:
                 continue
@@ -240,8 +267,11 @@ class Kafka:
             has_moved |= self._advance(message)
             if message.error() is None and (event := self._event(message)):
                 events.append(event)
-        position = {str(number): offset for number, offset in self._next.items()} if has_moved else None
-        return Delivery(events, gaps, position)
+        return Delivery(events, gaps, self._position() if has_moved else None)
+
+    def _position(self) -> Position:
+        offsets: Position = {str(number): offset for number, offset in self._next.items()}
+        return offsets | ({_TOPIC_ID: self._topic_id} if self._topic_id else {})
 
     def _advance(self, message: Message) -> bool:
         error = message.error()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from pipelines.network.repo_events import Feed
     from pipelines.sample.world import World
     from tests.conftest import Lake
-
-_UNTIL_TOLD = {"seconds": None, "until_caught_up": False}
 
 Row = dict[str, Any]
 Key = tuple[Any, ...]
@@ -63,13 +62,13 @@ class LiveLake:
         """Load what a feed delivers while the block runs; what was taken by then is loaded too."""
         batches = MicroBatches(recover(dlt.pipeline(f"bluesky_{feed.name}")), feed, self.limits)
         is_over = threading.Event()
-        runner = threading.Thread(target=batches.load_until, args=(is_over,), kwargs=_UNTIL_TOLD)
-        runner.start()
-        try:
-            yield batches
-        finally:
-            is_over.set()
-            runner.join()
+        with ThreadPoolExecutor(1) as thread:
+            loading = thread.submit(batches.load_until, is_over, seconds=None, until_caught_up=False)
+            try:
+                yield batches
+            finally:
+                is_over.set()
+                loading.result()
 
     def rows(self, table: RawTable = REPO_EVENTS) -> list[Row]:
         """Read all rows of a table."""

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import confluent_kafka
 import pytest
 
 from pipelines.network.firehose import Firehose
@@ -134,6 +135,23 @@ def test_a_bridge_to_a_mock_cluster_goes_on_after_its_first_batch(live, world_ev
             Bridge(stream, "bridged", settings).run_until(threading.Event(), seconds=None, until_caught_up=True)
         live.run(Kafka("bridged", settings))
     assert_truth(live.folded(), events)
+
+
+def test_a_topic_goes_on_at_its_offsets_where_a_broker_tells_no_id_as_the_mock_cluster(world_events):  # type: ignore[no-untyped-def]
+    with mock_cluster() as settings:
+        producer = confluent_kafka.Producer({**settings, "log_level": 0})
+        for event in world_events[:10]:
+            producer.produce("events", event.jetstream_v2_payload, partition=0)
+        producer.flush()
+        feed = Kafka("events", settings)
+        feed.start({"0": 7, "topic_id": "known before"})
+        taken = feed.take(100)
+        feed.stop()
+    assert [event.position for event in taken.events] == [7, 8, 9]
+    assert taken.gaps == []
+    assert taken.position == {str(number): 10 if number == 0 else 0 for number in range(4)} | {
+        "topic_id": "known before"
+    }
 
 
 def test_taps_own_form_tells_the_same_commits_and_the_same_states(live, world_events, tmp_path):  # type: ignore[no-untyped-def]

@@ -51,10 +51,20 @@ class Topic:
         self.name = f"events-{uuid4().hex[:8]}"
         self.settings = broker.settings
         self._admin = AdminClient(broker.settings)
+        self._make(partitions)
+
+    def _make(self, partitions: int) -> None:
         for created in self._admin.create_topics([NewTopic(self.name, partitions, 1)]).values():
             created.result()
         # The broker that answers may not know of it yet.
         wait_until(lambda: self.name in self._admin.list_topics(timeout=10).topics)
+
+    def make_anew(self, partitions: int) -> None:
+        """Delete it, with all of its messages, and make another one of its name."""
+        for deleted in self._admin.delete_topics([self.name]).values():
+            deleted.result()
+        wait_until(lambda: self.name not in self._admin.list_topics(timeout=10).topics)
+        self._make(partitions)
 
     def feed(self, **settings: Any) -> Kafka:
         return Kafka(self.name, self.settings | settings)
@@ -116,6 +126,8 @@ def test_a_run_reads_to_the_end_and_the_next_one_exactly_the_rest(
     grown = live.run(topic.feed())
     assert grown.run.event_count == sum(map(len, parts[3:]))
     assert_each_once(live, world_events)
+    assert grown.run.position is not None
+    assert grown.run.position.pop("topic_id")
     assert grown.run.position == {str(number): end for number, end in topic.ends().items()}
     assert all(end for end in topic.ends().values()), "the new partitions have messages"
     assert live.run(topic.feed()).run.event_count == 0
@@ -219,6 +231,28 @@ def test_messages_that_were_deleted_before_they_were_read_are_a_gap_that_is_name
     assert len(live.run(topic.feed()).run.gaps) == 1
     assert live.run(topic.feed()).run.gaps == []
     assert [gap["position_after"] for gap in live.gaps()] == [180, 400]
+
+
+def test_a_topic_that_was_made_anew_is_read_from_its_beginning_whatever_its_offsets(
+    broker: Broker, live: LiveLake, world_events: list[StreamEvent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kafka, "NEW_PARTITIONS_SECONDS", 0.5)
+    topic = Topic(broker, partitions=1)
+    topic.fill(world_events[:100])
+    live.run(topic.feed())
+    topic.make_anew(partitions=1)
+    topic.fill(world_events[100:400])
+    assert len(live.run(topic.feed()).run.gaps) == 1
+    assert_each_once(live, world_events[:400])
+
+    with live.running(topic.feed()) as batches:
+        topic.fill(world_events[:1])
+        wait_until(lambda: batches.run.loaded_count == 1)
+        topic.make_anew(partitions=2)
+        topic.fill(world_events[400:1_400])
+        wait_until(lambda: live.folded().keys() == {key_of(event) for event in world_events[:1_400]})
+    assert ["made anew" in gap["reason"] for gap in live.gaps()] == [True, True]
+    assert live.run(topic.feed()).run.gaps == []
 
 
 def test_messages_that_are_deleted_while_they_are_read_are_a_gap_too(
