@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
 
-    from pipelines.network.repo_events import Feed
+    from pipelines.network.repo_events import Feed, Gap
 
 MEMBERS_ARE_READ_EVERY: Final = 600.0
 """Seconds after which a run looks whether somebody else is to be followed."""
@@ -283,11 +283,19 @@ def run_live(batches: MicroBatches, options: argparse.Namespace, console: Consol
 def run_bridge(pipeline: dlt.Pipeline, options: argparse.Namespace, console: Console) -> int:
     """Fill the Kafka topic until told to stop."""
     bridge = kafka_bridge(jetstream_feed(dids=followed(pipeline, options), is_legacy=False))
-    _until_told(lambda is_over: bridge.run_until(is_over, seconds=options.seconds, until_caught_up=not options.follow))
-    console.print(f"{bridge.sent:,} events sent", highlight=False)
-    for gap in bridge.gaps:
+    gaps: list[Gap] = []
+
+    def name_gap(gap: Gap) -> None:
+        gaps.append(gap)
         console.print(str(gap), markup=False, highlight=False)
-    return 2 if bridge.gaps else 0
+
+    _until_told(
+        lambda is_over: bridge.run_until(
+            is_over, seconds=options.seconds, until_caught_up=not options.follow, on_gap=name_gap
+        )
+    )
+    console.print(f"{bridge.sent:,} events sent", highlight=False)
+    return 2 if gaps else 0
 
 
 def run_compaction(pipeline: dlt.Pipeline, console: Console) -> int:

@@ -9,6 +9,7 @@ Connection settings are librdkafka's (https://github.com/confluentinc/librdkafka
 from __future__ import annotations
 
 import importlib
+import math
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -29,7 +30,7 @@ from pipelines.network.repo_events import (
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from confluent_kafka import Consumer, KafkaError, Message, Producer
 
@@ -40,7 +41,10 @@ ANSWER_SECONDS: Final = (2.0, 4.0, 8.0)
 
 POLL_SECONDS: Final = 0.1
 NEW_PARTITIONS_SECONDS: Final = 60.0
-_FLUSH_SECONDS: Final = 1.0
+LAST_SECONDS: Final = 5.0
+"""How long a broker that takes nothing is waited for when a bridge is told to stop."""
+
+_SENT_AT_ONCE: Final = 5_000
 _TOPIC_ID: Final = "topic_id"
 _POSITION_HEADER: Final = "position"
 
@@ -77,37 +81,31 @@ def load_decoder(name: str) -> Callable[[bytes], bytes]:
     return decoder
 
 
-class Reader:
-    """A consumer of one topic that decides nothing by itself, and remembers what keeps it from the broker.
+class _Client:
+    """A client of one topic that remembers what keeps it from the broker.
 
     Args:
         topic: Its name.
         settings: librdkafka's, `bootstrap.servers` at least.
 
     Attributes:
-        consumer: The library's.
         trouble: What was last wrong with the connection.
-
-    Raises:
-        ValueError: librdkafka does not know a setting, or not that value.
     """
 
     def __init__(self, topic: str, settings: Mapping[str, Any]) -> None:
         self.trouble: str | None = None
-        self._topic = topic
+        self._topic, self._settings = topic, {"log_level": 0, **settings}
         self._library = _library()
         self._is_refused = False
-        self._admin_settings = {"log_level": 0, **settings}
-        ours = {
-            "group.id": "bluesky-lake",  # The library wants one; nothing is committed to it.
-            "enable.auto.commit": False,
-            "enable.partition.eof": True,
-            "auto.offset.reset": "error",
-            "error_cb": self._remember,
-            "log_level": 0,
-        }
+
+    def _connect(self, kind: Callable[[dict[str, Any]], Any], ours: Mapping[str, Any]) -> Any:
+        """Make the library's consumer or producer. It connects by itself, now or whenever it can.
+
+        Raises:
+            ValueError: librdkafka does not know a setting, or not that value.
+        """
         try:
-            self.consumer: Consumer = self._library.Consumer({**ours, **settings})
+            return kind({**ours, "error_cb": self._remember, **self._settings})
         except self._library.KafkaException as error:
             raise ValueError(f"kafka_settings: {error.args[0].str()}") from error
 
@@ -116,6 +114,27 @@ class Reader:
         if error.code() != self._library.KafkaError._ALL_BROKERS_DOWN:
             self.trouble = error.str()
             self._is_refused = error.code() == self._library.KafkaError._AUTHENTICATION
+
+
+class Reader(_Client):
+    """A consumer of one topic that decides nothing by itself.
+
+    Attributes:
+        consumer: The library's.
+
+    Raises:
+        ValueError: A setting is wrong.
+    """
+
+    def __init__(self, topic: str, settings: Mapping[str, Any]) -> None:
+        super().__init__(topic, settings)
+        ours = {
+            "group.id": "bluesky-lake",  # The library wants one; nothing is committed to it.
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "auto.offset.reset": "error",
+        }
+        self.consumer: Consumer = self._connect(self._library.Consumer, ours)
 
     def first_partitions(self) -> list[int]:
         """Find the topic's partitions, before any is assigned; none if the broker has no such topic.
@@ -155,7 +174,7 @@ class Reader:
             metadata = self.consumer.list_topics(self._topic, timeout=ANSWER_SECONDS[0])
             if metadata.controller_id not in metadata.brokers:
                 return None  # It is the one who is asked: the mock has none.
-            admin = AdminClient(self._admin_settings)
+            admin = AdminClient(self._settings)
             topics = self._library.TopicCollection([self._topic])
             told = admin.describe_topics(topics, request_timeout=ANSWER_SECONDS[0])[self._topic].result().topic_id
             if told.get_most_significant_bits() or told.get_least_significant_bits():
@@ -335,7 +354,7 @@ def _gap(partition: int, wanted: int, oldest: int, end: int) -> Gap:
     return Gap(None, None, f"partition {partition}: {what}", wanted - 1 if wanted else None, oldest)
 
 
-class Bridge:
+class Bridge(_Client):
     """Fills a topic from a stream. Messages of one account stay in order: its DID is their key.
 
     Every message carries, as a header, the position up to which the topic was complete when it was sent: after a crash
@@ -348,97 +367,150 @@ class Bridge:
 
     Attributes:
         sent: Events that the broker has.
-        gaps: What the stream did not deliver.
     """
 
     def __init__(self, stream: Stream, topic: str, settings: Mapping[str, Any]) -> None:
+        super().__init__(topic, settings)
         self.sent = 0
-        self.gaps: list[Gap] = []
-        self._stream, self._topic, self._settings = stream, topic, dict(settings)
-        self._library = _library()
+        self._stream = stream
         self._failure: str | None = None
 
-    def run_until(self, is_over: threading.Event, *, seconds: float | None, until_caught_up: bool) -> None:
+    def run_until(
+        self,
+        is_over: threading.Event,
+        *,
+        seconds: float | None,
+        until_caught_up: bool,
+        on_gap: Callable[[Gap], object],
+    ) -> None:
         """Send until told to stop.
 
+        Args:
+            is_over: Set by somebody else to end it.
+            seconds: End after so long.
+            until_caught_up: End when the stream has delivered what was there at the start.
+            on_gap: Told of what the stream will not deliver, as soon as that is known.
+
         Raises:
-            NetworkError: The stream or the broker cannot go on.
+            NetworkError: The stream or the broker cannot go on, or the broker does not take what is left at the end.
+            ValueError: A setting is wrong.
         """
-        made: Producer = self._library.Producer(
-            {"enable.idempotence": True, "linger.ms": 50, "log_level": 0, **self._settings}
-        )
+        producer: Producer = self._connect(self._library.Producer, {"enable.idempotence": True, "linger.ms": 50})
         position = self._last_position()
         self._stream.start(position)
-        ends_at = None if seconds is None else time.monotonic() + seconds
+        ends_at = math.inf if seconds is None else time.monotonic() + seconds
+
+        def is_ending() -> bool:
+            return is_over.is_set() or time.monotonic() >= ends_at
+
         try:
             while True:
                 is_caught_up = until_caught_up and self._stream.is_caught_up
-                delivery = self._stream.take(5_000)
-                self.gaps += delivery.gaps
-                if delivery.events and position is None:
-                    position = _before(delivery.events[0])
-                for event in delivery.events:
-                    self._send(made, event, position)
+                delivery = self._stream.take(_SENT_AT_ONCE)
+                for gap in delivery.gaps:
+                    on_gap(gap)
                 if delivery.events:
-                    self._flush(made)
+                    if position is None or position["cursor"] is None:
+                        position = _before(delivery.events[0])
+                    self._send(producer, delivery.events, position, is_ending)
                     position = delivery.position or position
-                    self.sent += len(delivery.events)
-                if is_over.is_set() or (ends_at is not None and time.monotonic() >= ends_at):
+                if is_ending() or (is_caught_up and not delivery.events):
                     return
                 if not delivery.events:
-                    if is_caught_up:
-                        return
                     is_over.wait(POLL_SECONDS)
         finally:
             self._stream.stop()
 
-    def _send(self, made: Producer, event: RepoEvent, position: Position | None) -> None:
-        header: dict[str, str | bytes | None] = {
+    def _send(
+        self, producer: Producer, events: Sequence[RepoEvent], position: Position, is_ending: Callable[[], bool]
+    ) -> None:
+        """Send events, and wait until the broker has all of them.
+
+        Raises:
+            ServiceFailed: The broker does not take them.
+        """
+        headers: dict[str, str | bytes | None] = {
             _POSITION_HEADER: msgspec.json.encode([self._stream.service, position])
         }
-        while True:
-            try:
-                made.produce(
-                    self._topic, write_json_event(event), key=event.did, headers=header, on_delivery=self._delivered
-                )
-                made.poll(0)
-                return
-            except BufferError:
-                made.poll(POLL_SECONDS)
+        for event in events:
+            value = write_json_event(event)
+            while True:
+                try:
+                    producer.produce(self._topic, value, key=event.did, headers=headers, on_delivery=self._delivered)
+                    break
+                except BufferError:  # As many are on their way as `queue.buffering.max.messages` allows.
+                    self._drain(producer, is_ending)
+                except self._library.KafkaException as failure:
+                    reason = f"an event of {len(value):,} bytes: {failure.args[0].str()}"
+                    raise ServiceFailed("kafka", self._topic, "", reason) from failure
+            producer.poll(0)
+        self._drain(producer, is_ending)
 
-    def _flush(self, made: Producer) -> None:
-        while made.flush(_FLUSH_SECONDS):
-            if self._failure:
+    def _drain(self, producer: Producer, is_ending: Callable[[], bool]) -> None:
+        """Wait until the broker has everything that was sent; at the end, for `LAST_SECONDS` at most.
+
+        Raises:
+            ServiceFailed: It does not take it.
+        """
+        left = len(producer)
+        while left and not self._failure:
+            is_last = is_ending()
+            left = producer.flush(LAST_SECONDS if is_last else POLL_SECONDS)
+            if is_last:
                 break
-        if self._failure:
-            raise ServiceFailed("kafka", self._topic, "", self._failure)
+        if left or self._failure:
+            reason = self._failure or f"it did not take the last {left:,} events: the next run sends them again"
+            raise ServiceFailed("kafka", self._topic, "", f"{reason} ({self.trouble})" if self.trouble else reason)
 
-    def _delivered(self, error: Any, message: object) -> None:
+    def _delivered(self, error: KafkaError | None, message: object) -> None:
         del message
-        if error is not None:
+        if error is None:
+            self.sent += 1
+            self.trouble = None
+        else:
             self._failure = error.str()
 
     def _last_position(self) -> Position | None:
-        """Read the furthest position from the last message of each partition."""
+        """Read where to go on from the last message of each partition; None if none of them came from a bridge.
+
+        Of another host's numbers nothing follows, but the time does.
+
+        Raises:
+            NetworkError: The broker cannot be reached, refuses, or does not show them.
+        """
         reader = Reader(self._topic, self._settings)
-        found: list[Position] = []
+        found: list[tuple[str, Position]] = []
         try:
-            for number in reader.first_partitions():
-                oldest, end = reader.log_of(number)
-                if end <= oldest:
+            logs = {number: reader.log_of(number) for number in reader.first_partitions()}
+            unseen = {number: end - 1 for number, (oldest, end) in logs.items() if end > oldest}
+            reader.assign(unseen)
+            ends_at = time.monotonic() + sum(ANSWER_SECONDS)
+            while unseen:
+                if time.monotonic() > ends_at:
+                    reason = reader.trouble or "the last messages of the topic cannot be read"
+                    raise ServiceUnreachable("kafka", self._topic, "", reason)
+                message = reader.consumer.poll(POLL_SECONDS)
+                number = message.partition() if message else None
+                if message is None or number is None or unseen.pop(number, None) is None:
                     continue
-                reader.assign({number: end - 1})
-                message = reader.consumer.poll(ANSWER_SECONDS[-1])
-                headers = dict((message and message.headers()) or ())
-                match msgspec.json.decode(headers.get(_POSITION_HEADER) or b"null"):
-                    case [self._stream.service, {"cursor": _} as position]:
-                        found.append(position)
+                # Where a transaction ended, there is no message: the end of the partition is told instead.
+                error = message.error()
+                if error is not None and error.code() != self._library.KafkaError._PARTITION_EOF:
+                    raise self._library.KafkaException(error)
+                headers = dict(message.headers() or ())
+                with suppress(msgspec.DecodeError):
+                    match msgspec.json.decode(headers.get(_POSITION_HEADER) or b"null"):
+                        case [str(service), {"cursor": _, "event_at": _} as position]:
+                            found.append((service, position))
         except self._library.KafkaException as failure:
             reason = reader.trouble or failure.args[0].str()
             raise ServiceUnreachable("kafka", self._topic, "", reason) from failure
         finally:
             reader.consumer.close()
-        return max(found, key=lambda position: position["cursor"], default=None)
+        own = [position for service, position in found if service == self._stream.service]
+        times = [position["event_at"] for _, position in found if position["event_at"]]
+        elsewhere = {"cursor": None, "event_at": max(times)} if times else None
+        return max(own, key=lambda position: position["cursor"], default=elsewhere)
 
 
 def _before(event: RepoEvent) -> Position:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING
 import confluent_kafka
 import pytest
 
+from pipelines.network import kafka
+from pipelines.network.errors import ServiceFailed
 from pipelines.network.firehose import Firehose
 from pipelines.network.jetstream import Jetstream, LegacyJetstream
 from pipelines.network.kafka import Bridge, Kafka
@@ -17,6 +20,7 @@ from pipelines.network.webhook import Spool, Webhook
 from pipelines.sample.firehose import SampleFirehose
 from pipelines.sample.jetstream import SampleJetstream
 from pipelines.sample.records import record
+from pipelines.sample.stream_events import StreamEvent
 from pipelines.sample.tap import SampleTap
 from pipelines.sample.truth import ACTIVE, AccountEvent, IdentityEvent, RecordEvent
 from tests.live.conftest import fold, key_of, mock_cluster, wait_until
@@ -25,8 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from pipelines.network.repo_events import Gap
     from pipelines.network.stream import Stream
-    from pipelines.sample.stream_events import StreamEvent
     from tests.live.conftest import Key, LiveLake, Row
 
 PASSWORD = "correct horse"
@@ -64,9 +68,8 @@ def via_kafka_on_a_mock_cluster(live: LiveLake, events: list[StreamEvent], folde
     del folder
     with mock_cluster() as settings:
         with SampleJetstream(events) as server:
-            bridge = Bridge(from_start(Jetstream(server.url, dids=None), events), "events", settings)
-            bridge.run_until(threading.Event(), seconds=None, until_caught_up=True)
-        assert bridge.sent == len(events)
+            stream = from_start(Jetstream(server.url, dids=None), events)
+            assert bridge(stream, "events", settings) == len(events)
         for _ in range(2):
             live.run(Kafka("events", settings))
 
@@ -122,19 +125,54 @@ def test_the_older_jetstream_gives_the_worlds_events(live, world_events):  # typ
     assert_truth(live.folded(), events)
 
 
-def test_a_bridge_to_a_mock_cluster_goes_on_after_its_first_batch(live, world_events):  # type: ignore[no-untyped-def]
-    events = world_events[:400]
+def bridge(stream: Stream, topic: str, settings: dict[str, str]) -> int:
+    """Bridge all that a stream has, without any gap, and tell how many events that were."""
+    gaps: list[Gap] = []
+    made = Bridge(stream, topic, settings)
+    made.run_until(threading.Event(), seconds=None, until_caught_up=True, on_gap=gaps.append)
+    assert gaps == []
+    return made.sent
+
+
+def until(feed: Stream, events: list[StreamEvent]) -> Stream:
+    """Let a stream have caught up with the newest of these events."""
+    feed._started_at = events[-1].event.at
+    return feed
+
+
+def test_a_bridge_to_a_mock_cluster_goes_on_after_its_first_batch_on_another_host_too(live, world_events):  # type: ignore[no-untyped-def]
+    events = world_events[100:700]
+    renumbered = [StreamEvent(7_000 + event.seq, event.event) for event in world_events[:700]]
     with mock_cluster() as settings:
-        with SampleJetstream(events[:200]) as server:
-            stream = from_start(Jetstream(server.url, dids=None), events[:200])
-            Bridge(stream, "bridged", settings).run_until(threading.Event(), seconds=None, until_caught_up=True)
-            server.log.extend(events[200:])
+        with SampleJetstream(world_events[:300]) as server:
+            bridge(from_start(Jetstream(server.url, dids=None), events[:200], cursor=100), "bridged", settings)
+            server.log.extend(events[200:400])
             # What was sent says where it was: nobody else does.
-            stream = Jetstream(server.url, dids=None)
-            stream._started_at = events[-1].event.at
-            Bridge(stream, "bridged", settings).run_until(threading.Event(), seconds=None, until_caught_up=True)
+            bridge(until(Jetstream(server.url, dids=None), events[:400]), "bridged", settings)
+        with SampleJetstream(renumbered[:600]) as server:
+            bridge(until(Jetstream(server.url, dids=None), events[:500]), "bridged", settings)
+            server.log.extend(renumbered[600:])
+            bridge(until(Jetstream(server.url, dids=None), events), "bridged", settings)
         live.run(Kafka("bridged", settings))
-    assert_truth(live.folded(), events)
+    # Another host is read from a minute before.
+    keys = {key_of(event) for event in events}
+    assert_truth({key: row for key, row in live.folded().items() if key in keys}, events)
+
+
+def test_a_bridge_that_is_told_to_stop_does_not_wait_for_a_mock_cluster_that_has_died(world_events, monkeypatch):  # type: ignore[no-untyped-def]
+    monkeypatch.setattr(kafka, "LAST_SECONDS", 0.1)
+    with SampleJetstream(world_events[:200]) as server, ThreadPoolExecutor(1) as thread:
+        with mock_cluster() as settings:
+            made = Bridge(from_start(Jetstream(server.url, dids=None), world_events), "events", settings)
+            is_over = threading.Event()
+            running = thread.submit(made.run_until, is_over, seconds=None, until_caught_up=False, on_gap=print)
+            wait_until(lambda: made.sent == 200)
+        server.log.extend(world_events[200:300])
+        wait_until(lambda: "refused" in (made.trouble or ""))
+        is_over.set()
+        with pytest.raises(ServiceFailed, match=r"last 100 events: the next run sends them again \(.*refused"):
+            running.result(20)
+    assert made.sent == 200
 
 
 def test_a_topic_goes_on_at_its_offsets_where_a_broker_tells_no_id_as_the_mock_cluster(world_events):  # type: ignore[no-untyped-def]

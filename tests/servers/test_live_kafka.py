@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import signal
 import time
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -346,3 +347,35 @@ def test_a_bridge_that_is_killed_fills_a_topic_with_every_event(
     live.run(topic.feed())
     assert live.folded().keys() == {key_of(event) for event in events[1:]}
     assert not any(row["kind"] == "unreadable" for row in live.rows())
+
+
+def test_a_bridge_to_a_broker_that_died_stops_when_it_is_told_to_and_sends_the_rest_the_next_time(
+    broker: Broker, live: LiveLake, world_events: list[StreamEvent], tmp_path: Path
+) -> None:
+    topic = Topic(broker, partitions=3)
+    events = world_events[-900:]
+    command = ["kafka", "--produce", "--all"]
+    with SampleJetstream(events[:1]) as server:
+        settings = os.environ | settings_of(topic.name, broker.settings)
+        settings["SOURCES__REPO_EVENTS__JETSTREAM_SERVICE"] = server.url
+        job = start_job([*command, "--follow"], settings, tmp_path / "log")
+        wait_until(lambda: bool(server.connections))
+        time.sleep(0.3)
+        server.log.extend(events[1:300])
+        wait_until(lambda: sum(topic.ends().values()) == 299)
+        broker.kill()
+        server.log.extend(events[300:600])
+        wait_until(lambda: server.sent == 599)
+        assert job.pid is not None
+        os.kill(job.pid, signal.SIGTERM)
+        job.join(20)
+        broker.start()
+        assert job.exitcode == 1
+        assert (tmp_path / "log").read_text().count("\n") == 1
+        assert "the next run sends them again" in (tmp_path / "log").read_text()
+        server.log.extend(events[600:])
+        job = start_job(command, settings, tmp_path / "log")
+        job.join(60)
+        assert job.exitcode == 0
+    live.run(topic.feed())
+    assert live.folded().keys() == {key_of(event) for event in events[1:]}
