@@ -100,10 +100,14 @@ class LiveLake:
 
 
 @pytest.fixture
-def live(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> LiveLake:
-    # Servers on localhost are quick to say what they have, and need not be spared.
+def quick_streams(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Servers on localhost are quick to say what they have, and need not be spared."""
     monkeypatch.setattr(stream, "QUIET_SECONDS", 0.4)
     monkeypatch.setattr(stream, "SHORTEST_BACKOFF", 0.02)
+
+
+@pytest.fixture
+def live(lake: Lake, quick_streams: None) -> LiveLake:
     return LiveLake(lake)
 
 
