@@ -335,7 +335,7 @@ class Stream(ABC):
                 user_agent_header=self._user_agent,
                 ping_interval=20,
                 ping_timeout=20,
-                close_timeout=1,
+                close_timeout=0.25,
             )
         except InvalidStatus as error:
             raise _refused(error) from error

@@ -102,7 +102,7 @@ class LiveLake:
 @pytest.fixture
 def quick_streams(monkeypatch: pytest.MonkeyPatch) -> None:
     """Servers on localhost are quick to say what they have, and need not be spared."""
-    monkeypatch.setattr(stream, "QUIET_SECONDS", 0.4)
+    monkeypatch.setattr(stream, "QUIET_SECONDS", 0.15)
     monkeypatch.setattr(stream, "SHORTEST_BACKOFF", 0.02)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import dlt
@@ -12,25 +13,26 @@ import pytest
 from pipelines.lake import compaction
 from pipelines.lake.bucket import AtomicLocalFileSystem
 from pipelines.lake.compaction import READERS_NEED, compact
-from pipelines.network.jetstream import Jetstream
-from pipelines.sample.jetstream import SampleJetstream
-from pipelines.sources.micro_batches import BatchLimits
+from pipelines.network.repo_events import Delivery, read_json_event
+from pipelines.sources.repo_events import Batch, repo_events
 from tests.conftest import isolated_lake
-from tests.live.conftest import LiveLake
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from pipelines.sample.stream_events import StreamEvent
+    from tests.live.conftest import LiveLake
 
 
 @pytest.fixture(scope="module")
 def small_files(tmp_path_factory: pytest.TempPathFactory, world_events: list[StreamEvent]) -> Path:
     """A lake into which five batches were loaded."""
-    with isolated_lake(tmp_path_factory.mktemp("small")) as lake, SampleJetstream(world_events[-500:]) as server:
-        feed = Jetstream(server.url, dids=None)
-        feed.cursor, feed._started_at = 0, world_events[-1].event.at
-        LiveLake(lake, BatchLimits(seconds=60, events=100)).run(feed)
+    with isolated_lake(tmp_path_factory.mktemp("small")) as lake:
+        for begin in range(0, 500, 100):
+            batch = Batch("webhook", "127.0.0.1:8787", datetime.now(UTC))
+            events = [read_json_event(event.jetstream_v2_payload, event.seq) for event in world_events[begin:][:100]]
+            batch.add(Delivery([event for event in events if event]))
+            dlt.pipeline("bluesky_webhook").run(repo_events(batch))
         return lake.dataset
 
 

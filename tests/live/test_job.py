@@ -2,58 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from typing import TYPE_CHECKING
 
 import dlt
 import pytest
 
 from pipelines import bluesky, live
-from pipelines.sample.jetstream import SampleJetstream
-from pipelines.sources.repo_events import stored_position
-from tests.live.conftest import key_of, wait_until
-from tests.live.job import start_job
 
 if TYPE_CHECKING:
     from tests.live.conftest import LiveLake
-
-
-def test_sigterm_finishes_the_batch_and_stores_the_position(live, world_events, tmp_path):  # type: ignore[no-untyped-def]
-    events = world_events[-1_000:]
-    with SampleJetstream() as server:
-        settings = {
-            **os.environ,
-            "SOURCES__REPO_EVENTS__JETSTREAM_SERVICE": server.url,
-            "SOURCES__REPO_EVENTS__COLLECTIONS": '["app.bsky.*"]',
-        }
-        job = start_job(["jetstream", "--all", "--batch-seconds", "3600"], settings, tmp_path / "log")
-        wait_until(lambda: bool(server.connections))
-        # The first batch does not wait; all others would, for an hour.
-
-        def is_loading() -> bool:
-            server.log.append(events[len(server.log)])
-            return bool(live.rows())
-
-        wait_until(is_loading)
-        server.log.extend(events[len(server.log) :])
-        wait_until(lambda: server.sent >= len(events) - 1)
-        assert job.pid is not None
-        os.kill(job.pid, signal.SIGTERM)
-        job.join(60)
-    assert job.exitcode == 0, (tmp_path / "log").read_text()
-    numbers = [row["position"] for row in live.rows()]
-    first, taken = min(numbers), max(numbers)
-    assert live.folded().keys() == {key_of(event) for event in events if first <= event.seq <= taken}
-    position = stored_position(live_pipeline(), server.url.removeprefix("ws://"))
-    assert position is not None
-    assert position["cursor"] == taken
-
-
-def live_pipeline() -> dlt.Pipeline:
-    pipeline = dlt.pipeline("bluesky_jetstream")
-    pipeline.sync_destination()
-    return pipeline
 
 
 @pytest.mark.usefixtures("live")

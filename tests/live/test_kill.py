@@ -1,10 +1,14 @@
-"""Killed at any moment, under load, and started again: in the marts is every event that was sent, and none twice."""
+"""Killed at any moment, under load, and started again: in the marts is every event that was sent, and none twice.
+
+And told to stop, which loses no time either.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import random
+import signal
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +17,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import confluent_kafka
+import dlt
 import pytest
 
 from pipelines.sample.firehose import SampleFirehose
@@ -20,6 +25,7 @@ from pipelines.sample.jetstream import SampleJetstream
 from pipelines.sample.stream_events import StreamEvent
 from pipelines.sample.tap import SampleTap
 from pipelines.sample.truth import RecordEvent
+from pipelines.sources.repo_events import stored_position
 from tests.live.conftest import key_of, mock_cluster, row_key, wait_until
 from tests.live.job import kill, start_job
 
@@ -159,7 +165,10 @@ def many(events: list[StreamEvent], count: int) -> list[StreamEvent]:
 
 
 def kill_each_feed(kills: int, live: LiveLake, events: list[StreamEvent], folder: Path) -> dict[str, set[Key]]:
-    """Kill four feeds into one lake, all at once, each with a quarter of the events; tell what each of them sent."""
+    """Kill four feeds into one lake, all at once, each with a quarter of the events; tell what each of them sent.
+
+    Each is killed once more when all of its events were sent.
+    """
     killer = Killer(live, folder, kills)
     runs = (killer.jetstream, killer.firehose, killer.webhook, killer.kafka_on_a_mock_cluster)
     with ThreadPoolExecutor(len(runs)) as threads:
@@ -168,9 +177,42 @@ def kill_each_feed(kills: int, live: LiveLake, events: list[StreamEvent], folder
 
 
 def test_what_was_killed_twice_is_in_the_lake(live, world_events, tmp_path):  # type: ignore[no-untyped-def]
-    sent = kill_each_feed(2, live, many(world_events, 1_000), tmp_path)
+    sent = kill_each_feed(1, live, many(world_events, 600), tmp_path)
     rows = live.rows()
     assert {feed: {row_key(row) for row in rows if row["feed"] == feed} for feed in FEEDS} == sent
+
+
+def test_sigterm_finishes_the_batch_and_stores_the_position(live, world_events, tmp_path):  # type: ignore[no-untyped-def]
+    events = world_events[-1_000:]
+    with SampleJetstream() as server:
+        settings = {
+            **os.environ,
+            "SOURCES__REPO_EVENTS__JETSTREAM_SERVICE": server.url,
+            "SOURCES__REPO_EVENTS__COLLECTIONS": '["app.bsky.*"]',
+        }
+        job = start_job(["jetstream", "--all", "--batch-seconds", "3600"], settings, tmp_path / "log")
+        wait_until(lambda: bool(server.connections))
+        # The first batch does not wait; all others would, for an hour.
+
+        def is_loading() -> bool:
+            server.log.append(events[len(server.log)])
+            return bool(live.rows())
+
+        wait_until(is_loading)
+        server.log.extend(events[len(server.log) :])
+        wait_until(lambda: server.sent >= len(events) - 1)
+        assert job.pid is not None
+        os.kill(job.pid, signal.SIGTERM)
+        job.join(60)
+    assert job.exitcode == 0, (tmp_path / "log").read_text()
+    numbers = [row["position"] for row in live.rows()]
+    first, taken = min(numbers), max(numbers)
+    assert live.folded().keys() == {key_of(event) for event in events if first <= event.seq <= taken}
+    pipeline = dlt.pipeline("bluesky_jetstream")
+    pipeline.sync_destination()
+    position = stored_position(pipeline, server.url.removeprefix("ws://"))
+    assert position is not None
+    assert position["cursor"] == taken
 
 
 @pytest.mark.slow
