@@ -278,18 +278,18 @@ def dry_run(pipeline: dlt.Pipeline, night: Night, console: Console) -> int:
     return 0 if roster.members else 1
 
 
-def explain(error: BaseException, *, sample: str = "python pipelines/bluesky.py --sample") -> str | None:
+def explain(error: BaseException, *, sample: str | None = "python pipelines/bluesky.py --sample") -> str | None:
     """Say in one line what went wrong, and what to do; None for what no user can cause.
 
     Args:
         error: What was raised.
-        sample: The command that needs no network.
+        sample: The command that needs no network; None where none does the same.
     """
     cause: BaseException | None = error
     while cause is not None:
         match cause:
             case ServiceUnreachable():
-                return f"{cause}. To try it without a network: {sample}"
+                return f"{cause}. To try it without a network: {sample}" if sample else str(cause)
             case NetworkError() | LakeError() | NobodyToFollow():
                 return str(cause)
             case ConfigurationException():

@@ -43,7 +43,7 @@ from pipelines.lake.members import read_members
 from pipelines.lake.recovery import open_pipeline, recover
 from pipelines.network.firehose import Firehose
 from pipelines.network.jetstream import Jetstream, LegacyJetstream
-from pipelines.network.kafka import Bridge, Kafka, KafkaMissing, load_decoder
+from pipelines.network.kafka import Bridge, Kafka, KafkaUnusable, load_decoder
 from pipelines.network.stream import Stream
 from pipelines.network.webhook import Spool, Webhook
 from pipelines.panel import show_live
@@ -53,6 +53,7 @@ from pipelines.sources.micro_batches import BatchLimits, MicroBatches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from datetime import datetime
 
     from pipelines.network.repo_events import Feed, Gap
@@ -380,9 +381,13 @@ def main(arguments: list[str] | None = None) -> int:
                 pipeline, feed, limits, begin_at=begin_at(pipeline, options), between_batches=between_batches
             )
             return run_live(batches, options, console)
+    except KeyboardInterrupt:
+        print("Interrupted. Nothing is lost: the next run goes on from the last complete load.", file=sys.stderr)
+        return 130
     except Exception as error:
-        is_told = isinstance(error, (KafkaMissing, ValueError))
-        reason = str(error) if is_told else explain(error, sample="python pipelines/live.py jetstream --sample")
+        has_sample = getattr(options, "sample", None) is False
+        sample = f"python pipelines/live.py {options.feed} --sample" if has_sample else None
+        reason = str(error) if isinstance(error, KafkaUnusable) else explain(error, sample=sample)
         if reason is None:
             raise
         print(reason, file=sys.stderr)
@@ -396,16 +401,14 @@ def _pipeline_name(options: argparse.Namespace) -> str:
     return "bluesky_kafka_bridge" if getattr(options, "produce", False) else f"bluesky_{options.feed}"
 
 
-def _only_one(pipeline: dlt.Pipeline) -> FileLock:
+def _only_one(pipeline: dlt.Pipeline) -> AbstractContextManager[object]:
     """Keep a second run of the same feed from using the same working folder."""
     path = Path(f"{pipeline.working_dir}.lock")
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path)
     try:
-        lock.acquire(blocking=False)
+        return FileLock(path).acquire(blocking=False)
     except Timeout as error:
         raise LakeError(f"Another run of {pipeline.pipeline_name} is under way on this machine.") from error
-    return lock
 
 
 if __name__ == "__main__":

@@ -49,15 +49,17 @@ _TOPIC_ID: Final = "topic_id"
 _POSITION_HEADER: Final = "position"
 
 
-class KafkaMissing(Exception):  # noqa: N818 (the message says it all)
-    """The client library is not installed."""
+class KafkaUnusable(Exception):  # noqa: N818 (it is a state, not a mistake)
+    """Kafka cannot be used as it is set up here. The message says why and what to do, in one line."""
 
 
 def _library() -> Any:
     try:
         return importlib.import_module("confluent_kafka")
     except ImportError as error:
-        raise KafkaMissing("Kafka needs its client library: uv sync --extra kafka") from error
+        raise KafkaUnusable(
+            "Kafka needs its client library: uv run --extra kafka python pipelines/live.py kafka"
+        ) from error
 
 
 def load_decoder(name: str) -> Callable[[bytes], bytes]:
@@ -67,7 +69,7 @@ def load_decoder(name: str) -> Callable[[bytes], bytes]:
         name: `json` for values that are JSON already, else `package.module:function`.
 
     Raises:
-        ValueError: There is no such function.
+        KafkaUnusable: There is no such function.
     """
     if name == "json":
         return bytes
@@ -75,7 +77,7 @@ def load_decoder(name: str) -> Callable[[bytes], bytes]:
     try:
         decoder: Callable[[bytes], bytes] = getattr(importlib.import_module(module), function)
     except (ImportError, AttributeError, ValueError) as error:
-        raise ValueError(
+        raise KafkaUnusable(
             f"kafka_value_decoder: there is no function {name!r} (`json`, or `module:function`)"
         ) from error
     return decoder
@@ -102,12 +104,12 @@ class _Client:
         """Make the library's consumer or producer. It connects by itself, now or whenever it can.
 
         Raises:
-            ValueError: librdkafka does not know a setting, or not that value.
+            KafkaUnusable: librdkafka does not know a setting, or not that value.
         """
         try:
             return kind({**ours, "error_cb": self._remember, **self._settings})
         except self._library.KafkaException as error:
-            raise ValueError(f"kafka_settings: {error.args[0].str()}") from error
+            raise KafkaUnusable(f"kafka_settings: {error.args[0].str()}") from error
 
     def _remember(self, error: KafkaError) -> None:
         # That all brokers are down says less than what is wrong with one of them, which comes first.
@@ -123,7 +125,7 @@ class Reader(_Client):
         consumer: The library's.
 
     Raises:
-        ValueError: A setting is wrong.
+        KafkaUnusable: A setting is wrong.
     """
 
     def __init__(self, topic: str, settings: Mapping[str, Any]) -> None:
@@ -224,7 +226,7 @@ class Kafka:
 
         Raises:
             NetworkError: The broker cannot be reached, refuses, or has no such topic.
-            ValueError: A setting is wrong.
+            KafkaUnusable: A setting is wrong.
         """
         self._reader = Reader(self.service, self._settings)
         partitions = self._reader.first_partitions()
@@ -393,7 +395,7 @@ class Bridge(_Client):
 
         Raises:
             NetworkError: The stream or the broker cannot go on, or the broker does not take what is left at the end.
-            ValueError: A setting is wrong.
+            KafkaUnusable: A setting is wrong.
         """
         producer: Producer = self._connect(self._library.Producer, {"enable.idempotence": True, "linger.ms": 50})
         position = self._last_position()

@@ -224,6 +224,7 @@ class Webhook:
         self.refused: dict[int, int] = {}
         self._spool = spool
         self._host, self._port = host, port
+        self._has_password = bool(password)
         self._credentials = base64.b64encode(f"{user}:{password}".encode())
         self._taken = 0
         self._waiting: list[tuple[bytes, asyncio.Future[bool]]] = []
@@ -238,8 +239,10 @@ class Webhook:
         """Begin to listen.
 
         Raises:
-            ServiceFailed: The address is in use or not ours.
+            ServiceFailed: The address is in use or not ours, or the password is empty: then anybody would know it.
         """
+        if not self._has_password:
+            raise ServiceFailed(self.service, self.name, "", "webhook_password is empty: everybody would get in")
         if position and position["spool"] == self._spool.identity:
             self._taken = position["id"]
             self._spool.remove(self._taken)
@@ -279,6 +282,7 @@ class Webhook:
             asyncio.run_coroutine_threadsafe(self._close(), self._loop).result()
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
+        self._loop.close()
         self._writer.shutdown()
         self._spool.close()
 
@@ -342,7 +346,7 @@ class Webhook:
 
     def _is_allowed(self, authorization: str) -> bool:
         scheme, _, credentials = authorization.partition(" ")
-        is_right = hmac.compare_digest(credentials.strip().encode(), self._credentials)
+        is_right = hmac.compare_digest(credentials.strip().encode(errors="surrogateescape"), self._credentials)
         return is_right and scheme.lower() == "basic"
 
     async def _write(self) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dlt
 import pytest
 
 from pipelines import bluesky, live
+from pipelines.network import kafka, stream
 
 if TYPE_CHECKING:
     from tests.live.conftest import LiveLake
@@ -19,6 +22,36 @@ def test_nobody_to_follow_is_told_in_one_line(capsys):  # type: ignore[no-untype
     told = capsys.readouterr().err
     assert "python pipelines/bluesky.py --sample" in told
     assert told.count("\n") == 1
+
+
+@pytest.mark.usefixtures("live")
+@pytest.mark.parametrize(
+    ("arguments", "settings", "told"),
+    [
+        (["jetstream", "--all"], {"jetstream_service": "ws://127.0.0.1:9"}, "live.py jetstream --sample"),
+        (["firehose", "--all"], {"firehose_service": "ws://127.0.0.1:9"}, "live.py firehose --sample"),
+        (["kafka"], {"kafka_settings": '{"bootstrap.servers": "127.0.0.1:9"}'}, "refused"),
+        (["kafka", "--produce", "--all"], {"kafka_settings": '{"bootstrap.servers": "127.0.0.1:9"}'}, "refused"),
+        (["kafka"], {"kafka_settings": '{"nonsense": "1"}'}, "nonsense"),
+        (["kafka", "--produce", "--all"], {"kafka_settings": '{"nonsense": "1"}'}, "nonsense"),
+        (["kafka"], {"kafka_settings": "{}", "kafka_value_decoder": "json:no_such"}, "json:no_such"),
+        (["webhook"], {"webhook_password": "x", "webhook_port": "9", "webhook_host": "192.0.2.1"}, "cannot listen"),
+        (["webhook"], {"webhook_password": ""}, "webhook_password"),
+    ],
+)
+def test_what_a_user_can_cause_is_told_in_one_line_and_the_sample_where_there_is_one(  # type: ignore[no-untyped-def]
+    arguments, settings, told, monkeypatch, capsys
+):
+    monkeypatch.setattr(stream, "LONGEST_BACKOFF", 0.02)
+    monkeypatch.setattr(kafka, "ANSWER_SECONDS", (0.3,))
+    monkeypatch.setattr(live, "PROJECT_ROOT", Path(os.environ["DLT_PROJECT_DIR"]))
+    for name, value in settings.items():
+        monkeypatch.setenv(f"SOURCES__REPO_EVENTS__{name.upper()}", value)
+    assert live.main(arguments) == 1
+    line = capsys.readouterr().err
+    assert told in line
+    assert line.count("\n") == 1
+    assert ("--sample" in line) == ("--sample" in told)
 
 
 @pytest.mark.slow
@@ -42,4 +75,6 @@ def test_two_runs_of_one_feed_do_not_share_a_folder(live: LiveLake, capsys: pyte
     del live
     with _only_one(dlt.pipeline("bluesky_jetstream")):
         assert main(["jetstream", "--all"]) == 1
-    assert "Another run of bluesky_jetstream" in capsys.readouterr().err
+        assert "Another run of bluesky_jetstream" in capsys.readouterr().err
+    with _only_one(dlt.pipeline("bluesky_jetstream")):
+        pass

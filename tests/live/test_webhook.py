@@ -83,6 +83,7 @@ def stored(spool: Spool) -> list[bytes]:
         {"Authorization": aiohttp.encode_basic_auth("admin", PASSWORD + "\n")},
         {"Authorization": f"Bearer {PASSWORD}"},
         {"Authorization": "Basic !!!"},
+        {"Authorization": "Basic \xff\xfe"},
         {"Authorization": RIGHT["Authorization"].lower()},
         {"X-Authorization": RIGHT["Authorization"]},
     ],
