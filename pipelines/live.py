@@ -76,7 +76,7 @@ def duration(text: str) -> float:
 def positive(text: str) -> float:
     """Read a number above 0."""
     number = float(text)
-    if number <= 0:
+    if not number > 0:
         raise argparse.ArgumentTypeError("must be above 0")
     return number
 

@@ -38,22 +38,30 @@ def show_live(batches: MicroBatches, console: Console) -> AbstractContextManager
 
 
 def _draw(batches: MicroBatches, console: Console, is_over: threading.Event) -> None:
+    said = 0
     with Live(panel(batches), console=console, refresh_per_second=4, transient=True) as live:
         while not is_over.wait(0.25):
+            said = _name_gaps(batches, console, said)
             live.update(panel(batches))
+    _name_gaps(batches, console, said)
 
 
 def _print_lines(batches: MicroBatches, console: Console, is_over: threading.Event) -> None:
     said, next_line = 0, time.monotonic() + SECONDS_BETWEEN_LINES
     while not is_over.wait(0.5):
-        for line in batches.run.gaps[said:]:
-            console.print(line, markup=False, highlight=False)
-        said = len(batches.run.gaps)
+        said = _name_gaps(batches, console, said)
         if time.monotonic() >= next_line:
             next_line += SECONDS_BETWEEN_LINES
             console.print(status_line(batches), markup=False, highlight=False)
-    for line in batches.run.gaps[said:]:
-        console.print(line, markup=False, highlight=False)
+    _name_gaps(batches, console, said)
+
+
+def _name_gaps(batches: MicroBatches, console: Console, said: int) -> int:
+    """Print the gaps that were not yet said, and tell how many are now."""
+    gaps = list(batches.run.gaps)
+    for gap in gaps[said:]:
+        console.print(gap, style="yellow", markup=False, highlight=False)
+    return len(gaps)
 
 
 def status_line(batches: MicroBatches) -> str:
@@ -85,8 +93,6 @@ def panel(batches: MicroBatches) -> RenderableType:
     facts.add_row("feed", batches.feed.condition)
     if run.unreadable_count:
         facts.add_row("unreadable", f"{run.unreadable_count:,}, kept as they came")
-    for gap in run.gaps[-2:]:
-        facts.add_row("gap", Text(gap, style="yellow"))
     if run.trouble:
         facts.add_row("lake", Text(f"takes nothing: {run.trouble}", style="red"))
     counts = Table.grid(padding=(0, 4))

@@ -334,7 +334,7 @@ REPO_EVENTS: Final = RawTable(
 REPO_EVENT_GAPS: Final = RawTable(
     "repo_event_gaps",
     "A stretch of time that a feed of the live leg did not deliver and will not: a pull has to fill it.",
-    ("feed", "service", "observed_at"),
+    ("feed", "service", "observed_at", "reason", "position_before", "position_after"),
     pa.schema(
         [
             _required("feed", pa.string(), "Which feed: `jetstream`, `firehose`, `webhook` or `kafka`."),

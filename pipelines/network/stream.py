@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidProxy, InvalidStatus, InvalidURI
 from websockets.frames import CloseCode
 
 from pipelines.network.errors import RequestRejected, ServiceUnreachable, one_line
@@ -147,6 +147,7 @@ class Stream(ABC):
         self._condition = "connecting"
         self._error: BaseException | None = None
         self._is_stopping = threading.Event()
+        self._connection: ClientConnection | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._thread = threading.Thread(target=self._run, name=f"{self.name}-reader", daemon=True)
@@ -206,7 +207,7 @@ class Stream(ABC):
             else:
                 events.append(item)
         if not events:
-            if self._error and not self._buffer:
+            if self._error and not gaps and not self._buffer:
                 raise self._error
             return Delivery(events, gaps)
         past = (event.event_at for event in reversed(events) if _is_past(event.event_at))
@@ -262,8 +263,6 @@ class Stream(ABC):
         if self._connection:
             self._connection.transport.abort()
 
-    _connection: ClientConnection | None = None
-
     def _run(self) -> None:
         asyncio.run(self._main())
 
@@ -308,7 +307,7 @@ class Stream(ABC):
                 reason = str(error) or type(error).__name__
                 if isinstance(error, ConnectionClosed) and error.sent and error.sent.code == CloseCode.MESSAGE_TOO_BIG:
                     self._skip_frame(is_known=self.cursor == seen)
-            except InvalidURI as error:
+            except (InvalidURI, InvalidProxy) as error:
                 raise ServiceUnreachable(self.service, self.name, "", str(error)) from error
             self._is_connected = False
             failures = 0 if self.cursor != seen else failures + 1
@@ -326,19 +325,23 @@ class Stream(ABC):
             self._gap_reason = f"an event larger than {LARGEST_FRAME // 2**20} MiB was skipped"
 
     async def _read_connection(self) -> None:
+        url = self._url()
         try:
             connection = await connect(
-                self._url(),
+                url,
                 subprotocols=list(self.subprotocols) or None,
                 compression=None,
                 max_size=LARGEST_FRAME,
                 user_agent_header=self._user_agent,
                 ping_interval=20,
                 ping_timeout=20,
-                close_timeout=0.25,
+                close_timeout=0.25,  # The service has nothing more to say that would not be said again.
             )
         except InvalidStatus as error:
             raise _refused(error) from error
+        if self._url() != url:  # What is asked for has changed meanwhile.
+            await connection.close()
+            return
         self._connection = connection
         self._has_known_event = self._has_news = False
         self._is_connected = self._has_answered = True
@@ -389,10 +392,11 @@ class Stream(ABC):
         self._has_read = True
         self.cursor = item.position
         self._cursor_at = item.event_at
-        if _is_past(item.event_at):
-            self._read_until = self._reached_at = item.event_at
+        # Into the buffer first: whoever is told that the present is reached must find all that came before it.
         if isinstance(item, RepoEvent):
             self._buffer.append(item)
+        if _is_past(item.event_at):
+            self._read_until = self._reached_at = item.event_at
 
     def _is_numbered_anew(self, first: RepoEvent | Unwanted, asked_for: int) -> bool:
         """Tell by the first event of a connection whether the numbers are not those that were known."""

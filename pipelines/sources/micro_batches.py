@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from pipelines.lake.recovery import finish_pending
-from pipelines.network.errors import ServiceUnreachable
+from pipelines.network.errors import NetworkError, ServiceUnreachable
 from pipelines.network.repo_events import UNREADABLE
 from pipelines.sources.repo_events import Batch, Languages, repo_events, stored_position
 
@@ -128,30 +128,40 @@ class MicroBatches:
             until_caught_up: End when the feed has delivered what was there at the start.
 
         Raises:
-            NetworkError: The feed cannot go on, or does not get to where it was to catch up.
+            NetworkError: The feed cannot go on, or does not get to where it was to catch up. What it delivered before
+                is loaded.
             PipelineStepFailed: The lake takes nothing.
         """
         position = stored_position(self.pipeline, self.feed.service) or self._first_position()
         has_position = position is not None
-        self.feed.start(position)
         ends_at = None if seconds is None else time.monotonic() + seconds
         batch, opened_at, taken_at = self._new_batch(), 0.0, time.monotonic()
+        failure: NetworkError | None = None
         try:
+            self.feed.start(position)
             while True:
                 # Asked before taking: what arrives between the two questions must not be left behind.
                 is_caught_up = until_caught_up and self.feed.is_caught_up
-                has_taken = self._take(batch)
+                try:
+                    has_taken = self._take(batch)
+                except NetworkError as error:
+                    has_taken, failure = False, error
                 now = time.monotonic()
                 if has_taken and not opened_at:
                     opened_at = now
                 is_ending = (
-                    is_over.is_set() or (ends_at is not None and now >= ends_at) or (is_caught_up and not has_taken)
+                    failure is not None
+                    or is_over.is_set()
+                    or (ends_at is not None and now >= ends_at)
+                    or (is_caught_up and not has_taken)
                 )
                 # Before the first position is stored, a crash would lose what came: the first batch does not wait.
                 is_full = batch.event_count >= self.limits.events or not has_position
                 if opened_at and (is_full or is_ending or now - opened_at >= self.limits.seconds):
                     self._load(batch, is_over)
                     batch, opened_at, has_position = self._new_batch(), 0.0, True
+                if failure is not None:
+                    raise failure
                 if is_ending:
                     return
                 if has_taken:

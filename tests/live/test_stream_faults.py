@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
+from websockets.asyncio.client import connect
 
 from pipelines.network.errors import RequestRejected, ServiceUnreachable
 from pipelines.network.firehose import Firehose
 from pipelines.network.jetstream import Jetstream, LegacyJetstream
+from pipelines.network.repo_events import Gap
 from pipelines.sample.firehose import SampleFirehose
 from pipelines.sample.jetstream import DICTIONARY_ID, SampleJetstream
 from pipelines.sample.stream_events import StreamEvent
@@ -23,7 +25,7 @@ from tests.live.conftest import key_of, moved, row_key, wait_until
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from pipelines.network.repo_events import Gap, RepoEvent
+    from pipelines.network.repo_events import RepoEvent
     from pipelines.network.stream import Stream
     from tests.live.conftest import Key
 
@@ -328,6 +330,31 @@ def test_only_what_is_wanted_is_kept_and_the_list_of_members_may_change(server, 
     assert reader.keys == keys_of(wanted_events)
 
 
+def test_members_who_change_while_a_connection_is_being_made_are_asked_for(reader, events, monkeypatch):  # type: ignore[no-untyped-def]
+    first, second = sorted({event.did for event in events})[:2]
+    with SampleJetstream(events) as server:
+        feed = Jetstream(server.url, dids=[first])
+        feed.cursor, feed._started_at = 0, events[-1].event.at
+
+        def connect_slowly(*arguments: object, **settings: object) -> object:
+            feed.follow([first, second])
+            return connect(*arguments, **settings)  # type: ignore[arg-type]
+
+        monkeypatch.setattr("pipelines.network.stream.connect", connect_slowly)
+        reader.read(feed)
+    assert reader.keys == keys_of([event for event in events if event.did in (first, second)])
+
+
+def test_a_gap_is_handed_over_though_the_stream_has_failed(reader):  # type: ignore[no-untyped-def]
+    feed = Jetstream("ws://127.0.0.1:9", dids=None)
+    feed._buffer.append(Gap(None, None, "the cursor was too old", 1, 5))
+    feed._error = ServiceUnreachable("127.0.0.1:9", "jetstream", "", "refused")
+    reader.take(feed)
+    assert [gap.position_after for gap in reader.gaps] == [5]
+    with pytest.raises(ServiceUnreachable):
+        reader.take(feed)
+
+
 def test_a_slow_lake_makes_the_service_wait_and_loses_nothing(server, reader, events, monkeypatch):  # type: ignore[no-untyped-def]
     monkeypatch.setattr("pipelines.network.stream.BUFFERED_EVENTS", 50)
     server.log[:] = events[:500]
@@ -344,6 +371,13 @@ def test_a_service_that_cannot_be_reached_is_named_in_one_line(reader, monkeypat
     monkeypatch.setattr("pipelines.network.stream.LONGEST_BACKOFF", 0.1)
     with pytest.raises(ServiceUnreachable, match=r"^127\.0\.0\.1:9: jetstream: [^\n]+$"):
         reader.read(Jetstream("ws://127.0.0.1:9", dids=None))
+
+
+def test_a_proxy_that_is_none_is_named_in_one_line(reader, monkeypatch):  # type: ignore[no-untyped-def]
+    monkeypatch.setenv("https_proxy", "nonsense://proxy.test")
+    monkeypatch.setenv("no_proxy", "")
+    with pytest.raises(ServiceUnreachable, match=r"^jetstream\.test: jetstream: [^\n]*nonsense[^\n]*$"):
+        reader.read(Jetstream("wss://jetstream.test", dids=None))
 
 
 def test_a_request_that_is_refused_for_good_ends_the_run(reader, events):  # type: ignore[no-untyped-def]

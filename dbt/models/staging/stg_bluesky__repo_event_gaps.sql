@@ -12,4 +12,6 @@ select
     position_before,
     position_after
 from source
-qualify row_number() over (partition by feed, service, observed_at, reason order by source_file asc) = 1
+qualify row_number() over (
+    partition by feed, service, observed_at, reason, position_before, position_after order by source_file asc
+) = 1
