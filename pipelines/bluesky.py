@@ -19,7 +19,6 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
-from dlt.common.configuration.exceptions import ConfigurationException
 from rich.console import Console
 
 from pipelines import report
@@ -32,7 +31,6 @@ from pipelines.lake.bucket import (
 )
 from pipelines.lake.recovery import open_pipeline, recover
 from pipelines.network.appview import PAGE_LIMIT, NetworkError, RequestStats, ServiceUnreachable
-from pipelines.network.errors import one_line
 from pipelines.progress import show_progress
 from pipelines.sample.server import SampleServer
 from pipelines.sample.world import World
@@ -244,7 +242,11 @@ def _say(console: Console, *lines: str) -> None:
 def publish(options: argparse.Namespace, console: Console) -> int:
     """Build the warehouse and the page, as far as the options want them, and return the exit code."""
     if not options.no_transform:
-        outcome = build_warehouse(options.sample)
+        try:
+            outcome = build_warehouse(options.sample)
+        except LakeError as error:
+            print(error, file=sys.stderr)
+            return 2
         _say(console, f"warehouse  {outcome}")
         if not outcome.is_success:
             return 2
@@ -292,8 +294,6 @@ def explain(error: BaseException, *, sample: str | None = "python pipelines/blue
                 return f"{cause}. To try it without a network: {sample}" if sample else str(cause)
             case NetworkError() | LakeError() | NobodyToFollow():
                 return str(cause)
-            case ConfigurationException():
-                return f"The settings in .dlt/ or the environment cannot be used: {one_line(str(cause))}"
         reason = explain_lake_error(cause)
         if reason:
             return reason

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Final
 
 import duckdb
 
-from pipelines.lake.duckdb_settings import duckdb_settings
+from pipelines.lake.bucket import LakeError
+from pipelines.lake.duckdb_settings import duckdb_settings, explain_warehouse_error, open_warehouse
 from pipelines.page.content import read_content
 
 if TYPE_CHECKING:
@@ -57,39 +58,30 @@ class ReportSummary:
         return f"{self.page} ({self.byte_count / 1e6:.2f} MB; {shown})"
 
 
-def places(pipeline_name: str) -> tuple[Path, Path]:
-    """Say where a pipeline's warehouse is, by dlt's settings, and the page beside it.
-
-    Args:
-        pipeline_name: `bluesky`, or `bluesky_sample`.
-    """
-    warehouse = duckdb_settings(pipeline_name).warehouse_path
-    return warehouse, warehouse.parent / "report.html"
-
-
-def build_report(warehouse: Path, page: Path) -> ReportSummary:
+def build_report(warehouse: Path, page: Path, memory_limit: str) -> ReportSummary:
     """Write the page from the marts.
 
     Args:
         warehouse: The DuckDB file that dbt built.
         page: Where to write; its folder is made. An earlier page stays until the new one is whole.
+        memory_limit: Most memory that DuckDB may use, e.g. `2GB`.
 
     Raises:
-        ReportError: There is no warehouse, it has no marts yet, or it is in use.
+        ReportError: There is no warehouse, it has no marts yet, or it cannot be read.
+        LakeError: It cannot be opened.
     """
     if not warehouse.exists():
         raise ReportError(
             f"There is no warehouse at {warehouse} yet: run python pipelines/bluesky.py, or with --sample."
         )
     try:
-        with duckdb.connect(str(warehouse), read_only=True) as marts:
+        with open_warehouse(warehouse, memory_limit, read_only=True) as marts:
             content = read_content(marts)
     except (duckdb.CatalogException, duckdb.BinderException) as error:
         reason = str(error).splitlines()[0]
         raise ReportError(f"{warehouse} lacks marts: build them with cd dbt && dbt build. ({reason})") from error
-    except duckdb.IOException as error:
-        reason = str(error).splitlines()[0]
-        raise ReportError(f"{warehouse} cannot be read; is something else writing it? ({reason})") from error
+    except duckdb.Error as error:
+        raise ReportError(explain_warehouse_error(warehouse, error)) from error
     written = render(content).encode()
     page.parent.mkdir(parents=True, exist_ok=True)
     unfinished = page.with_name(f".{page.name}.partial")
@@ -143,9 +135,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--open", action="store_true", help="open it in the browser")
     options = parser.parse_args(arguments)
     try:
-        summary = build_report(*places("bluesky_sample" if options.sample else "bluesky"))
-    except ReportError as error:
+        settings = duckdb_settings("bluesky_sample" if options.sample else "bluesky")
+        warehouse = settings.warehouse_path
+        summary = build_report(warehouse, warehouse.with_name("report.html"), settings.memory_limit)
+    except (ReportError, LakeError) as error:
         print(error, file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"The page cannot be written: {error}", file=sys.stderr)
         return 1
     print(f"report  {summary}")
     if options.open:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pipelines.lake.bucket import PROJECT_ROOT
+from pipelines.lake.duckdb_settings import duckdb_settings
 
 DBT_PROJECT: Final = PROJECT_ROOT / "dbt"
 
@@ -17,11 +18,13 @@ class BuildOutcome:
     """How a build went.
 
     Attributes:
+        target: dbt's name for the warehouse.
         is_success: Whether all models were built and all tests passed.
         counts: Nodes by kind: models, tests, seeds.
         seconds: How long it took.
     """
 
+    target: str
     is_success: bool
     counts: Counter[str]
     seconds: float
@@ -29,8 +32,8 @@ class BuildOutcome:
     def __str__(self) -> str:
         """Say it in one line."""
         if not self.is_success:
-            return "dbt build failed, the lake is untouched. To see more: cd dbt && dbt build"
-        kinds = ", ".join(f"{count:,} {kind.replace('_', ' ')}s" for kind, count in self.counts.items())
+            return f"dbt build failed, the lake is untouched. To see more: cd dbt && dbt build --target {self.target}"
+        kinds = ", ".join(f"{count:,} {kind}{'s' if count > 1 else ''}" for kind, count in self.counts.items())
         return f"{kinds} in {self.seconds:,.0f} s"
 
 
@@ -39,6 +42,9 @@ def build_warehouse(is_sample: bool) -> BuildOutcome:
 
     Args:
         is_sample: Whether the sample's warehouse is meant.
+
+    Raises:
+        LakeError: The settings or the warehouse cannot be used.
     """
     # Imported here: dbt takes a second to import, which `--no-transform` and `--help` need not wait for.
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager  # noqa: PLC0415
@@ -46,6 +52,8 @@ def build_warehouse(is_sample: bool) -> BuildOutcome:
     from dbt.cli.main import dbtRunner  # noqa: PLC0415
 
     begun = time.monotonic()
+    # dbt would find it out too, and say it in many lines.
+    duckdb_settings("bluesky_sample" if is_sample else "bluesky").open_warehouse().close()
     target = "sample" if is_sample else "bluesky"
     # Unit tests are of the SQL, not of the lake: they say in development, and in CI, what no night can change.
     command = ["--quiet", "--no-use-colors", "build", "--target", target, "--exclude-resource-type=unit_test"]
@@ -54,4 +62,4 @@ def build_warehouse(is_sample: bool) -> BuildOutcome:
     DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
     results = outcome.result.results if isinstance(outcome.result, RunExecutionResult) else []
     counts = Counter(str(result.node.resource_type) for result in results)
-    return BuildOutcome(outcome.success, counts, time.monotonic() - begun)
+    return BuildOutcome(target, outcome.success, counts, time.monotonic() - begun)

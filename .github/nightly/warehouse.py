@@ -22,10 +22,10 @@ def main(action: str) -> int:
     try:
         client = filesystem_client(pipeline)
         check_lake(pipeline)
+        warehouse = duckdb_settings("bluesky").warehouse_path
     except LakeError as error:
         print(f"::error::{error}")
         return 1
-    warehouse = duckdb_settings("bluesky").warehouse_path
     if client.config.is_local_filesystem:
         print("The lake is a folder: the warehouse stays beside it.")
         return 0

@@ -7,12 +7,16 @@ import errno
 import logging
 import os
 import shutil
+import textwrap
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import fsspec
+from dlt.common.configuration.exceptions import ConfigFieldMissingException, ConfigurationException, LookupTraces
+from dlt.common.destination.exceptions import UnknownDestinationModule
 from dlt.common.runtime.run_context import switch_context
+from dlt.destinations.exceptions import InvalidFilesystemLayout
 from dlt.destinations.impl.filesystem.filesystem import FilesystemClient
 from fsspec.asyn import sync
 from fsspec.implementations.local import LocalFileSystem
@@ -22,8 +26,12 @@ if TYPE_CHECKING:
 
     import dlt
     from azure.storage.blob.aio import ContainerClient
+    from dlt.common.configuration.exceptions import FieldLookupTraces
 
 PROJECT_ROOT: Final = Path(__file__).parents[2]
+
+LAKES: Final = "a lake is in a folder, or in a bucket of s3://, az:// or abfss://"
+"""Where dlt can write and DuckDB can read."""
 
 
 def use_project_settings() -> None:
@@ -35,15 +43,18 @@ def use_project_settings() -> None:
 
 
 class LakeError(Exception):
-    """The lake cannot be used as it is configured. The message says why and what to do, in one line."""
+    """The lake or its warehouse cannot be used as configured. The message says why and what to do, in one line."""
 
 
 def filesystem_client(pipeline: dlt.Pipeline) -> FilesystemClient:
     """Open the lake of a pipeline through dlt's own client.
 
     Raises:
-        LakeError: The pipeline's destination is not made of files, or its key is not one.
+        LakeError: The pipeline's destination is not made of files, or they are where nothing here can read them, or
+            the key is not one.
     """
+    if pipeline.destination is None:
+        raise LakeError(f"There is no [pipelines.{pipeline.pipeline_name}] with a destination in .dlt/config.toml.")
     try:
         with pipeline.destination_client() as client:
             if not isinstance(client, FilesystemClient):
@@ -51,8 +62,10 @@ def filesystem_client(pipeline: dlt.Pipeline) -> FilesystemClient:
                     f"The destination of {pipeline.pipeline_name} must be a `filesystem`: see .dlt/config.toml."
                 )
             return client
-    except binascii.Error as error:
-        raise LakeError(explain_lake_error(error)) from error
+    except ImportError as error:  # dlt says what to install for a kind of bucket that DuckDB could not read.
+        raise LakeError(f"bucket_url in [destination.filesystem] cannot be used: {LAKES}.") from error
+    except ValueError as error:
+        raise LakeError(explain_lake_error(error) or f"The lake cannot be opened ({error}): {LAKES}.") from error
 
 
 def lake_location(pipeline: dlt.Pipeline) -> str:
@@ -74,6 +87,8 @@ def check_lake(pipeline: dlt.Pipeline) -> None:
         _check_folder(Path(client.config.make_local_path(client.config.bucket_url)))
         return
     bucket, _, prefix = client.bucket_path.partition("/")
+    if not bucket or client.config.protocol not in ("s3", "az", "abfss"):
+        raise LakeError(f"bucket_url is {client.config.bucket_url}, which is no bucket: {LAKES}.")
     try:
         _list_one(client, bucket, prefix)
     except FileNotFoundError as error:
@@ -87,15 +102,12 @@ def check_lake(pipeline: dlt.Pipeline) -> None:
 def _list_one(client: FilesystemClient, bucket: str, prefix: str) -> None:
     """Ask for the first object, which is allowed to keys that may not look at the bucket itself."""
     files = client.fs_client
-    match client.config.protocol:
-        case "s3":
-            files.call_s3("list_objects_v2", Bucket=bucket, Prefix=prefix, MaxKeys=1)
-        case "az" | "abfss":
-            # It warns, in twenty lines, of what its error says again.
-            logging.getLogger("azure.identity").setLevel(logging.ERROR)
-            sync(files.loop, _list_one_blob, files.service_client.get_container_client(bucket), prefix)
-        case _ if not files.exists(bucket):
-            raise FileNotFoundError(bucket)
+    if client.config.protocol == "s3":
+        files.call_s3("list_objects_v2", Bucket=bucket, Prefix=prefix, MaxKeys=1)
+        return
+    # It warns, in twenty lines, of what its error says again.
+    logging.getLogger("azure.identity").setLevel(logging.ERROR)
+    sync(files.loop, _list_one_blob, files.service_client.get_container_client(bucket), prefix)
 
 
 async def _list_one_blob(container: ContainerClient, prefix: str) -> None:
@@ -119,12 +131,18 @@ def _check_folder(folder: Path) -> None:
 
 
 def explain_lake_error(error: BaseException) -> str | None:
-    """Say in one line what a user can do about an error of the lake's storage; None if it is no such error."""
+    """Say in one line what a user can do about an error of the settings or the storage; None if it is no such error."""
     # Imported here, since most runs have neither a bucket nor an error.
     import azure.core.exceptions as azure  # noqa: PLC0415
     import botocore.exceptions as boto  # noqa: PLC0415
 
     match error:
+        case ConfigFieldMissingException():
+            missing = ", ".join(_missing(error.traces))
+            return f"Missing settings: {missing}. See .dlt/config.toml and .dlt/example.secrets.toml."
+        case ConfigurationException() | InvalidFilesystemLayout() | UnknownDestinationModule():
+            reason = textwrap.shorten(str(error), 300, placeholder="…")
+            return f"The settings in .dlt/ or the environment cannot be used: {reason}"
         case boto.ConnectionError() | boto.HTTPClientError():
             return f"The bucket's endpoint cannot be reached. Check endpoint_url and the network. ({error})"
         case azure.ServiceRequestError() | azure.ServiceResponseError():
@@ -145,6 +163,15 @@ def explain_lake_error(error: BaseException) -> str | None:
         case OSError(errno=errno.ENOSPC):
             return "The disk is full. Nothing is lost: make room and run again."
     return None
+
+
+def _missing(traces: FieldLookupTraces) -> Iterator[str]:
+    """Name the settings that dlt looked for and did not find."""
+    for name, (tried, *_) in traces.items():
+        if isinstance(tried, LookupTraces) and not tried.union_count:
+            yield from (f"{name}.{inner}" for inner in _missing(tried.traces))
+        else:  # A union is a choice between several ways to log in, each with settings of its own.
+            yield name
 
 
 def _refused(error: object) -> str:

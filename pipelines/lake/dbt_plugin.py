@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from dbt.adapters.duckdb.plugins import BasePlugin
 from dbt_common.exceptions import DbtRuntimeError
-from dlt.common.configuration.exceptions import ConfigFieldMissingException
 
-from pipelines.lake.bucket import explain_lake_error
+from pipelines.lake.bucket import LakeError
 from pipelines.lake.duckdb_settings import duckdb_settings
 
 if TYPE_CHECKING:
@@ -24,26 +23,25 @@ class Plugin(BasePlugin):
     """
 
     def initialize(self, plugin_config: dict[str, Any]) -> None:
-        """Read the settings and put the warehouse where they say.
+        """Read the settings, put the warehouse where they say, and see that it can be opened.
+
+        dbt-duckdb has a stack trace for a file that cannot, and prints what a plugin says.
 
         Raises:
-            DbtRuntimeError: If a setting is missing or the warehouse has another name than in profiles.yml, which
-                dbt has by then put into every table's address.
+            DbtRuntimeError: If the settings or the warehouse cannot be used, or it has another name than in
+                profiles.yml, which dbt has by then put into every table's address.
         """
-        try:
-            self._settings = duckdb_settings(plugin_config["pipeline"])
-        except ConfigFieldMissingException as error:
-            missing = ", ".join(error.traces)
-            raise DbtRuntimeError(f"Setting {missing} is missing: see .dlt/config.toml.") from error
-        except ValueError as error:
-            raise DbtRuntimeError(explain_lake_error(error) or str(error)) from error
         if self.creds is None:
             raise DbtRuntimeError("The plugin needs dbt-duckdb to say what is in profiles.yml.")
-        warehouse = self._settings.warehouse_path
         profile_name = Path(self.creds.path).name
-        if warehouse.name != profile_name:
-            raise DbtRuntimeError(f"The warehouse's file must be named {profile_name}: the settings say {warehouse}.")
-        warehouse.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._settings = duckdb_settings(plugin_config["pipeline"])
+            warehouse = self._settings.warehouse_path
+            if warehouse.name != profile_name:
+                raise LakeError(f"The warehouse's file must be named {profile_name}: the settings say {warehouse}.")
+            self._settings.open_warehouse().close()
+        except LakeError as error:
+            raise DbtRuntimeError(str(error)) from error
         self.creds.path = str(warehouse)
 
     def update_connection_config(self, creds: DuckDBCredentials, config: dict[str, Any]) -> None:
@@ -54,7 +52,7 @@ class Plugin(BasePlugin):
         """Load the extension and create the secret."""
         try:
             self._settings.configure(conn)
-        except RuntimeError as error:
+        except LakeError as error:
             raise DbtRuntimeError(str(error)) from error
 
     def configure_cursor(self, cursor: DuckDBPyConnection) -> None:

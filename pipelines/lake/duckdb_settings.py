@@ -18,7 +18,7 @@ from dlt.common.runtime.run_context import active
 from dlt.destinations.impl.filesystem.configuration import FilesystemDestinationClientConfiguration
 from dlt.pipeline.configuration import PipelineConfiguration
 
-from pipelines.lake.bucket import use_project_settings
+from pipelines.lake.bucket import LAKES, LakeError, explain_lake_error, use_project_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,7 +48,7 @@ class DuckDBSettings:
         """Give a connection its extension and its secret.
 
         Raises:
-            RuntimeError: If DuckDB refuses. The message leaves the statement out, because it may hold a key.
+            LakeError: If DuckDB refuses. The message leaves the statement out, because it may hold a key.
         """
         for statement in self.statements:
             try:
@@ -56,7 +56,51 @@ class DuckDBSettings:
             except duckdb.Error as error:
                 what = statement.split("(", maxsplit=1)[0].strip()
                 message = f"DuckDB cannot be set up to read {self.lake_path}: {type(error).__name__} at `{what}`."
-                raise RuntimeError(message) from None
+                raise LakeError(message) from None
+
+    def open_warehouse(self) -> duckdb.DuckDBPyConnection:
+        """Open the warehouse to write to it; it is made, with its folder, if it is not there.
+
+        Raises:
+            LakeError: See `open_warehouse`.
+        """
+        folder = self.warehouse_path.parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise LakeError(f"The warehouse's folder {folder} cannot be made: {error.strerror}.") from error
+        return open_warehouse(self.warehouse_path, self.memory_limit)
+
+
+def open_warehouse(path: Path, memory_limit: str, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
+    """Open a warehouse within a memory limit.
+
+    Args:
+        path: The DuckDB file.
+        memory_limit: As in `DuckDBSettings`.
+        read_only: Whether to leave it as it is; others may then read it too.
+
+    Raises:
+        LakeError: Another process has it open, or it cannot be read, or the memory limit is none.
+    """
+    try:
+        return duckdb.connect(str(path), read_only=read_only, config={"memory_limit": memory_limit})
+    except duckdb.Error as error:
+        raise LakeError(explain_warehouse_error(path, error)) from error
+
+
+def explain_warehouse_error(path: Path, error: duckdb.Error) -> str:
+    """Say in one line what a user can do about a warehouse that cannot be opened or read."""
+    reason = str(error).splitlines()[0]
+    if isinstance(error, (duckdb.ParserException, duckdb.OutOfMemoryException)):
+        what = "cannot be read within memory_limit in [warehouse]: correct or raise it"
+    elif "Could not set lock" in reason:
+        what = "is open in another program: close it there, and try again"
+    elif "Permission denied" in reason:
+        what = "is not yours to open"
+    else:
+        what = "cannot be read. The lake has all that is in it: delete the file (and its .wal), and build it anew"
+    return f"The warehouse {path} {what}. ({reason})"
 
 
 def duckdb_settings(pipeline_name: str) -> DuckDBSettings:
@@ -66,20 +110,29 @@ def duckdb_settings(pipeline_name: str) -> DuckDBSettings:
         pipeline_name: `bluesky`, or `bluesky_sample`.
 
     Raises:
-        ValueError: If the pipeline has no destination, or one that DuckDB cannot read.
-        dlt.common.configuration.exceptions.ConfigFieldMissingException: If a setting is missing; its message names it.
+        LakeError: If a setting is missing or wrong, or names a lake that DuckDB cannot read.
     """
+    try:
+        return _read_settings(pipeline_name)
+    except Exception as error:
+        reason = explain_lake_error(error)
+        if reason is None:
+            raise
+        raise LakeError(reason) from error
+
+
+def _read_settings(pipeline_name: str) -> DuckDBSettings:
     use_project_settings()
     pipeline = resolve_configuration(
         PipelineConfiguration(pipeline_name=pipeline_name), sections=("pipelines", pipeline_name)
     )
     destination = Destination.from_reference(pipeline.destination_type, destination_name=pipeline.destination_name)
     if destination is None or pipeline.dataset_name is None:
-        message = f"[pipelines.{pipeline_name}] in .dlt/config.toml must name a destination and a dataset."
-        raise ValueError(message)
+        raise LakeError(f"[pipelines.{pipeline_name}] in .dlt/config.toml must name a destination and a dataset.")
+    unresolved = FilesystemDestinationClientConfiguration(local_dir=active().local_dir)
     bucket = cast(
         "FilesystemDestinationClientConfiguration",
-        destination.configuration(FilesystemDestinationClientConfiguration()._bind_dataset_name(pipeline.dataset_name)),
+        destination.configuration(unresolved._bind_dataset_name(pipeline.dataset_name)),
     )
     # dlt keeps what was raised on the way; its frames would hold dbt's connection, and the warehouse stay locked.
     for resolved in (bucket, bucket.credentials):
@@ -104,9 +157,7 @@ def _root_of(bucket: FilesystemDestinationClientConfiguration) -> str:
 def _statements(bucket: FilesystemDestinationClientConfiguration) -> tuple[str, ...]:
     extension = _EXTENSION_OF.get(bucket.protocol)
     if extension is None:
-        known = ", ".join(f"{protocol}://" for protocol in _EXTENSION_OF)
-        message = f"DuckDB cannot read {bucket.bucket_url}: use a folder, or one of {known}."
-        raise ValueError(message)
+        raise LakeError(f"DuckDB cannot read {bucket.bucket_url}: {LAKES}.")
     secret = _s3_secret(bucket.credentials) if extension == "httpfs" else _azure_secret(bucket)
     options = ", ".join(
         f"{name} {value}" if name in {"TYPE", "USE_SSL", "PROVIDER"} else f"{name} {_quote(value)}"
@@ -127,10 +178,9 @@ def _extension_file(name: str) -> str:
     version = f"v{duckdb.__version__}"
     path = Path(str(package.__file__)).parent / "extensions" / version / f"{name}.duckdb_extension"
     if not path.exists():
-        message = (
+        raise LakeError(
             f"duckdb-extension-{name} is not the version of duckdb ({duckdb.__version__}): install the two together."
         )
-        raise ValueError(message)
     return str(path)
 
 

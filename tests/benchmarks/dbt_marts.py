@@ -372,7 +372,7 @@ def run_sql(lake: Path, folder: Path, statements: tuple[str, ...]) -> Cost:
 def run_report(warehouse: Path) -> Cost:
     """Make the page of a warehouse, beside it."""
     begun, cpu = time.monotonic(), time.process_time()
-    build_report(warehouse, warehouse.with_name("report.html"))
+    build_report(warehouse, warehouse.with_name("report.html"), MEMORY_LIMIT)
     return Cost(time.monotonic() - begun, time.process_time() - cpu)
 
 

@@ -30,6 +30,7 @@ NIGHTS = (1, 2, 5, 9, 13, 15, 16)
 
 WAREHOUSE = "_data/sample/bluesky.duckdb"
 PAGE = "report.html"
+MEMORY_LIMIT = "1GB"
 
 
 @dataclass(frozen=True)
@@ -94,4 +95,4 @@ def build(folder: Path) -> None:
         assert outcome.success, outcome.exception
         DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
     use_project_settings()
-    build_report(folder / WAREHOUSE, folder / PAGE)
+    build_report(folder / WAREHOUSE, folder / PAGE, MEMORY_LIMIT)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import duckdb
 import pytest
 
+from pipelines.lake.bucket import LakeError
 from pipelines.page.content import read_content
 from pipelines.report import ASSETS, ReportError, build_report, main, render
-from tests.report.conftest import content_of
+from tests.report.conftest import MEMORY_LIMIT, content_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +30,7 @@ def test_asks_for_nothing(published: Published) -> None:
 
 
 def test_does_not_depend_on_when_or_how_often_it_is_built(published: Published, tmp_path: Path) -> None:
-    summary = build_report(published.warehouse, tmp_path / "again.html")
+    summary = build_report(published.warehouse, tmp_path / "again.html", MEMORY_LIMIT)
     assert summary.page.read_bytes() == published.page.read_bytes()
     assert summary.byte_count == published.page.stat().st_size
     assert summary.observed_at == published.content["observed_at"]
@@ -85,14 +86,17 @@ def test_lake_without_any_load_is_a_page_that_says_so(published: Published) -> N
 def test_errors_are_one_line_that_says_what_to_do(
     published: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    def build(name: str) -> None:
+        build_report(tmp_path / name, tmp_path / "report.html", MEMORY_LIMIT)
+
     with pytest.raises(ReportError, match=r"There is no warehouse at .*bluesky.py"):
-        build_report(tmp_path / "bluesky.duckdb", tmp_path / "report.html")
+        build("bluesky.duckdb")
     duckdb.connect(str(tmp_path / "bluesky.duckdb")).close()
     with pytest.raises(ReportError, match="dbt build"):
-        build_report(tmp_path / "bluesky.duckdb", tmp_path / "report.html")
+        build("bluesky.duckdb")
     (tmp_path / "text.duckdb").write_text("no database at all" * 100)
-    with pytest.raises(ReportError, match="cannot be read"):
-        build_report(tmp_path / "text.duckdb", tmp_path / "report.html")
+    with pytest.raises(LakeError, match="delete the file"):
+        build("text.duckdb")
     assert not (tmp_path / "report.html").exists()
     monkeypatch.setenv("DLT_LOCAL_DIR", str(tmp_path / "nowhere"))
     assert main(["--sample"]) == 1
