@@ -29,7 +29,7 @@ from pipelines.lake.bucket import (
     use_lake_filesystems,
     use_project_settings,
 )
-from pipelines.lake.recovery import open_pipeline, recover
+from pipelines.lake.recovery import only_one, open_pipeline, recover
 from pipelines.network.appview import PAGE_LIMIT, NetworkError, RequestStats, ServiceUnreachable
 from pipelines.progress import show_progress
 from pipelines.sample.server import SampleServer
@@ -319,14 +319,16 @@ def main(arguments: list[str] | None = None) -> int:
         use_project_settings()
         if options.catch_up and not options.dry_run:
             catch_up(options)
-        pipeline = recover(open_pipeline("bluesky_sample" if options.sample else "bluesky"))
-        with closing(sample_nights(pipeline, options) if options.sample else real_night(options)) as nights:
-            if options.dry_run:
-                return dry_run(pipeline, next(nights), console)
-            exit_code = max(pull(pipeline, night, console) for night in nights)
-        if exit_code == 1:
-            return exit_code
-        return max(exit_code, publish(options, console))
+        name = "bluesky_sample" if options.sample else "bluesky"
+        with only_one(name):
+            pipeline = recover(open_pipeline(name))
+            with closing(sample_nights(pipeline, options) if options.sample else real_night(options)) as nights:
+                if options.dry_run:
+                    return dry_run(pipeline, next(nights), console)
+                exit_code = max(pull(pipeline, night, console) for night in nights)
+            if exit_code == 1:
+                return exit_code
+            return max(exit_code, publish(options, console))
     except KeyboardInterrupt:
         print("Interrupted. Nothing is lost: the next run goes on from the last complete load.", file=sys.stderr)
         return 130

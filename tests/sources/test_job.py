@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pipelines.bluesky import main
+from pipelines.lake.recovery import only_one
 from pipelines.network.appview import AppView
 
 if TYPE_CHECKING:
@@ -145,6 +146,17 @@ def test_a_setting_that_is_missing_or_wrong_is_named_in_one_line(
     config.write_text(text)
     assert main([]) == 1
     assert said in error_line(capsys)
+
+
+def test_a_second_run_at_once_is_refused_in_one_line_and_spoils_nothing(
+    lake: Lake, world: World, service: SampleServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with only_one("bluesky"):
+        assert main(["--actor", world.actor("nils").did, *PULL_ONLY]) == 1
+        assert "Another run of bluesky is under way" in error_line(capsys)
+        assert service.requests == []
+    assert main(["--actor", world.actor("nils").did, *PULL_ONLY]) == 0
+    assert lake.query("select count(*) as members from feed_pulls") == [{"members": 1}]
 
 
 def test_a_dry_run_says_what_would_be_asked_and_loads_nothing(
