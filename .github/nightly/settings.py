@@ -16,6 +16,16 @@ import tomlkit
 SECTIONS: Final = ("DESTINATION__", "SOURCES__")
 SECRETS: Final = Path(".dlt/secrets.toml")
 
+R2: Final = {
+    "credentials": {"region_name": "auto"},
+    "kwargs": {
+        "fixed_upload_size": True,
+        "max_concurrency": 4,
+        "config_kwargs": {"connect_timeout": 10, "read_timeout": 60},
+    },
+}
+"""What `.dlt/example.secrets.toml` sets for R2 beside the keys; it says why."""
+
 
 def main() -> int:
     """Write the file; return the exit code."""
@@ -35,8 +45,8 @@ def main() -> int:
     if endpoint:
         lake["credentials"].setdefault("s3_url_style", "path")
     if ".r2.cloudflarestorage.com" in endpoint:
-        # R2 wants the parts of an upload to be of one size.
-        lake["kwargs"] = {"fixed_upload_size": True}
+        lake["credentials"] = R2["credentials"] | lake["credentials"]
+        lake["kwargs"] = R2["kwargs"]
     SECRETS.touch(mode=0o600)
     SECRETS.write_text(tomlkit.dumps(settings))
     where = "bucket" if lake else "cache"
