@@ -105,6 +105,11 @@ def test_errors_are_one_line_that_says_what_to_do(
     assert "--sample" in said
 
 
+def test_reading_the_marts_stays_within_the_memory_limit(published: Published, tmp_path: Path) -> None:
+    with pytest.raises((LakeError, ReportError), match="memory_limit"):
+        build_report(published.warehouse, tmp_path / "report.html", "1MB")
+
+
 def test_text_can_be_read_on_its_ground_in_light_and_in_dark() -> None:
     css = (ASSETS / "page.css").read_text(encoding="utf-8")
     light, dark = (
