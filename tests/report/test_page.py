@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import duckdb
 import pytest
+import yaml
 
-from pipelines.lake.bucket import LakeError
+from pipelines.lake.bucket import PROJECT_ROOT, LakeError
 from pipelines.page.content import read_content
 from pipelines.report import ASSETS, ReportError, build_report, main, render
 from tests.report.conftest import MEMORY_LIMIT, content_of
@@ -103,6 +104,13 @@ def test_errors_are_one_line_that_says_what_to_do(
     said = capsys.readouterr().err
     assert said.count("\n") == 1
     assert "--sample" in said
+
+
+def test_dbt_s_exposure_names_what_the_page_reads() -> None:
+    [exposure] = yaml.safe_load((PROJECT_ROOT / "dbt" / "models" / "marts" / "exposures.yml").read_text())["exposures"]
+    models = {path.stem for path in (PROJECT_ROOT / "dbt" / "models").rglob("*.sql")}
+    words = re.findall(r"\w+", "".join(path.read_text() for path in ASSETS.glob("*.py")))
+    assert exposure["depends_on"] == [f"ref('{model}')" for model in sorted(models.intersection(words))]
 
 
 def test_reading_the_marts_stays_within_the_memory_limit(published: Published, tmp_path: Path) -> None:
