@@ -21,13 +21,11 @@ import threading
 import time
 from collections.abc import Collection
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import dlt
 from dlt.common.configuration import with_config
 from dlt.common.typing import TSecretStrValue
-from filelock import FileLock, Timeout
 from rich.console import Console
 
 from pipelines.bluesky import explain
@@ -40,7 +38,7 @@ from pipelines.lake.bucket import (
 )
 from pipelines.lake.compaction import compact
 from pipelines.lake.members import read_members
-from pipelines.lake.recovery import open_pipeline, recover
+from pipelines.lake.recovery import only_one, open_pipeline, recover
 from pipelines.network.firehose import Firehose
 from pipelines.network.jetstream import Jetstream, LegacyJetstream
 from pipelines.network.kafka import Bridge, Kafka, KafkaUnusable, load_decoder
@@ -53,7 +51,6 @@ from pipelines.sources.micro_batches import BatchLimits, MicroBatches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from contextlib import AbstractContextManager
     from datetime import datetime
 
     from pipelines.network.repo_events import Feed, Gap
@@ -365,7 +362,7 @@ def main(arguments: list[str] | None = None) -> int:
     console = Console(soft_wrap=True)
     try:
         pipeline = open_pipeline(_pipeline_name(options))
-        with _only_one(pipeline):
+        with only_one(pipeline.pipeline_name):
             if options.feed == "compact":
                 return run_compaction(pipeline, console)
             if options.feed == "kafka" and options.produce:
@@ -399,16 +396,6 @@ def _pipeline_name(options: argparse.Namespace) -> str:
     if getattr(options, "sample", False):
         return f"bluesky_sample_{options.feed}"
     return "bluesky_kafka_bridge" if getattr(options, "produce", False) else f"bluesky_{options.feed}"
-
-
-def _only_one(pipeline: dlt.Pipeline) -> AbstractContextManager[object]:
-    """Keep a second run of the same feed from using the same working folder."""
-    path = Path(f"{pipeline.working_dir}.lock")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        return FileLock(path).acquire(blocking=False)
-    except Timeout as error:
-        raise LakeError(f"Another run of {pipeline.pipeline_name} is under way on this machine.") from error
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import dlt
 from dlt.common.pipeline import get_dlt_pipelines_dir
@@ -11,26 +11,27 @@ from filelock import FileLock, Timeout
 
 from pipelines.lake.bucket import LakeError, check_lake, explain_lake_error, lake_location
 
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
 _LAKE: Final = "lake"
 
 
-def only_one(pipeline_name: str) -> FileLock:
+def only_one(pipeline_name: str) -> AbstractContextManager[object]:
     """Keep a second run from using the same working folder: each would take the other's work for left behind.
 
     Returns:
-        A lock that is held, until it is released or the process ends in whatever way.
+        What holds the working folder, from now until its block or the process ends, in whatever way.
 
     Raises:
         LakeError: Another run holds it.
     """
     path = Path(get_dlt_pipelines_dir(), f"{pipeline_name}.lock")
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path)
     try:
-        lock.acquire(blocking=False)
+        return FileLock(path).acquire(blocking=False)
     except Timeout as error:
         raise LakeError(f"Another run of {pipeline_name} is under way on this machine.") from error
-    return lock
 
 
 def open_pipeline(name: str) -> dlt.Pipeline:

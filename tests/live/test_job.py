@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import dlt
 import pytest
 
 from pipelines import bluesky, live
+from pipelines.lake.recovery import only_one
 from pipelines.network import kafka, stream
-
-if TYPE_CHECKING:
-    from tests.live.conftest import LiveLake
 
 
 @pytest.mark.usefixtures("live")
@@ -69,12 +65,10 @@ def test_durations_are_read(text: str, seconds: float) -> None:
     assert live.duration(text) == seconds
 
 
-def test_two_runs_of_one_feed_do_not_share_a_folder(live: LiveLake, capsys: pytest.CaptureFixture[str]) -> None:
-    from pipelines.live import _only_one, main  # noqa: PLC0415
-
-    del live
-    with _only_one(dlt.pipeline("bluesky_jetstream")):
-        assert main(["jetstream", "--all"]) == 1
+@pytest.mark.usefixtures("live")
+def test_two_runs_of_one_feed_do_not_share_a_folder(capsys: pytest.CaptureFixture[str]) -> None:
+    with only_one("bluesky_jetstream"):
+        assert live.main(["jetstream", "--all"]) == 1
         assert "Another run of bluesky_jetstream" in capsys.readouterr().err
-    with _only_one(dlt.pipeline("bluesky_jetstream")):
+    with only_one("bluesky_jetstream"):
         pass
