@@ -36,7 +36,7 @@ Record = dict[str, Any]
 
 def pytest_xdist_auto_num_workers() -> int:
     """Take more workers than cores: many tests wait, for a server or for another process."""
-    return (os.cpu_count() or 1) + 2
+    return (os.cpu_count() or 1) + 3
 
 
 def built_once(tmp_path_factory: pytest.TempPathFactory, name: str, build: Callable[[Path], object]) -> Path:
