@@ -303,6 +303,10 @@ class Cost(NamedTuple):
         """Of two measurements of the same, what the machine's other work added least to."""
         return Cost(min(self.wall, other.wall), min(self.cpu, other.cpu), max(self.memory, other.memory))
 
+    def share_of(self, other: Cost) -> str:
+        """Say what share of another cost this is."""
+        return f"{self.wall / other.wall:.1%}, {self.cpu / other.cpu:.1%} of CPU"
+
     def __str__(self) -> str:
         return f"{self.wall:6.1f} s, {self.cpu:6.1f} s of CPU"
 
@@ -452,11 +456,11 @@ def main() -> None:
         print(f"core marts, JSON text     {slow}: {slow.cpu / full_core.cpu:.1f} times dbt's CPU")
     print(f"all models, first build   {full.beyond(fixed)} beyond that, {full.memory} MB at most")
     print(f"all models, one night     {night.beyond(fixed_night)} beyond that, {night.memory} MB at most")
-    print(f"a night is {night.beyond(fixed_night).cpu / full.beyond(fixed).cpu:.1%} of a first build (CPU)")
+    print(f"a night is {night.beyond(fixed_night).share_of(full.beyond(fixed))} of a first build")
     print(f"dbt included, first build {full}")
-    print(f"dbt included, one night   {night}: {night.cpu / full.cpu:.1%} (CPU)")
+    print(f"dbt included, one night   {night}: {night.share_of(full)}")
     print(f"and dbt's tests, first    {full_job}")
-    print(f"and dbt's tests, night    {night_job}: {night_job.cpu / full_job.cpu:.1%} (CPU)")
+    print(f"and dbt's tests, night    {night_job}: {night_job.share_of(full_job)}")
     print(f"the page                  {run_report(bench / 'night' / 'bluesky.duckdb')}")
     if options.folder is None:
         shutil.rmtree(folder)
