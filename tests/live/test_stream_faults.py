@@ -118,6 +118,15 @@ def subscription(server: SampleJetstream | SampleFirehose, *, from_start: bool =
     return feed
 
 
+def close_together(events: Sequence[StreamEvent], apart: timedelta) -> list[StreamEvent]:
+    """Let events happen one after the other, so far apart."""
+    begin = events[0].event.at
+    return [
+        StreamEvent(number, replace(event.event, at=begin + number * apart))
+        for number, event in enumerate(events, start=1)
+    ]
+
+
 def test_no_fault_loses_an_event_or_leaves_a_gap(server, reader, events):  # type: ignore[no-untyped-def]
     server.strikes.extend(StreamStrike(fault, after) for fault in HARMLESS for after in (0, 1, 300, 3))
     server.strikes.insert(5, StreamStrike(StreamFault.SILENT, 100))
@@ -248,10 +257,11 @@ def test_a_firehose_goes_on_after_what_is_not_wanted_too(reader, events):  # typ
     assert reader.keys == keys_of([event for event in events if event.did == events[0].did])
 
 
-def test_another_host_is_read_from_the_time_of_the_last_event(reader, events):  # type: ignore[no-untyped-def]
+def test_another_host_is_read_from_the_time_of_the_last_event_though_its_clock_is_behind(reader, events):  # type: ignore[no-untyped-def]
+    events = close_together([event for event in events if event.kind == "commit"], timedelta(seconds=1))
     with SampleJetstream(events[:1_200]) as first:
         reader.read(subscription(first))
-    renumbered = [StreamEvent(7_000 + event.seq, event.event) for event in events]
+    renumbered = [StreamEvent(7_000 + event.seq, event.event) for event in moved(events, timedelta(seconds=-30))]
     with SampleJetstream(renumbered) as second:
         reader.read(subscription(second, from_start=False))
     assert reader.keys == keys_of(events)
@@ -283,10 +293,7 @@ def test_the_older_protocol_goes_on_by_time(reader, events):  # type: ignore[no-
 
 def test_the_older_protocol_is_caught_up_though_what_it_repeats_is_all_there_is(reader, events):  # type: ignore[no-untyped-def]
     begun_at = events[0].event.at
-    crowd = [
-        StreamEvent(number, replace(event.event, at=begun_at + timedelta(milliseconds=number)))
-        for number, event in enumerate(events[:200])
-    ]
+    crowd = close_together(events[:200], timedelta(milliseconds=1))
     with SampleJetstream(crowd) as server:
         feed = LegacyJetstream(server.url, dids=None)
         feed._read_until = begun_at
