@@ -62,6 +62,9 @@ class Broker:
             "transaction.state.log.replication.factor": 1,
             "transaction.state.log.min.isr": 1,
             "transaction.state.log.num.partitions": 1,
+            # One that was killed is taken back when its time is up.
+            "broker.heartbeat.interval.ms": 500,
+            "broker.session.timeout.ms": 2_000,
         }
         self._properties.write_text("".join(f"{name}={value}\n" for name, value in properties.items()))
         identity = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
