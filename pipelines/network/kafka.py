@@ -244,24 +244,22 @@ class Kafka:
     def _take_on(self, partitions: Iterable[int]) -> None:
         """Take on partitions that are not read yet, each where it is to be gone on, as far as it is still there."""
         assert self._reader is not None
-        is_changed = False
         topic_id = self._reader.topic_id()
-        if topic_id and self._topic_id not in (None, topic_id):
+        is_anew = topic_id is not None and self._topic_id not in (None, topic_id)
+        # All that may fail is asked before anything is changed.
+        logs = {number: self._reader.log_of(number) for number in partitions if is_anew or number not in self._ends}
+        if is_anew:
             reason = "the topic was deleted and made anew: what was not read of the old one is lost"
             self._gaps.append(Gap(None, None, reason, None, None))
             self._next, self._ends = {}, {}
         self._topic_id = topic_id or self._topic_id
-        for number in partitions:
-            if number in self._ends:
-                continue
-            oldest, end = self._reader.log_of(number)
+        for number, (oldest, end) in logs.items():
             begin = self._next.get(number, oldest)
             if not oldest <= begin <= end:
                 self._gaps.append(_gap(number, begin, oldest, end))
                 begin = oldest
             self._next[number], self._ends[number] = begin, end
-            is_changed = True
-        if is_changed:
+        if logs:
             self._reader.assign(self._next)
         self._looked_at = time.monotonic()
 

@@ -41,6 +41,7 @@ RETRY_AFTER: Final = {"Retry-After": "5"}
 SPARE_BYTES: Final = 64 * 1024 * 1024
 """What a spool leaves free on its disk: without any room, not even the deletion of an event can be written."""
 
+_USER: Final = "admin"
 _WRITTEN_AT_ONCE: Final = 1_000
 _READ_AT_ONCE: Final = 64 * 1024 * 1024
 _REMOVED_AT_ONCE: Final = 1_000
@@ -206,8 +207,7 @@ class Webhook:
         spool: Where events wait.
         host: Address to listen at.
         port: Port to listen at; 0 for any.
-        password: What senders have to know.
-        user: Their name; Tap calls itself `admin`.
+        password: What senders have to know; their name is `admin`, as Tap calls itself.
 
     Attributes:
         service: Where it listens.
@@ -217,7 +217,7 @@ class Webhook:
 
     name = "webhook"
 
-    def __init__(self, spool: Spool, *, host: str, port: int, password: str, user: str = "admin") -> None:
+    def __init__(self, spool: Spool, *, host: str, port: int, password: str) -> None:
         self.service = f"{host}:{port}"
         self.url = ""
         self.received = 0
@@ -225,7 +225,7 @@ class Webhook:
         self._spool = spool
         self._host, self._port = host, port
         self._has_password = bool(password)
-        self._credentials = base64.b64encode(f"{user}:{password}".encode())
+        self._credentials = base64.b64encode(f"{_USER}:{password}".encode())
         self._taken = 0
         self._waiting: list[tuple[bytes, asyncio.Future[bool]]] = []
         self._has_waiting = asyncio.Event()

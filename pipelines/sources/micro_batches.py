@@ -51,6 +51,7 @@ class LiveRun:
         batch_count: Batches loaded.
         last_event_at: When the newest event happened.
         last_batch: Events, seconds of loading, and when, of the last batch.
+        position: Where the feed goes on after the last batch.
         totals: Languages and hashtags since the start.
         gaps: One line for each gap.
         trouble: What keeps the lake from taking a batch; None if nothing does.

@@ -59,7 +59,9 @@ def via_webhook(live: LiveLake, events: list[StreamEvent], folder: Path) -> None
     feed = Webhook(Spool(folder / "spool.sqlite"), host="127.0.0.1", port=0, password=PASSWORD)
     with running(live, feed):
         tap = SampleTap(feed.url, PASSWORD, write=lambda event: event.jetstream_v2_payload)
-        tap.push(events)
+        half = len(events) // 2
+        tap.push(events[:half], historical=True)
+        tap.push(events[half:])
     assert sorted(tap.acknowledged) == [event.seq for event in events]
 
 
