@@ -165,6 +165,8 @@ def sample_nights(pipeline: dlt.Pipeline, options: argparse.Namespace) -> Genera
             "service": server.url,
             "plc_directory": server.url,
             "short_link_service": server.url,
+            "handle": "",  # Not None, in whose place dlt would take the log-in of the real network.
+            "app_password": "",
             "starter_packs": [pack.uri for pack in world.packs],
             "lists": [],
             "actors": [],

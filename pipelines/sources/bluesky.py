@@ -154,6 +154,8 @@ def bluesky(
     try:
         if not all(0 <= days <= MOST_DAYS for days in (refresh_days, full_sweep_days, backfill_days or 0)):
             raise ValueError(f"refresh_days, full_sweep_days and backfill_days take a number from 0 to {MOST_DAYS}")
+        if bool(handle) != bool(app_password):
+            raise ValueError("a log-in takes both handle and app_password")
         agent = user_agent(contact)
         if handle and app_password:
             cache = Path(dlt.current.run_context().data_dir, "bluesky_session.json")

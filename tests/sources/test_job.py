@@ -135,6 +135,7 @@ def test_one_unknown_seed_of_two_is_named_and_the_other_is_loaded(
         ("destination_type = .*", 'destination_type = "duckdb"', "must be a `filesystem`"),
         (r"\[pipelines.bluesky\]", "[pipelines.blusky]", "[pipelines.bluesky]"),
         (r"\[sources.bluesky\]", "[sources.bluesky", "config.toml"),
+        ("# contact = .*", 'handle = "mara.bsky.test"', "app_password"),
     ],
 )
 def test_a_setting_that_is_missing_or_wrong_is_named_in_one_line(
@@ -199,6 +200,14 @@ def test_links_of_any_form_lead_to_the_same_pack(
     ):
         assert main(["--pack", link, "--dry-run"]) == 0
     assert len(set(re.findall(r"members .*", capsys.readouterr().out))) == 1
+
+
+@pytest.mark.usefixtures("lake")
+def test_the_sample_has_no_use_for_the_log_in_of_the_real_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCES__BLUESKY__HANDLE", "somebody.example.org")
+    monkeypatch.setenv("SOURCES__BLUESKY__APP_PASSWORD", "abcd-efgh-ijkl-mnop")
+    monkeypatch.setenv("SOURCES__BLUESKY__LOGIN_SERVICE", f"http://127.0.0.1:{closed_port()}")
+    assert main(["--sample", "--day", "1", *PULL_ONLY]) == 0
 
 
 def test_the_sample_is_pulled_day_by_day_and_apart_from_the_real_lake(
