@@ -65,7 +65,12 @@ def filesystem_client(pipeline: dlt.Pipeline) -> FilesystemClient:
     except ImportError as error:  # dlt says what to install for a kind of bucket that DuckDB could not read.
         raise LakeError(f"bucket_url in [destination.filesystem] cannot be used: {LAKES}.") from error
     except ValueError as error:
-        raise LakeError(explain_lake_error(error) or f"The lake cannot be opened ({error}): {LAKES}.") from error
+        if "Protocol not known" in str(error):  # fsspec's words.
+            raise LakeError(f"bucket_url in [destination.filesystem] cannot be used ({error}): {LAKES}.") from error
+        reason = explain_lake_error(error)
+        if reason is None:
+            raise
+        raise LakeError(reason) from error
 
 
 def lake_location(pipeline: dlt.Pipeline) -> str:
