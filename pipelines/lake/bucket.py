@@ -101,7 +101,8 @@ def check_lake(pipeline: dlt.Pipeline) -> None:
             f"There is no bucket {bucket!r}. Create it, or correct bucket_url in [destination.filesystem]."
         ) from error
     except Exception as error:
-        raise LakeError(explain_lake_error(error) or f"The bucket {bucket!r} cannot be opened: {error}") from error
+        reason = explain_lake_error(error) or f"The bucket {bucket!r} cannot be opened: {_shortened(error)}"
+        raise LakeError(reason) from error
 
 
 def _list_one(client: FilesystemClient, bucket: str, prefix: str) -> None:
@@ -146,8 +147,7 @@ def explain_lake_error(error: BaseException) -> str | None:
             missing = ", ".join(_missing(error.traces))
             return f"Missing settings: {missing}. See .dlt/config.toml and .dlt/example.secrets.toml."
         case ConfigurationException() | InvalidFilesystemLayout() | UnknownDestinationModule():
-            reason = textwrap.shorten(str(error), 300, placeholder="…")
-            return f"The settings in .dlt/ or the environment cannot be used: {reason}"
+            return f"The settings in .dlt/ or the environment cannot be used: {_shortened(error)}"
         case boto.ConnectionError() | boto.HTTPClientError():
             return f"The bucket's endpoint cannot be reached. Check endpoint_url and the network. ({error})"
         case azure.ServiceRequestError() | azure.ServiceResponseError():
@@ -168,6 +168,11 @@ def explain_lake_error(error: BaseException) -> str | None:
         case OSError(errno=errno.ENOSPC):
             return "The disk is full. Nothing is lost: make room and run again."
     return None
+
+
+def _shortened(error: Exception) -> str:
+    """Bring what a library says into one line."""
+    return textwrap.shorten(str(error), 300, placeholder="…")
 
 
 def _missing(traces: FieldLookupTraces) -> Iterator[str]:
