@@ -20,7 +20,7 @@ class BuildOutcome:
     Attributes:
         target: dbt's name for the warehouse.
         is_success: Whether all models were built and all tests passed.
-        counts: Nodes by kind: models, tests, seeds.
+        counts: Nodes by kind: models, tests.
         seconds: How long it took.
     """
 

@@ -426,9 +426,6 @@ def main() -> None:
     core, models = ("run", "--select", "+path:models/marts/core"), ("run",)
     as_the_job = ("build", "--exclude-resource-type=unit_test")
 
-    for project in (bench, empty):
-        for warehouse in ("core", "models"):
-            run_dbt(project, warehouse, "seed")
     fixed_core = run_dbt(empty, "core", *core)
     fixed = run_dbt(empty, "models", *models)
     full_core = run_dbt(bench, "core", *core).beyond(fixed_core)

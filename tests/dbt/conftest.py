@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.dbt.warehouses import BUILD_AFTER_DAYS, BUILD_ALONE, LAST_DAY, Warehouse, new_project
+from tests.dbt.warehouses import BUILD_AFTER_DAYS, LAST_DAY, Warehouse, new_project
 
 
 @pytest.fixture(scope="session")
@@ -14,5 +14,5 @@ def ten_days(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
     for day in range(1, LAST_DAY + 1):
         warehouse.pull(day)
         if day in BUILD_AFTER_DAYS:
-            warehouse.dbt(*BUILD_ALONE)
+            warehouse.dbt("run")
     return warehouse

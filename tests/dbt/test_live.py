@@ -15,7 +15,7 @@ from pipelines.network import stream
 from pipelines.sample.days import evening, slot_of
 from pipelines.sample.truth import ACTIVE, POST, AccountEvent, IdentityEvent, RecordEvent
 from tests.dbt.test_schemas import duckdb_type
-from tests.dbt.warehouses import BUILD_ALONE, Warehouse, new_project
+from tests.dbt.warehouses import Warehouse, new_project
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -37,7 +37,7 @@ def pulled_and_streamed(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
                     assert live.main(["jetstream", "--sample", "--until-caught-up"]) == 0
             if day < LAST_DAY:
                 warehouse.pull(day)
-    warehouse.dbt(*BUILD_ALONE)
+    warehouse.dbt("run")
     return warehouse
 
 
@@ -136,7 +136,7 @@ def test_a_full_refresh_gives_the_same_rows(pulled_and_streamed: Warehouse) -> N
     once = {table: rows(pulled_and_streamed, table) for table in tables}
     with pulled_and_streamed._settings():
         assert live.main(["compact"]) == 0
-    pulled_and_streamed.dbt(*BUILD_ALONE)
+    pulled_and_streamed.dbt("run")
     assert {table: rows(pulled_and_streamed, table) for table in tables} == once
 
 

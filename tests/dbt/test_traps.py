@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.dbt.raw_lakes import OTHER_PACK, PACK, Load, did, night, post_uri
-from tests.dbt.warehouses import BUILD_ALONE, Row, Warehouse, differences_of, new_project
+from tests.dbt.warehouses import Row, Warehouse, differences_of, new_project
 
 MEMBERS = [
     "author", "reposter", "mover", "taker", "double", "half", "state", "editor", "pinner", "clock", "edge", "back",
@@ -16,7 +16,7 @@ MEMBERS = [
 ]  # fmt: skip
 HIDDEN = ["!no-unauthenticated"]
 POSTED = night(1, 12)
-BUILD = (*BUILD_ALONE, f"--vars={{unpublished_dids: [{did('left_out')}]}}")
+RUN = ("run", f"--vars={{unpublished_dids: [{did('left_out')}]}}")
 
 
 def run_of(number: int, *, load_id: str | None = None) -> Load:
@@ -92,13 +92,13 @@ def lake_of_traps(dataset_of: Warehouse) -> None:
     late.post("late", "series", night(2, 22), POSTED, like_count=3)
 
     first.write(dataset, files=2)
-    dataset_of.dbt(*BUILD)
+    dataset_of.dbt(*RUN)
     second.write(dataset)
     third.write(dataset, evidence=None)
-    dataset_of.dbt(*BUILD)
+    dataset_of.dbt(*RUN)
     fourth.write(dataset, evidence="_dlt_pipeline_state")
     late.write(dataset)
-    dataset_of.dbt(*BUILD)
+    dataset_of.dbt(*RUN)
 
 
 @pytest.fixture(scope="session")
@@ -257,5 +257,5 @@ def test_a_late_load_takes_its_place(traps: Warehouse) -> None:
 
 def test_reading_it_all_anew_gives_the_same(traps: Warehouse) -> None:
     anew = Warehouse(traps.folder, "anew")
-    anew.dbt(*BUILD)
+    anew.dbt(*RUN)
     assert differences_of(traps, anew) == set()

@@ -28,9 +28,6 @@ LAST_DAY = 10
 BUILD_AFTER_DAYS = (3, 5, LAST_DAY)
 """Not after each, for the suite's sake; a night on which dbt did not run is a case of its own."""
 
-BUILD_ALONE = ("build", "--exclude-resource-type=test", "--exclude-resource-type=unit_test")
-"""dbt's own tests are run once, by the test that says so."""
-
 
 @dataclass
 class Warehouse:

@@ -6,7 +6,7 @@ with domains as (
 ),
 
 link_types as (
-    select * from {{ ref('link_types') }}
+    select * from {{ ref('int_link_types') }}
 )
 
 select

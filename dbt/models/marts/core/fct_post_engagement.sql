@@ -14,10 +14,7 @@ with posts as (
         posted_at,
         first_observed_at
     from {{ ref('int_posts') }}
-    where is_in_own_feed
-    {%- if is_incremental() %}
-        and batch_number > {{ last_batch_of_files() }}
-    {%- endif %}
+    where is_in_own_feed and batch_number > {% if is_incremental() %}{{ last_batch_of_files() }}{% else %}0{% endif %}
 ),
 
 feed_items as (
