@@ -490,7 +490,7 @@ class Bridge(_Client):
                     reason = reader.trouble or "the last messages of the topic cannot be read"
                     raise ServiceUnreachable("kafka", self._topic, "", reason)
                 message = reader.consumer.poll(POLL_SECONDS)
-                number = message.partition() if message else None
+                number = None if message is None else message.partition()  # One without a value counts as false.
                 if message is None or number is None or unseen.pop(number, None) is None:
                     continue
                 # Where a transaction ended, there is no message: the end of the partition is told instead.

@@ -149,6 +149,10 @@ def test_a_bridge_to_a_mock_cluster_goes_on_after_its_first_batch_on_another_hos
         with SampleJetstream(world_events[:300]) as server:
             bridge(from_start(Jetstream(server.url, dids=None), events[:200], cursor=100), "bridged", settings)
             server.log.extend(events[200:400])
+            # Somebody else's message, without any value.
+            other = confluent_kafka.Producer({**settings, "log_level": 0})
+            other.produce("bridged", None, partition=0)
+            other.flush()
             # What was sent says where it was: nobody else does.
             bridge(until(Jetstream(server.url, dids=None), events[:400]), "bridged", settings)
         with SampleJetstream(renumbered[:600]) as server:
