@@ -357,10 +357,10 @@ def print_summary(batches: MicroBatches, console: Console) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run the job and return its exit code."""
     options = parse_arguments(arguments)
-    use_project_settings()
-    use_lake_filesystems()
     console = Console(soft_wrap=True)
+    use_lake_filesystems()
     try:
+        use_project_settings()
         pipeline = open_pipeline(_pipeline_name(options))
         with only_one(pipeline.pipeline_name):
             if options.feed == "compact":

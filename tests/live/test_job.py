@@ -20,6 +20,14 @@ def test_nobody_to_follow_is_told_in_one_line(capsys):  # type: ignore[no-untype
     assert told.count("\n") == 1
 
 
+def test_settings_that_cannot_be_used_are_told_in_one_line(lake, capsys):  # type: ignore[no-untyped-def]
+    (lake.folder / ".dlt" / "config.toml").write_text("[warehouse")
+    assert live.main(["jetstream", "--all"]) == 1
+    told = capsys.readouterr().err
+    assert "config.toml" in told
+    assert told.count("\n") == 1
+
+
 @pytest.mark.usefixtures("live")
 @pytest.mark.parametrize(
     ("arguments", "settings", "told"),
