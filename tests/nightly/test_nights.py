@@ -119,6 +119,12 @@ def test_fork_without_settings_keeps_its_lake_in_a_mock_cache_through_a_bad_nigh
         assert runner(2).run(kills="Freshness")["Pull"] == "success"
         assert feed_pages(server, asked) < pages_of_first / 2, "the feeds are not read anew"
 
+        night = runner(3)
+        night.is_cache_down = True
+        outcomes = night.run()
+        assert outcomes["See that the cache gave what it has"] == "failure"
+        assert outcomes["Pull"] == outcomes["Keep the lake in the cache"] == "skipped", "no empty lake takes its place"
+
 
 @pytest.mark.slow
 @needs_browser
