@@ -99,7 +99,7 @@ class Nights:
             "SOURCES__BLUESKY__REQUESTS_PER_SECOND": "10000",
             # One member after the other, so that a load is full after some of them and a run has several loads.
             "EXTRACT__WORKERS": "1",
-            "EXTRACT__MAX_PARALLEL_ITEMS": "1",
+            "EXTRACT__MAX_PARALLEL_ITEMS": "2",
         }
         output = self.project / "output.txt"
         code = run_job(settings, output, death=death, items_per_load=200)
