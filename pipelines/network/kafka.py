@@ -249,6 +249,8 @@ class Kafka:
         # All that may fail is asked before anything is changed.
         logs = {number: self._reader.log_of(number) for number in partitions if is_anew or number not in self._ends}
         if is_anew:
+            if not logs:
+                return  # It is being made: what it has is not known yet.
             reason = "the topic was deleted and made anew: what was not read of the old one is lost"
             self._gaps.append(Gap(None, None, reason, None, None))
             self._next, self._ends = {}, {}

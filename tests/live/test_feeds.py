@@ -16,6 +16,7 @@ from pipelines.network.errors import ServiceFailed
 from pipelines.network.firehose import Firehose
 from pipelines.network.jetstream import Jetstream, LegacyJetstream
 from pipelines.network.kafka import Bridge, Kafka
+from pipelines.network.repo_events import Delivery
 from pipelines.network.webhook import Spool, Webhook
 from pipelines.sample.firehose import SampleFirehose
 from pipelines.sample.jetstream import SampleJetstream
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from pipelines.network.repo_events import Delivery, Gap
+    from pipelines.network.repo_events import Gap
     from pipelines.network.stream import Stream
     from tests.live.conftest import Key, LiveLake, Row
 
@@ -189,18 +190,50 @@ def test_a_topic_goes_on_at_its_offsets_where_a_broker_tells_no_id_as_the_mock_c
         producer.flush()
         feed = Kafka("events", settings)
         feed.start({"0": 7, "topic_id": "known before"})
-        taken: list[Delivery] = []
-
-        def is_taken() -> bool:
-            taken.append(feed.take(100))
-            return feed.is_caught_up
-
-        wait_until(is_taken)
+        taken = take(feed, 3)
         feed.stop()
-    assert [event.position for delivery in taken for event in delivery.events] == [7, 8, 9]
-    assert not any(delivery.gaps for delivery in taken)
-    position = max(filter(None, (delivery.position for delivery in taken)), key=lambda position: position["0"])
-    assert position == {"0": 10, "1": 0, "2": 0, "3": 0, "topic_id": "known before"}
+    assert [event.position for event in taken.events] == [7, 8, 9]
+    assert taken.gaps == []
+    assert taken.position == {"0": 10, "1": 0, "2": 0, "3": 0, "topic_id": "known before"}
+
+
+def take(feed: Kafka, count: int) -> Delivery:
+    """Take so many events, and all that comes with them."""
+    taken: list[Delivery] = []
+
+    def is_taken() -> bool:
+        taken.append(feed.take(100))
+        return sum(len(delivery.events) for delivery in taken) >= count and feed.is_caught_up
+
+    wait_until(is_taken)
+    positions = [delivery.position for delivery in taken if delivery.position]
+    events = [event for delivery in taken for event in delivery.events]
+    return Delivery(events, [gap for delivery in taken for gap in delivery.gaps], positions[-1])
+
+
+def test_a_topic_that_is_being_made_anew_as_on_this_mock_cluster_is_read_when_it_is_known_what_it_has(  # type: ignore[no-untyped-def]
+    world_events, monkeypatch
+):
+    monkeypatch.setattr(kafka, "NEW_PARTITIONS_SECONDS", 0.0)
+    partitions = kafka.Reader.partitions
+    with mock_cluster() as settings:
+        producer = confluent_kafka.Producer({**settings, "log_level": 0})
+        for event in world_events[:10]:
+            producer.produce("events", event.jetstream_v2_payload, partition=0)
+        producer.flush()
+        feed = Kafka("events", settings)
+        feed.start({"0": 7, "topic_id": "of then"})
+        monkeypatch.setattr(kafka.Reader, "topic_id", lambda _: "of now")
+        monkeypatch.setattr(kafka.Reader, "partitions", lambda *_: [])
+        before = take(feed, 3)
+        monkeypatch.setattr(kafka.Reader, "partitions", partitions)
+        after = take(feed, 10)
+        feed.stop()
+    assert [event.position for event in before.events] == [7, 8, 9]
+    assert before.gaps == []
+    assert [event.position for event in after.events] == list(range(10))
+    assert ["made anew" in gap.reason for gap in after.gaps] == [True]
+    assert after.position == {"0": 10, "1": 0, "2": 0, "3": 0, "topic_id": "of now"}
 
 
 def test_taps_own_form_tells_the_same_commits_and_the_same_states(live, world_events, tmp_path):  # type: ignore[no-untyped-def]
