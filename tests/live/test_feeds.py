@@ -182,16 +182,25 @@ def test_a_bridge_that_is_told_to_stop_does_not_wait_for_a_mock_cluster_that_has
     assert made.sent == 200
 
 
-def test_a_topic_goes_on_at_its_offsets_where_a_broker_tells_no_id_as_the_mock_cluster(world_events):  # type: ignore[no-untyped-def]
+@contextmanager
+def topic_on_a_mock_cluster(events: list[StreamEvent]) -> Iterator[Kafka]:
+    """Give the feed of a topic of four partitions, the first of which has all events."""
     with mock_cluster() as settings:
         producer = confluent_kafka.Producer({**settings, "log_level": 0})
-        for event in world_events[:10]:
+        for event in events:
             producer.produce("events", event.jetstream_v2_payload, partition=0)
         producer.flush()
         feed = Kafka("events", settings)
+        try:
+            yield feed
+        finally:
+            feed.stop()
+
+
+def test_a_topic_goes_on_at_its_offsets_where_a_broker_tells_no_id_as_the_mock_cluster(world_events):  # type: ignore[no-untyped-def]
+    with topic_on_a_mock_cluster(world_events[:10]) as feed:
         feed.start({"0": 7, "topic_id": "known before"})
         taken = take(feed, 3)
-        feed.stop()
     assert [event.position for event in taken.events] == [7, 8, 9]
     assert taken.gaps == []
     assert taken.position == {"0": 10, "1": 0, "2": 0, "3": 0, "topic_id": "known before"}
@@ -216,19 +225,13 @@ def test_a_topic_that_is_being_made_anew_as_on_this_mock_cluster_is_read_when_it
 ):
     monkeypatch.setattr(kafka, "NEW_PARTITIONS_SECONDS", 0.0)
     partitions = kafka.Reader.partitions
-    with mock_cluster() as settings:
-        producer = confluent_kafka.Producer({**settings, "log_level": 0})
-        for event in world_events[:10]:
-            producer.produce("events", event.jetstream_v2_payload, partition=0)
-        producer.flush()
-        feed = Kafka("events", settings)
+    with topic_on_a_mock_cluster(world_events[:10]) as feed:
         feed.start({"0": 7, "topic_id": "of then"})
         monkeypatch.setattr(kafka.Reader, "topic_id", lambda _: "of now")
         monkeypatch.setattr(kafka.Reader, "partitions", lambda *_: [])
         before = take(feed, 3)
         monkeypatch.setattr(kafka.Reader, "partitions", partitions)
         after = take(feed, 10)
-        feed.stop()
     assert [event.position for event in before.events] == [7, 8, 9]
     assert before.gaps == []
     assert [event.position for event in after.events] == list(range(10))
