@@ -113,11 +113,6 @@
 {%- endmacro %}
 
 
-{% macro share_of_total(part, total) -%}
-    case when {{ total }} > 0 then cast({{ part }} as double) / {{ total }} end
-{%- endmacro %}
-
-
 {#- Likes, reposts, replies and quotes together; null where the service told none of them. Bookmarks are private. -#}
 {% macro engagement(prefix='') -%}
     case
