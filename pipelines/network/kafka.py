@@ -186,12 +186,22 @@ class Reader(_Client):
     def log_of(self, partition: int) -> tuple[int, int]:
         """Find the offsets of a partition's oldest message, and of the one that comes next.
 
+        A broker that has just started answers before it leads its partitions: it is asked again.
+
         Raises:
             KafkaException: It is not known.
         """
         topic_partition = self._library.TopicPartition(self._topic, partition)
-        oldest, end = self.consumer.get_watermark_offsets(topic_partition, timeout=ANSWER_SECONDS[-1])
-        return oldest, end
+        ends_at = time.monotonic() + ANSWER_SECONDS[-1]
+        while True:
+            try:
+                oldest, end = self.consumer.get_watermark_offsets(topic_partition, timeout=ANSWER_SECONDS[-1])
+            except self._library.KafkaException:
+                if time.monotonic() >= ends_at:
+                    raise
+                time.sleep(POLL_SECONDS)
+            else:
+                return oldest, end
 
     def assign(self, offsets: Mapping[int, int]) -> None:
         """Read partitions from offsets on, and no others."""

@@ -7,16 +7,18 @@ import os
 import random
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic  # type: ignore[attr-defined]
 
 from pipelines.live import main
 from pipelines.network import kafka
-from pipelines.network.kafka import Kafka
+from pipelines.network.kafka import Kafka, Reader
 from pipelines.sample.jetstream import SampleJetstream
 from tests.live.conftest import key_of, wait_until
 from tests.live.job import kill, start_job
@@ -210,6 +212,25 @@ def test_the_broker_dies_and_comes_back_while_it_is_followed(
     assert live.gaps() == []
 
 
+def test_a_broker_that_answers_before_it_leads_its_partitions_is_asked_again(broker: Broker) -> None:
+    topic = Topic(broker, partitions=100)
+    broker.kill()
+    reader = Reader(topic.name, broker.settings | {"reconnect.backoff.ms": 10, "reconnect.backoff.max.ms": 10})
+    partitions: list[int] = []
+
+    def has_answered() -> bool:
+        with suppress(KafkaException):
+            partitions[:] = reader.partitions(1)
+        return bool(partitions)
+
+    with ThreadPoolExecutor() as background:
+        started = background.submit(broker.start)
+        wait_until(has_answered)
+        assert [reader.log_of(number) for number in partitions] == [(0, 0)] * 100
+        started.result()
+    reader.consumer.close()
+
+
 def test_messages_that_were_deleted_before_they_were_read_are_a_gap_that_is_named_once(
     broker: Broker, live: LiveLake, world_events: list[StreamEvent], tmp_path: Path
 ) -> None:
@@ -376,6 +397,6 @@ def test_a_bridge_to_a_broker_that_died_stops_when_it_is_told_to_and_sends_the_r
         server.log.extend(events[600:])
         job = start_job(command, settings, tmp_path / "log")
         job.join(60)
-        assert job.exitcode == 0
+        assert job.exitcode == 0, (tmp_path / "log").read_text()
     live.run(topic.feed())
     assert live.folded().keys() == {key_of(event) for event in events[1:]}
