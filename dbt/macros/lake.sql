@@ -20,8 +20,9 @@
 {% endmacro %}
 
 
-{#- Files of a table that this model has not read yet, and the number of the newest batch of files. -#}
-{% macro unread_files(table_name) %}
+{#- Files of a table that this model has not read yet, and the number of the newest batch of files; of dlt's own tables
+    only those of one schema, which their names begin with. -#}
+{% macro unread_files(table_name, schema_name=none) %}
     {%- set nothing = {'files': [], 'batch_number': 0} -%}
     {%- if not execute or load_relation(ref('base_lake__files')) is none -%}
         {{- return(nothing) -}}
@@ -32,6 +33,9 @@
         where
             table_name = '{{ table_name }}'
             and is_present
+            {% if schema_name -%}
+            and starts_with(source_file, '{{ table_name }}/{{ schema_name }}__')
+            {%- endif %}
             {% if is_incremental() -%}
             and batch_number > {{ last_batch() }}
             {%- endif %}

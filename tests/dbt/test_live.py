@@ -130,6 +130,13 @@ def test_handles_and_states_have_their_times(pulled_and_streamed: Warehouse, wor
 
 
 @pytest.mark.slow
+def test_loads_are_those_of_the_pull(pulled_and_streamed: Warehouse) -> None:
+    counts = pulled_and_streamed.rows("select feed_pull_rows, ok_count from fct_loads")
+    assert len(counts) == LAST_DAY - FIRST_DAY
+    assert all(pulled and ok for pulled, ok in counts)
+
+
+@pytest.mark.slow
 def test_a_full_refresh_gives_the_same_rows(pulled_and_streamed: Warehouse) -> None:
     """Models of the live leg, incremental and rebuilt."""
     tables = ("stg_bluesky__repo_events", "int_live_posts", "int_deletions", "rpt_live_languages")

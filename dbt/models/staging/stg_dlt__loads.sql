@@ -1,6 +1,5 @@
 with loads as (
     select * from {{ ref('base_dlt__loads') }}
-    where schema_name = 'bluesky'
 ),
 
 state_files as (
