@@ -1,5 +1,3 @@
-{{ config(materialized='view') }}
-
 {#- Posts by members that only the live leg saw, deleted ones in the last version that it saw: what was posted and
     deleted between two pulls, and what the next pull will find. Their counts are not known. -#}
 with members as (

@@ -1,5 +1,3 @@
-{{ config(materialized='view') }}
-
 {#- What the live leg knows last of each record of a member: the version that stands, or that it was deleted. -#}
 with members as (
     select distinct did
