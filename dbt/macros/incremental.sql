@@ -19,7 +19,7 @@
     {%- set query -%}
         select coalesce(max(batch_number), 0)
         from {{ ref('base_lake__files') }}
-        where source_file in (select source_file from {{ this }})
+        where source_file in (select distinct source_file from {{ this }})
     {%- endset -%}
     {{- return(run_query(query).columns[0].values()[0]) -}}
 {% endmacro %}

@@ -4,24 +4,44 @@ with members as (
     from {{ ref('int_membership_spans') }}
 ),
 
-posts as (
-    select * from {{ ref('fct_posts') }}
+actions as (
+    select
+        author_did as did,
+        posted_date as date_day,
+        posted_at as acted_at,
+        kind,
+        engagement_count,
+        true as is_publishable
+    from {{ ref('fct_posts') }}
     where posted_at is not null and not is_deleted
-),
-
-reposts as (
-    select * from {{ ref('fct_reposts') }}
-    where reposted_at is not null and not is_gone
-),
-
-publishable_repost_days as (
+    union all
     select
         reposter_did as did,
         reposted_date as date_day,
-        count(*) as publishable_repost_count,
-        max(reposted_at) as last_reposted_at
-    from {{ ref('int_publishable_reposts') }}
-    group by reposter_did, reposted_date
+        reposted_at as acted_at,
+        'repost' as kind,
+        null as engagement_count,
+        is_publishable
+    from {{ ref('int_reposts') }}
+    where reposted_at is not null
+),
+
+-- Most of history is in these: counted once, with `count`, which is twice as fast as a sum of ones.
+action_days as (
+    select
+        did,
+        date_day,
+        count(case when kind != 'repost' then 1 end) as post_count,
+        count(case when kind = 'original' then 1 end) as original_count,
+        count(case when kind = 'reply' then 1 end) as reply_count,
+        count(case when kind = 'quote' then 1 end) as quote_count,
+        count(case when kind = 'repost' then 1 end) as repost_count,
+        count(case when kind = 'repost' and is_publishable then 1 end) as publishable_repost_count,
+        sum(engagement_count) as engagement_on_posts,
+        min(case when kind != 'repost' then acted_at end) as first_posted_at,
+        max(case when is_publishable then acted_at end) as last_publishable_at
+    from actions
+    group by did, date_day
 ),
 
 profile_days as (
@@ -36,30 +56,6 @@ profile_days as (
         row_number() over (partition by did, {{ utc_date('observed_at') }} order by observed_at desc) = 1
 ),
 
-post_days as (
-    select
-        author_did as did,
-        posted_date as date_day,
-        count(*) as post_count,
-        sum(case when kind = 'original' then 1 else 0 end) as original_count,
-        sum(case when kind = 'reply' then 1 else 0 end) as reply_count,
-        sum(case when kind = 'quote' then 1 else 0 end) as quote_count,
-        sum(engagement_count) as engagement_on_posts,
-        min(posted_at) as first_posted_at,
-        max(posted_at) as last_posted_at
-    from posts
-    group by author_did, posted_date
-),
-
-repost_days as (
-    select
-        reposter_did as did,
-        reposted_date as date_day,
-        count(*) as repost_count
-    from reposts
-    group by reposter_did, reposted_date
-),
-
 engagement_days as (
     select
         author_did as did,
@@ -72,50 +68,29 @@ engagement_days as (
 
 days as (
     select
-        did,
-        date_day
-    from profile_days
-    union
-    select
-        did,
-        date_day
-    from post_days
-    union
-    select
-        did,
-        date_day
-    from repost_days
-    union
-    select
-        did,
-        date_day
-    from engagement_days
+        coalesce(action_days.did, profile_days.did, engagement_days.did) as did,
+        coalesce(action_days.date_day, profile_days.date_day, engagement_days.date_day) as date_day,
+        profile_days.followers_count,
+        profile_days.follows_count,
+        profile_days.posts_count as profile_posts_count,
+        coalesce(action_days.post_count, 0) as post_count,
+        coalesce(action_days.original_count, 0) as original_count,
+        coalesce(action_days.reply_count, 0) as reply_count,
+        coalesce(action_days.quote_count, 0) as quote_count,
+        coalesce(action_days.repost_count, 0) as repost_count,
+        coalesce(action_days.publishable_repost_count, 0) as publishable_repost_count,
+        cast(coalesce(action_days.engagement_on_posts, 0) as bigint) as engagement_on_posts,
+        cast(engagement_days.engagement_gained as bigint) as engagement_gained,
+        action_days.first_posted_at,
+        action_days.last_publishable_at
+    from action_days
+    full outer join profile_days on action_days.did = profile_days.did and action_days.date_day = profile_days.date_day
+    full outer join engagement_days
+        on
+            coalesce(action_days.did, profile_days.did) = engagement_days.did
+            and coalesce(action_days.date_day, profile_days.date_day) = engagement_days.date_day
 )
 
-select
-    days.did,
-    days.date_day,
-    profile_days.followers_count,
-    profile_days.follows_count,
-    profile_days.posts_count as profile_posts_count,
-    coalesce(post_days.post_count, 0) as post_count,
-    cast(coalesce(post_days.original_count, 0) as bigint) as original_count,
-    cast(coalesce(post_days.reply_count, 0) as bigint) as reply_count,
-    cast(coalesce(post_days.quote_count, 0) as bigint) as quote_count,
-    coalesce(repost_days.repost_count, 0) as repost_count,
-    coalesce(publishable_repost_days.publishable_repost_count, 0) as publishable_repost_count,
-    cast(coalesce(post_days.engagement_on_posts, 0) as bigint) as engagement_on_posts,
-    cast(engagement_days.engagement_gained as bigint) as engagement_gained,
-    post_days.first_posted_at,
-    greatest(
-        coalesce(post_days.last_posted_at, publishable_repost_days.last_reposted_at),
-        coalesce(publishable_repost_days.last_reposted_at, post_days.last_posted_at)
-    ) as last_publishable_at
+select days.*
 from days
 inner join members on days.did = members.did
-left join profile_days on days.did = profile_days.did and days.date_day = profile_days.date_day
-left join post_days on days.did = post_days.did and days.date_day = post_days.date_day
-left join repost_days on days.did = repost_days.did and days.date_day = repost_days.date_day
-left join engagement_days on days.did = engagement_days.did and days.date_day = engagement_days.date_day
-left join publishable_repost_days
-    on days.did = publishable_repost_days.did and days.date_day = publishable_repost_days.date_day

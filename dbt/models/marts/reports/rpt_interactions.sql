@@ -13,12 +13,16 @@ shown as (
     from {{ ref('int_recent_activity') }}
 ),
 
+-- One kind after the other: so DuckDB sees for each which table it is from, and leaves aside what is older there.
 interactions as (
+    {% for kind in ['reply', 'quote', 'repost', 'mention'] -%}
     select interactions.*
     from {{ ref('fct_interactions') }} as interactions
     inner join clock on interactions.interacted_at > clock.month_from
     inner join shown on interactions.interaction_uri = shown.item_uri
-    where not interactions.is_with_self
+    where interactions.kind = '{{ kind }}' and not interactions.is_with_self
+    {{ 'union all' if not loop.last }}
+    {% endfor -%}
 ),
 
 authors as (
