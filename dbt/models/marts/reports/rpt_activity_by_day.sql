@@ -15,7 +15,7 @@ counts as (
         sum(days.quote_count) as quote_count,
         sum(days.publishable_repost_count) as repost_count,
         sum(days.post_count) as post_count,
-        count(distinct days.did) as active_member_count,
+        count(*) as active_member_count,
         sum(days.engagement_on_posts) as engagement_on_posts
     from {{ ref('int_author_days') }} as days
     inner join report_members on days.did = report_members.did
