@@ -29,8 +29,10 @@ told as (
         events.is_active as is_available
     from {{ ref('stg_bluesky__repo_events') }} as events
     inner join members on events.did = members.did
-    -- A server that is out of step or busy says nothing about the account.
-    where events.is_active or coalesce(events.status, '') not in ('desynchronized', 'throttled')
+    where
+        events.kind != 'commit'
+        -- A server that is out of step or busy says nothing about the account.
+        and (events.is_active or coalesce(events.status, '') not in ('desynchronized', 'throttled'))
 ),
 
 pulls as (

@@ -26,7 +26,7 @@ sightings as (
         events.handle
     from {{ ref('stg_bluesky__repo_events') }} as events
     inner join members on events.did = members.did
-    where events.handle is not null
+    where events.kind = 'identity' and events.handle is not null
 ),
 
 changes as (

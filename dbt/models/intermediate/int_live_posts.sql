@@ -5,22 +5,18 @@ with members as (
     from {{ ref('stg_bluesky__starter_pack_members') }}
 ),
 
-versions as (
+-- What a pull saw is left aside first: it is nearly everything, and texts are wide.
+unseen as (
     select events.*
     from {{ ref('stg_bluesky__repo_events') }} as events
     inner join members on events.did = members.did
+    left join {{ ref('int_posts') }} as pulled on events.uri = pulled.post_uri and pulled.is_in_own_feed
     where
         events.kind = 'commit'
         and events.collection = 'app.bsky.feed.post'
         and events.operation in ('create', 'update')
+        and pulled.post_uri is null
     qualify row_number() over (partition by events.uri order by events.rev desc) = 1
-),
-
-unseen as (
-    select versions.*
-    from versions
-    left join {{ ref('int_posts') }} as pulled on versions.uri = pulled.post_uri and pulled.is_in_own_feed
-    where pulled.post_uri is null
 ),
 
 with_addresses as (

@@ -12,7 +12,11 @@ commits as (
 )
 
 select
-    *,
+    uri,
+    did,
+    collection,
+    event_at,
+    self_labels,
     operation = 'delete' as is_deleted
 from commits
 -- Revisions grow with each commit of a repository; what one commit does twice to a record ends with its deletion.
