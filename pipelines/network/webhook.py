@@ -33,8 +33,11 @@ if TYPE_CHECKING:
 LARGEST_BODY: Final = 8 * 1024 * 1024
 """Bytes. A record has at most one MiB (https://atproto.com/specs/repository), in JSON a few times that."""
 
-MOST_WAITING: Final = 2_000
-"""Requests that may wait for the disk; more are told to come back."""
+MOST_HELD: Final = 256 * 1024 * 1024
+"""Bytes of requests that may be on their way in, or wait for the disk; more are told to come back."""
+
+HELD_AT_LEAST: Final = 128 * 1024
+"""Bytes that a request counts for, however small: what may be buffered of it."""
 
 BODY_SECONDS: Final = 30.0
 RETRY_AFTER: Final = {"Retry-After": "5"}
@@ -227,6 +230,7 @@ class Webhook:
         self._has_password = bool(password)
         self._credentials = base64.b64encode(f"{_USER}:{password}".encode())
         self._taken = 0
+        self._held = 0
         self._waiting: list[tuple[bytes, asyncio.Future[bool]]] = []
         self._has_waiting = asyncio.Event()
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="webhook-spool")
@@ -324,10 +328,20 @@ class Webhook:
     async def _store(self, request: web.Request) -> HTTPStatus:
         if not self._is_allowed(request.headers.get("Authorization", "")):
             return HTTPStatus.UNAUTHORIZED
-        if (request.content_length or 0) > LARGEST_BODY:
+        # Sent in chunks, it may be as large as any.
+        size = LARGEST_BODY if request.content_length is None else request.content_length
+        if size > LARGEST_BODY:
             return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-        if len(self._waiting) >= MOST_WAITING:
+        size = max(size, HELD_AT_LEAST)
+        if self._held + size > MOST_HELD:
             return HTTPStatus.SERVICE_UNAVAILABLE
+        self._held += size
+        try:
+            return await self._take_in(request)
+        finally:
+            self._held -= size
+
+    async def _take_in(self, request: web.Request) -> HTTPStatus:
         try:
             async with asyncio.timeout(BODY_SECONDS):
                 body = await request.read()

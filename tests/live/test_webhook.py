@@ -15,7 +15,7 @@ import aiohttp
 import pytest
 
 from pipelines.network.errors import ServiceFailed
-from pipelines.network.webhook import LARGEST_BODY, Spool, Webhook
+from pipelines.network.webhook import HELD_AT_LEAST, LARGEST_BODY, Spool, Webhook
 from tests.live.conftest import wait_until
 
 if TYPE_CHECKING:
@@ -235,22 +235,22 @@ def test_no_body_and_no_password_gets_into_a_log(webhook, caplog, capfd):  # typ
     assert RIGHT["Authorization"].split()[1] not in everything
 
 
-def test_a_disk_that_does_not_answer_makes_senders_come_back(webhook, spool, monkeypatch):  # type: ignore[no-untyped-def]
-    """A reader that holds the database makes the disk as slow as can be."""
-    monkeypatch.setattr("pipelines.network.webhook.MOST_WAITING", 4)
+@pytest.mark.parametrize("body", [event(1), b'"' + b"x" * 2**20 + b'"'], ids=["small", "large"])
+def test_a_disk_that_does_not_answer_makes_senders_come_back(body, webhook, spool, monkeypatch):  # type: ignore[no-untyped-def]
+    """A reader that holds the database makes the disk as slow as can be; meanwhile memory holds four requests."""
+    monkeypatch.setattr("pipelines.network.webhook.MOST_HELD", 4 * max(HELD_AT_LEAST, len(body)))
     holder = sqlite3.connect(spool._connection.execute("pragma database_list").fetchone()[2], isolation_level=None)
     holder.execute("begin immediate")
+    spool._connection.execute("pragma busy_timeout = 60000")
     answers: list[int] = []
-    senders = [
-        threading.Thread(target=lambda number=number: answers.append(post(webhook, event(number))))
-        for number in range(12)
-    ]
+    senders = [threading.Thread(target=lambda: answers.append(post(webhook, body))) for _ in range(12)]
     for sender in senders:
         sender.start()
-    wait_until(lambda: answers.count(503) >= 1)
+    wait_until(lambda: answers.count(503) >= 8)
     holder.execute("rollback")
     holder.close()
     for sender in senders:
         sender.join()
-    assert answers.count(200) == len(stored(spool))
+    assert answers.count(200) == len(stored(spool)) == 4
+    assert post(webhook, body) == 200
     assert answers.count(200) + answers.count(503) == 12
