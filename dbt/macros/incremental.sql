@@ -23,3 +23,16 @@
     {%- endset -%}
     {{- return(run_query(query).columns[0].values()[0]) -}}
 {% endmacro %}
+
+
+{#- Incremental strategy of marts that hold what is taken out of a post: what a post had goes as soon as there is a newer
+    look at it, also where nothing comes in its place. An edit can take a post's last link away, and `delete+insert` only
+    deletes the keys that come again. -#}
+{% macro get_incremental_replace_by_post_sql(arguments) %}
+    delete from {{ arguments.target_relation }}
+    where post_uri in (
+        select post_uri from {{ ref('int_posts') }}
+        where batch_number > {{ last_batch_of_files() }}
+    );
+    {{ get_incremental_append_sql(arguments) }}
+{% endmacro %}

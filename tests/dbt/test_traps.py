@@ -16,6 +16,7 @@ MEMBERS = [
 ]  # fmt: skip
 HIDDEN = ["!no-unauthenticated"]
 POSTED = night(1, 12)
+EDITED_TO = POSTED - timedelta(hours=1)
 RUN = ("run", f"--vars={{unpublished_dids: [{did('left_out')}]}}")
 
 
@@ -35,9 +36,26 @@ def run_of(number: int, *, load_id: str | None = None) -> Load:
         outcome = "failed" if name == "zone" and number == 4 else outcome
         load.pull(name, at, None if number == 1 else 7, outcome)
         if outcome == "ok" and name not in {"half", "state", "edge", "back", "elsewhere", "late"}:
-            text = {"text": "changed my mind", "post_cid": "bafysecond"} if name == "editor" and number >= 2 else {}
-            load.post(name, "common", at, POSTED, like_count=number * 10, **text)
+            version = version_of_the_editor(number) if name == "editor" else {}
+            load.post(name, "common", at, version.pop("posted_at", POSTED), like_count=number * 10, **version)
     return load
+
+
+def version_of_the_editor(number: int) -> dict[str, Any]:
+    """A post that says much, and from the second night on something else, an hour earlier, and no more."""
+    if number >= 2:
+        return {"text": "changed my mind", "post_cid": "bafysecond", "posted_at": EDITED_TO, "indexed_at": POSTED}
+    place = {"byte_start": 0, "byte_end": 4}
+    return {
+        "facets": [
+            {"feature": "tag", "value": "regrets", **place},
+            {"feature": "link", "value": "https://regrets.test/", **place},
+            {"feature": "mention", "value": did("author"), **place},
+        ],
+        "tags": ["outline"],
+        "link_uri": "https://regrets.test/card",
+        "media": [{"kind": "image", "alt": "a face"}],
+    }
 
 
 def by_reposter(rkey: str) -> dict[str, Any]:
@@ -182,6 +200,10 @@ def test_a_state_without_its_load_is_a_complete_load(traps: Warehouse) -> None:
 def test_an_edit_is_a_version_not_a_post(traps: Warehouse) -> None:
     rows = traps.rows(f"select text, post_cid, like_count from fct_posts where author_did = '{did('editor')}'")
     assert rows == [("changed my mind", "bafysecond", 40)]
+    for mart in ("fct_links", "fct_hashtags", "fct_mentions", "fct_media"):
+        assert traps.rows(f"select * from {mart} where author_did = '{did('editor')}'") == [], mart
+    ages = traps.rows(f"select hours_since_posted from fct_post_engagement where author_did = '{did('editor')}'")
+    assert sorted(ages) == [(12.0,), (36.0,), (60.0,), (84.0,)]
 
 
 def test_a_pinned_post_is_one_post(traps: Warehouse) -> None:

@@ -1,4 +1,4 @@
-{{ config(materialized='incremental', unique_key='post_uri', on_schema_change='fail') }}
+{{ config(materialized='incremental', incremental_strategy='replace_by_post', on_schema_change='fail') }}
 -- depends_on: {{ ref('base_lake__files') }}
 
 with posts as (
