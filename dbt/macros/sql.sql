@@ -76,6 +76,17 @@
 {%- endmacro %}
 
 
+{% macro rkey_of(uri) %}
+    {{- return(adapter.dispatch('rkey_of', 'bluesky_lake')(uri)) -}}
+{% endmacro %}
+
+{#- Record key in an at:// URI. Nearly always a TID, which sorts by the time at which the record was made
+    (https://atproto.com/specs/tid). -#}
+{% macro duckdb__rkey_of(uri) -%}
+    split_part({{ uri }}, '/', -1)
+{%- endmacro %}
+
+
 {% macro grapheme_count(text) %}
     {{- return(adapter.dispatch('grapheme_count', 'bluesky_lake')(text)) -}}
 {% endmacro %}

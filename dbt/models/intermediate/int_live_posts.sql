@@ -64,7 +64,7 @@ select
     lower({{ regexp_first('langs[1]', '^([A-Za-z]{2,3})') }}) as primary_language,
     reply_parent_uri,
     reply_parent_did,
-    coalesce(reply_root_uri, post_uri) as thread_root_uri,
+    reply_root_uri,
     quoted_uri,
     case when is_quote then {{ did_of('quoted_uri') }} end as quoted_did,
     embed_type,
@@ -72,7 +72,6 @@ select
     self_labels,
     has_issues,
     observed_at,
-    'https://bsky.app/profile/' || author_did || '/post/' || {{ regexp_first('post_uri', '/([^/]+)$') }} as post_url,
     source_file,
     file_row_number
 from with_addresses

@@ -128,10 +128,8 @@ select
     reply_parent_uri is not null as is_reply,
     coalesce(reply_parent_did = author_did, false) as is_self_reply,
     case when is_quote then {{ did_of('quoted_uri') }} end as quoted_did,
-    coalesce(reply_root_uri, post_uri) as thread_root_uri,
     {{ grapheme_count('text') }} as text_length,
     lower({{ regexp_first('langs[1]', '^([A-Za-z]{2,3})') }}) as primary_language,
     {{ element_count('media') }} as media_count,
-    {{ engagement() }} as engagement_count,
-    'https://bsky.app/profile/' || author_did || '/post/' || {{ regexp_first('post_uri', '/([^/]+)$') }} as post_url
+    {{ engagement() }} as engagement_count
 from with_addresses

@@ -25,7 +25,7 @@ posts as (
         primary_language,
         reply_parent_uri,
         reply_parent_did,
-        thread_root_uri,
+        reply_root_uri,
         quoted_uri,
         quoted_did,
         embed_type,
@@ -41,7 +41,6 @@ posts as (
         has_issues,
         first_observed_at,
         last_observed_at,
-        post_url,
         source_file,
         file_row_number
     from pulled
@@ -64,7 +63,7 @@ posts as (
         primary_language,
         reply_parent_uri,
         reply_parent_did,
-        thread_root_uri,
+        reply_root_uri,
         quoted_uri,
         quoted_did,
         embed_type,
@@ -80,7 +79,6 @@ posts as (
         has_issues,
         observed_at as first_observed_at,
         observed_at as last_observed_at,
-        post_url,
         source_file,
         file_row_number
     from {{ ref('int_live_posts') }}
@@ -109,7 +107,7 @@ select
     posts.primary_language,
     posts.reply_parent_uri,
     posts.reply_parent_did,
-    posts.thread_root_uri,
+    coalesce(posts.reply_root_uri, posts.post_uri) as thread_root_uri,
     posts.quoted_uri,
     posts.quoted_did,
     posts.embed_type,
@@ -128,7 +126,7 @@ select
     deletions.subject_uri is not null as is_deleted,
     deletions.last_seen_at as deleted_after,
     deletions.missed_at as deleted_before,
-    posts.post_url,
+    'https://bsky.app/profile/' || posts.author_did || '/post/' || {{ rkey_of('posts.post_uri') }} as post_url,
     posts.source_file,
     posts.file_row_number
 from posts
