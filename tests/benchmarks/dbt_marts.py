@@ -32,6 +32,11 @@ from pipelines.report import build_report
 PROJECT_ROOT: Final = Path(__file__).parents[2]
 MEMORY_LIMIT: Final = "2GB"
 
+TID: Final = """array_to_string(list_transform(range(13), lambda n:
+                '234567abcdefghijklmnopqrstuvwxyz'[1 + (((epoch_us({time}) << 10) >> (60 - 5 * n)::bigint) & 31)]
+            ), '')"""
+"""Record key of a moment (https://atproto.com/specs/tid)."""
+
 ITEMS: Final = """
 copy (
     with items as (
@@ -52,7 +57,11 @@ copy (
             luck % 100 < 20 as is_repost,
             case when luck % 100 < 20 then 'did:plc:' || substr(md5('m' || luck % {members}), 1, 24) else member_did end
                 as author_did,
-            '3l' || substr(md5(member || '/' || item), 1, 11) as rkey,
+            -- What is reposted is an hour old or some, seldom years.
+            case when is_repost then item_at - to_seconds((3600 * exp(11.5 * pow(luck % 1000 / 1000, 2)))::bigint)
+                else item_at end as posted_at,
+            {tid_of_item} as item_rkey,
+            {tid_of_post} as rkey,
             array_to_string(list_transform(range(6 + (luck % 30)::int), lambda n: ['data', 'pipelines', 'are', 'quiet',
                 'until', 'somebody', 'asks', 'about', 'the', 'schema', 'of', 'tables'][1 + (hash(luck, n) % 12)::int]),
                 ' ') as text,
@@ -62,19 +71,19 @@ copy (
     select
         member_did,
         observed_at,
-        case when is_repost then 'at://' || member_did || '/app.bsky.feed.repost/' || rkey
+        case when is_repost then 'at://' || member_did || '/app.bsky.feed.repost/' || item_rkey
             else 'at://' || member_did || '/app.bsky.feed.post/' || rkey end as item_uri,
         item_at,
         item_at as item_indexed_at,
         case when is_repost then 'repost' end as reason_type,
         'at://' || author_did || '/app.bsky.feed.post/' || rkey as post_uri,
         'bafyrei' || md5(rkey) as post_cid,
-        item_at as post_indexed_at,
+        posted_at as post_indexed_at,
         author_did,
         substr(author_did, 9, 8) || '.bsky.social' as author_handle,
         'Somebody ' || substr(author_did, 9, 8) as author_display_name,
         []::varchar[] as author_labels,
-        item_at as created_at,
+        posted_at as created_at,
         text,
         ['en'] as langs,
         null::varchar[] as tags,
@@ -111,7 +120,7 @@ copy (
                 'uri': 'at://' || author_did || '/app.bsky.feed.post/' || rkey, 'cid': 'bafyrei' || md5(rkey),
                 'author': {{'did': author_did, 'handle': substr(author_did, 9, 8) || '.bsky.social',
                             'displayName': 'Somebody ' || substr(author_did, 9, 8), 'labels': []::varchar[]}},
-                'record': {{'$type': 'app.bsky.feed.post', 'text': text, 'createdAt': item_at, 'langs': ['en'],
+                'record': {{'$type': 'app.bsky.feed.post', 'text': text, 'createdAt': posted_at, 'langs': ['en'],
                     'facets': case when luck % 10 < 3 then [
                         {{'features': [{{'$type': 'app.bsky.richtext.facet#tag', 'tag': 'tag' || luck % 500,
                                         'uri': null, 'did': null}}]}},
@@ -122,10 +131,10 @@ copy (
                         || substr(md5('p' || luck % 5000), 1, 11)}}}} end,
                     'padding': repeat('lorem ipsum ', 60)}},
                 'likeCount': luck % 40 * age // 16, 'repostCount': luck % 7 * age // 16,
-                'replyCount': luck % 5 * age // 16, 'quoteCount': luck % 3 * age // 16, 'indexedAt': item_at
+                'replyCount': luck % 5 * age // 16, 'quoteCount': luck % 3 * age // 16, 'indexedAt': posted_at
             }},
             'reason': case when is_repost then {{'$type': 'app.bsky.feed.defs#reasonRepost',
-                'uri': 'at://' || member_did || '/app.bsky.feed.repost/' || rkey, 'indexedAt': item_at}} end
+                'uri': 'at://' || member_did || '/app.bsky.feed.repost/' || item_rkey, 'indexedAt': item_at}} end
         }})::varchar as raw,
         '{load_id}' as _dlt_load_id
     from described
@@ -325,9 +334,10 @@ def make_lake(lake: Path, *, items: int, members: int, nights: int) -> int:
             count = first if number == 0 else per_night
             load_id = f"{1769990400 + 86400 * number}.5"
             values = {"night": number, "members": members, "load_id": load_id, "spacing": spacing}
+            keys = {"tid_of_item": TID.format(time="item_at"), "tid_of_post": TID.format(time="posted_at")}
             path = lake / "author_feed" / f"night{number:03}" / f"{load_id}.aaaa.parquet"
             path.parent.mkdir(parents=True)
-            query = ITEMS.format(**values, first_item=newest, last_item=newest + count, path=path)
+            query = ITEMS.format(**values, **keys, first_item=newest, last_item=newest + count, path=path)
             written += connection.execute(query).fetchall()[0][0]
             for table, query in OTHERS.items():
                 path = lake / table / f"night{number:03}" / f"{load_id}.aaaa.parquet"
@@ -412,7 +422,7 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=1_000_000)
     parser.add_argument("--members", type=int, default=200)
     parser.add_argument("--nights", type=int, default=30)
-    parser.add_argument("--rounds", type=int, default=3, help="how often what is short is measured")
+    parser.add_argument("--rounds", type=int, default=8, help="how often what is short is measured")
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--without-json", action="store_true", help="leave the slow one out")
     options = parser.parse_args()

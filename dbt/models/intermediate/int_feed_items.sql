@@ -1,9 +1,11 @@
-{#- What is new is folded into what is known (`merge`): a night neither reads history nor writes it again. -#}
+{#- What is new is folded into what is known (`merge`): a night neither reads history nor writes it again. The record
+    key is in the URI, and a part of the key so that DuckDB leaves aside what is older than all that the night brings:
+    URIs sort by author, record keys by time. -#}
 {{
     config(
         materialized='incremental',
         incremental_strategy='merge',
-        unique_key=['member_did', 'item_uri'],
+        unique_key=['member_did', 'item_uri', 'item_rkey'],
         merge_update_columns=['item_at', 'first_observed_at', 'last_observed_at', 'batch_number'],
         merge_update_set_expressions={
             'item_at': 'case
@@ -21,6 +23,7 @@
 select
     member_did,
     item_uri,
+    {{ rkey_of('item_uri') }} as item_rkey,
     max(post_uri) as post_uri,
     max(author_did) as author_did,
     bool_or(is_repost) as is_repost,
@@ -34,3 +37,5 @@ from {{ ref('stg_bluesky__author_feed') }}
 where batch_number > {{ last_batch() }}
 {%- endif %}
 group by member_did, item_uri
+-- As the nights add them: what is old apart from what is new, for all who ask by time.
+{% if not is_incremental() %}order by item_rkey{% endif %}
