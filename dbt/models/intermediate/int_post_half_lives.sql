@@ -3,12 +3,24 @@
 with engagement as (
     select
         engagement.post_uri,
-        engagement.observed_at,
         engagement.hours_since_posted,
-        engagement.engagement_count
+        engagement.engagement_count,
+        case
+            when engagement.previous_observed_at is null then 0
+            else
+                engagement.hours_since_posted
+                - {{ hours_between('engagement.previous_observed_at', 'engagement.observed_at') }}
+        end as previous_hours,
+        case
+            when engagement.previous_observed_at is null then 0
+            else engagement.engagement_count - engagement.engagement_change
+        end as previous_count
     from {{ ref('fct_post_engagement') }} as engagement
     inner join {{ ref('int_recent_posts') }} as posts on engagement.post_uri = posts.post_uri
-    where engagement.engagement_count is not null and engagement.hours_since_posted >= 0
+    where
+        engagement.engagement_count is not null
+        -- None is older: said so that DuckDB leaves aside what is.
+        and engagement.hours_since_posted between 0 and 60 * 24
 ),
 
 finals as (
@@ -26,14 +38,13 @@ points as (
         engagement.post_uri,
         engagement.hours_since_posted,
         engagement.engagement_count,
-        coalesce(lag(engagement.hours_since_posted) over post_history, 0) as previous_hours,
-        coalesce(lag(engagement.engagement_count) over post_history, 0) as previous_count,
+        engagement.previous_hours,
+        engagement.previous_count,
         finals.final_count,
         finals.followed_hours
     from engagement
     inner join finals on engagement.post_uri = finals.post_uri
     where finals.final_count >= 4 and finals.followed_hours >= 120 and finals.first_seen_hours <= 36
-    window post_history as (partition by engagement.post_uri order by engagement.observed_at)
 )
 
 select
@@ -41,14 +52,10 @@ select
     final_count,
     followed_hours,
     min(
-        case
-            when engagement_count = previous_count then hours_since_posted
-            else
-                previous_hours
-                + (hours_since_posted - previous_hours)
-                * (final_count / 2.0 - previous_count)
-                / (engagement_count - previous_count)
-        end
+        previous_hours
+        + (hours_since_posted - previous_hours)
+        * (final_count / 2.0 - previous_count)
+        / (engagement_count - previous_count)
     ) as half_life_hours
 from points
 where engagement_count >= final_count / 2.0 and previous_count < final_count / 2.0

@@ -1,7 +1,9 @@
 {{
     config(
         materialized='incremental',
+        incremental_strategy='merge',
         unique_key=['post_uri', 'observed_at'],
+        merge_update_condition='DBT_INTERNAL_DEST is distinct from DBT_INTERNAL_SOURCE',
         on_schema_change='fail'
     )
 }}
@@ -71,3 +73,5 @@ select
     source_file
 from of_members
 window post_history as (partition by post_uri order by observed_at)
+-- What is asked for is recent, and young: old posts, which only the first night saw, are kept apart.
+{% if not is_incremental() %}order by observed_date, hours_since_posted{% endif %}
