@@ -1,0 +1,114 @@
+"""Lakes in which anything happens, in any order: what is built on night by night is what a full refresh makes of it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.dbt.raw_lakes import OTHER_PACK, PACK, Load, did, night, post_uri
+from tests.dbt.warehouses import Warehouse, differences_of, new_project
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MEMBERS = "abcd"
+AUTHORS = MEMBERS + "st"
+NIGHTS = range(1, 7)
+HIDDEN = ["!no-unauthenticated"]
+
+
+class Chance:
+    """A network without any habits, the same for the same seed."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = Random(seed)
+        self._posted = {
+            (author, rkey): night(self.random.choice(NIGHTS[:3]), self.random.randrange(24))
+            for author in AUTHORS
+            for rkey in ("p0", "p1", "p2")
+        }
+        self._handles = {
+            (name, number): f"{name}{self.random.randrange(2)}.test" for name in AUTHORS for number in NIGHTS
+        }
+
+    def of(self, probability: float) -> bool:
+        return self.random.random() < probability
+
+    def load(self, number: int) -> Load:
+        """One night: some members, some pulls, some of what there is to see."""
+        at = night(number)
+        load = Load(f"17724060{number:02}.5")
+        present = [name for name in MEMBERS if self.of(0.85)]
+        handles = {name: self._handles[name, number] for name in MEMBERS}
+        for pack, share in ((PACK, 1.0), (OTHER_PACK, 0.5)):
+            load.pack(at, [name for name in present if self.of(share)], pack, complete=self.of(0.8), handles=handles)
+        for name in MEMBERS:
+            if self.of(0.85):
+                load.profile(name, at, handle=handles[name], labels=HIDDEN if self.of(0.1) else [])
+            outcome = "ok" if self.of(0.8) else self.random.choice(["failed", "not_found", "deactivated"])
+            load.pull(name, at, self.random.choice([None, 1, 2, 7]), outcome)
+            for author, rkey in self._posted if outcome == "ok" else ():
+                if self.of(0.7 if author == name else 0.1):
+                    self._see(load, number, name, author, rkey)
+        return load
+
+    def _see(self, load: Load, number: int, member: str, author: str, rkey: str) -> None:
+        """A post in a member's feed, each time in another version."""
+        at, posted_at = night(number), self._posted[author, rkey]
+        if posted_at > at:
+            return
+        values = self._content() | {"author_handle": self._handles[author, number]}
+        if member != author:
+            item_at = None if self.of(0.05) else posted_at + timedelta(hours=1)
+            values |= {"member": member, "repost": f"r-{author}-{rkey}", "item_at": item_at}
+        elif self.of(0.1):
+            values["reason_type"] = "pin"
+        load.post(author, rkey, at, self._about(posted_at), indexed_at=self._about(posted_at), **values)
+
+    def _about(self, time: datetime) -> datetime | None:
+        """A time, sometimes another one, sometimes none."""
+        if self.of(0.1):
+            return None
+        return time + timedelta(hours=self.random.randint(-40, 40)) if self.of(0.15) else time
+
+    def _content(self) -> dict[str, Any]:
+        place = {"byte_start": 0, "byte_end": 4}
+        features = [("tag", "T"), ("tag", "t"), ("link", "https://x.test/1"), ("mention", did("a")), ("new", None)]
+        parent, quoted = (post_uri(self.random.choice(AUTHORS), "p0") for _ in range(2))
+        content: dict[str, Any] = {
+            "facets": [{"feature": kind, "value": value, **place} for kind, value in features if self.of(0.3)] or None,
+            "tags": self.random.choice([None, [], ["t", "outline"]]),
+            "media": self.random.choice(
+                [None, [], [{"kind": "image", "alt": self.random.choice(["words", "", None])}]]
+            ),
+            "link_uri": self.random.choice([None, "https://x.test/1"]),
+            "reply_parent_uri": self.random.choice([None, parent]),
+            "quoted_uri": self.random.choice([None, quoted]),
+            "langs": self.random.choice([None, ["pt-BR"]]),
+            "issues": self.random.choice([None, ["text"]]),
+            "post_cid": f"bafy{self.random.randrange(3)}",
+        }
+        counts = ("like_count", "repost_count", "reply_count", "quote_count")
+        return content | {count: self.random.choice([None, 0, 1, 5]) for count in counts}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_night_by_night_or_all_at_once_is_the_same(seed: int, tmp_path: Path) -> None:
+    chance = Chance(seed)
+    nights = Warehouse(new_project(tmp_path / "project"))
+    loads = [chance.load(number) for number in NIGHTS]
+    late = loads.pop(chance.random.randrange(len(loads)))
+    loads.insert(chance.random.randrange(len(loads) + 1), late)
+    builds = {*chance.random.sample(range(len(loads) - 1), 3), len(loads) - 1}
+    for number, load in enumerate(loads):
+        evidence = chance.random.choice(["_dlt_loads", "_dlt_loads", "_dlt_pipeline_state", None])
+        load.write(nights.dataset, evidence=evidence, files=chance.random.choice([1, 2]))
+        if number in builds:
+            nights.dbt("run")
+    at_once = Warehouse(nights.folder, "at_once")
+    at_once.dbt("run")
+    assert differences_of(nights, at_once) == set()
