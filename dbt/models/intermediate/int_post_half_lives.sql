@@ -17,10 +17,7 @@ with engagement as (
         end as previous_count
     from {{ ref('fct_post_engagement') }} as engagement
     inner join {{ ref('int_recent_posts') }} as posts on engagement.post_uri = posts.post_uri
-    where
-        engagement.engagement_count is not null
-        -- None is older: said so that DuckDB leaves aside what is.
-        and engagement.hours_since_posted between 0 and 60 * 24
+    where engagement.engagement_count is not null and engagement.hours_since_posted >= 0
 ),
 
 finals as (
