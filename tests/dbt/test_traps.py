@@ -102,6 +102,9 @@ def lake_of_traps(dataset_of: Warehouse) -> None:
     # Out of its author's feed, but still on show where it was reposted.
     first.post("elsewhere", "shown", night(1), POSTED)
     fourth.post("elsewhere", "shown", night(4) + timedelta(seconds=1), POSTED, **by_reposter("r4"))
+    # And one that another feed shows for a reason that nobody knows yet.
+    first.post("elsewhere", "odd", night(1), POSTED)
+    fourth.post("elsewhere", "odd", night(4) + timedelta(seconds=1), POSTED, member="reposter", reason_type="new")
 
     first.post("late", "series", night(1), POSTED, like_count=1)
     fourth.post("late", "series", night(4), POSTED, like_count=7)
@@ -239,6 +242,7 @@ def test_what_was_not_read_is_not_missed(traps: Warehouse) -> None:
 def test_what_is_seen_again_is_not_deleted(traps: Warehouse) -> None:
     assert post_uri("back", "again") not in deleted(traps)
     assert post_uri("elsewhere", "shown") not in deleted(traps)
+    assert post_uri("elsewhere", "odd") not in deleted(traps)
 
 
 def test_who_left_and_who_was_only_not_seen(traps: Warehouse) -> None:

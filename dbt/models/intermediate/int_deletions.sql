@@ -97,7 +97,7 @@ seen_elsewhere as (
         max(items.last_observed_at) as last_observed_at
     from {{ ref('int_feed_items') }} as items
     inner join missed_posts on items.post_uri = missed_posts.post_uri
-    where items.is_repost
+    where items.is_repost or items.member_did != items.author_did
     group by items.post_uri
 ),
 

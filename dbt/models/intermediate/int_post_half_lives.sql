@@ -1,5 +1,6 @@
 {#- After how many hours a post had half of the engagement it ended with, for posts of the last sixty days that were
-    followed long enough to tell. Between two observations a straight line is assumed, and the first line starts at zero. -#}
+    followed long enough to tell. Between two observations a straight line is assumed, and the first line starts at zero;
+    where the counts before are unknown there is no line, and no half-life if it fell there. -#}
 with engagement as (
     select
         engagement.post_uri,
