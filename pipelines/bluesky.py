@@ -22,14 +22,9 @@ import pyarrow as pa
 from rich.console import Console
 
 from pipelines import report
-from pipelines.lake.bucket import (
-    LakeError,
-    explain_lake_error,
-    lake_location,
-    use_lake_filesystems,
-    use_project_settings,
-)
-from pipelines.lake.recovery import only_one, open_pipeline, recover
+from pipelines.lake.bucket import LakeError, explain_lake_error, lake_location, use_project_settings
+from pipelines.lake.filesystems import use_lake_filesystems
+from pipelines.lake.working_folder import only_one, open_pipeline, recover
 from pipelines.network.appview import PAGE_LIMIT, NetworkError, RequestStats, ServiceUnreachable
 from pipelines.progress import show_progress
 from pipelines.sample.server import SampleServer

@@ -29,16 +29,11 @@ from dlt.common.typing import TSecretStrValue
 from rich.console import Console
 
 from pipelines.bluesky import explain
-from pipelines.lake.bucket import (
-    PROJECT_ROOT,
-    LakeError,
-    lake_location,
-    use_lake_filesystems,
-    use_project_settings,
-)
+from pipelines.lake.bucket import PROJECT_ROOT, LakeError, lake_location, use_project_settings
 from pipelines.lake.compaction import compact
+from pipelines.lake.filesystems import use_lake_filesystems
 from pipelines.lake.members import read_members
-from pipelines.lake.recovery import only_one, open_pipeline, recover
+from pipelines.lake.working_folder import only_one, open_pipeline, recover
 from pipelines.network.firehose import Firehose
 from pipelines.network.jetstream import Jetstream, LegacyJetstream
 from pipelines.network.kafka import Bridge, Kafka, KafkaUnusable, load_decoder

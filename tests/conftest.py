@@ -19,9 +19,10 @@ from filelock import FileLock
 from rich.console import Console
 
 from pipelines import bluesky
-from pipelines.lake.bucket import PROJECT_ROOT, use_lake_filesystems, use_project_settings
-from pipelines.lake.recovery import open_pipeline, recover
+from pipelines.lake.bucket import PROJECT_ROOT, use_project_settings
+from pipelines.lake.filesystems import use_lake_filesystems
 from pipelines.lake.tables import RAW_TABLES
+from pipelines.lake.working_folder import open_pipeline, recover
 from pipelines.network.appview import AppView
 from pipelines.sample.server import SampleServer
 from pipelines.sample.world import World

@@ -1,4 +1,4 @@
-"""Where the lake is, by dlt's own settings, and how files get there."""
+"""Where the lake is, by dlt's own settings; and what a user can do where it cannot be used."""
 
 from __future__ import annotations
 
@@ -6,20 +6,16 @@ import binascii
 import errno
 import logging
 import os
-import shutil
 import textwrap
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-import fsspec
 from dlt.common.configuration.exceptions import ConfigFieldMissingException, ConfigurationException, LookupTraces
 from dlt.common.destination.exceptions import UnknownDestinationModule
 from dlt.common.runtime.run_context import switch_context
 from dlt.destinations.exceptions import InvalidFilesystemLayout
 from dlt.destinations.impl.filesystem.filesystem import FilesystemClient
 from fsspec.asyn import sync
-from fsspec.implementations.local import LocalFileSystem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -186,40 +182,3 @@ def _missing(traces: FieldLookupTraces) -> Iterator[str]:
 
 def _refused(error: object) -> str:
     return f"The bucket refuses the key ({error}). Check both, and what the key may do, in .dlt/secrets.toml."
-
-
-class AtomicLocalFileSystem(LocalFileSystem):  # type: ignore[misc]
-    """A local folder in which a file is there whole or not at all, as in a bucket.
-
-    fsspec's own copies into place: a crash leaves half a Parquet file, which breaks every reader of the table, or an
-    empty state file, which breaks every later run.
-    """
-
-    def cp_file(self, path1: str, path2: str, **kwargs: Any) -> None:
-        """Copy a file."""
-        with self._in_place(path2) as temporary:
-            shutil.copyfile(self._strip_protocol(path1), temporary)
-
-    def makedirs(self, path: str, exist_ok: bool = True) -> None:
-        """Make a folder. One that a crash left empty is as good as none."""
-        super().makedirs(path, exist_ok=exist_ok)
-
-    def write_text(self, path: str, value: str, *args: Any, **kwargs: Any) -> None:
-        """Write a text file."""
-        with self._in_place(path) as temporary:
-            super().write_text(temporary, value, *args, **kwargs)
-
-    @contextmanager
-    def _in_place(self, path: str) -> Iterator[str]:
-        target = Path(self._strip_protocol(path))
-        # No reader takes a hidden file without a known ending for a part of a table.
-        temporary = target.with_name(f".{target.name}.partial")
-        yield str(temporary)
-        temporary.replace(target)
-
-
-def use_lake_filesystems() -> None:
-    """Let dlt, in this process, use local files and S3 through classes of ours: each says why."""
-    fsspec.register_implementation("file", AtomicLocalFileSystem, clobber=True)
-    # By its name: importing it takes a second.
-    fsspec.register_implementation("s3", "pipelines.lake.s3.ExistingBucketFileSystem", clobber=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from dlt.pipeline.exceptions import PipelineStepFailed
 
-from pipelines.lake.recovery import finish_pending
+from pipelines.lake.working_folder import finish_pending
 from pipelines.network.errors import NetworkError, ServiceUnreachable
 from pipelines.network.repo_events import UNREADABLE
 from pipelines.sources.repo_events import Batch, Languages, repo_events, stored_position

@@ -128,7 +128,8 @@ def live(kind: str, url: str, measure: Measure) -> None:
     """Run the live leg to Parquet."""
     import dlt  # noqa: PLC0415
 
-    from pipelines.lake.bucket import PROJECT_ROOT, use_lake_filesystems, use_project_settings  # noqa: PLC0415
+    from pipelines.lake.bucket import PROJECT_ROOT, use_project_settings  # noqa: PLC0415
+    from pipelines.lake.filesystems import use_lake_filesystems  # noqa: PLC0415
     from pipelines.network.firehose import Firehose  # noqa: PLC0415
     from pipelines.network.jetstream import Jetstream  # noqa: PLC0415
     from pipelines.sources.micro_batches import BatchLimits, MicroBatches  # noqa: PLC0415

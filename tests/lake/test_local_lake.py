@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pipelines.bluesky import main
-from pipelines.lake.bucket import AtomicLocalFileSystem, LakeError, check_lake, explain_lake_error, lake_location
+from pipelines.lake.bucket import LakeError, check_lake, explain_lake_error, lake_location
+from pipelines.lake.filesystems import AtomicLocalFileSystem
 
 if TYPE_CHECKING:
     from collections.abc import Callable

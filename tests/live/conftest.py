@@ -18,8 +18,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.lake.bucket import PROJECT_ROOT
-from pipelines.lake.recovery import recover
 from pipelines.lake.tables import REPO_EVENT_GAPS, REPO_EVENTS, RawTable
+from pipelines.lake.working_folder import recover
 from pipelines.network import stream
 from pipelines.sample.days import evening
 from pipelines.sample.stream_events import StreamEvent

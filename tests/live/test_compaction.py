@@ -11,8 +11,8 @@ import dlt
 import pytest
 
 from pipelines.lake import compaction
-from pipelines.lake.bucket import AtomicLocalFileSystem
 from pipelines.lake.compaction import READERS_NEED, compact
+from pipelines.lake.filesystems import AtomicLocalFileSystem
 from pipelines.network.repo_events import Delivery, read_json_event
 from pipelines.sources.repo_events import Batch, repo_events
 from tests.conftest import isolated_lake
@@ -82,7 +82,7 @@ def test_a_crash_at_any_point_changes_nothing_for_readers(failing_at, lake_of_sm
         if failing_at == "write":
             patched.setattr("pyarrow.parquet.write_table", crash)
         elif failing_at == "upload":
-            patched.setattr("pipelines.lake.bucket.shutil.copyfile", crash)
+            patched.setattr("pipelines.lake.filesystems.shutil.copyfile", crash)
         else:
             compact(pipeline())
             removed = iter(range(failing_at))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipelines import bluesky, live
-from pipelines.lake.recovery import only_one
+from pipelines.lake.working_folder import only_one
 from pipelines.network import kafka, stream
 
 

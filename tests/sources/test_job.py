@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pipelines.bluesky import main
-from pipelines.lake.recovery import only_one
+from pipelines.lake.working_folder import only_one
 from pipelines.network.appview import AppView
 
 if TYPE_CHECKING:

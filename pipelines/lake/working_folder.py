@@ -1,4 +1,4 @@
-"""What a job does about the work that an earlier run of its pipeline left behind."""
+"""A pipeline's working folder: it serves one run at a time and one lake, and keeps what a run left behind."""
 
 from __future__ import annotations
 
