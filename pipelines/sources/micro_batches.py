@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -13,7 +13,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from pipelines.lake.working_folder import finish_pending
 from pipelines.network.errors import NetworkError, ServiceUnreachable
 from pipelines.network.repo_events import UNREADABLE
-from pipelines.sources.repo_events import Batch, Languages, repo_events, stored_position
+from pipelines.sources.repo_events import POST, Batch, repo_events, stored_position
 
 if TYPE_CHECKING:
     import threading
@@ -30,6 +30,9 @@ LONGEST_BACKOFF: Final = 30.0
 PATIENCE_SECONDS: Final = 600.0
 """How long a lake that takes nothing is tried, or a feed that is to catch up and delivers nothing."""
 
+MOST_HASHTAGS: Final = 20_000
+"""Hashtags that are counted: new ones never end, and nobody looks at the rare ones."""
+
 
 @dataclass(frozen=True)
 class BatchLimits:
@@ -37,6 +40,32 @@ class BatchLimits:
 
     seconds: float
     events: int
+
+
+@dataclass
+class Languages:
+    """Counts of posts by language and of hashtags, for whoever watches."""
+
+    posts: Counter[str] = field(default_factory=Counter)
+    hashtags: Counter[str] = field(default_factory=Counter)
+
+    def count(self, rows: Sequence[Row]) -> None:
+        """Count the posts that were created."""
+        for row in rows:
+            if row.get("collection") != POST or row["operation"] != "create":
+                continue
+            for lang in row.get("langs") or ("none",):
+                self.posts[lang] += 1
+            for kind, value, *_ in row.get("facets") or ():
+                if kind == "tag" and value:
+                    self.hashtags[value] += 1
+
+    def add(self, other: Languages) -> None:
+        """Add the counts of another."""
+        self.posts.update(other.posts)
+        self.hashtags.update(other.hashtags)
+        if len(self.hashtags) > MOST_HASHTAGS:
+            self.hashtags = Counter(dict(self.hashtags.most_common(MOST_HASHTAGS // 2)))
 
 
 @dataclass

@@ -1,6 +1,5 @@
 """The dlt source of the live leg: events of any feed, a micro-batch at a time, each stored with its position."""
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,9 +19,6 @@ if TYPE_CHECKING:
     from pipelines.network.repo_events import Delivery
 
 POST: Final = "app.bsky.feed.post"
-
-MOST_HASHTAGS: Final = 20_000
-"""Hashtags that are counted: new ones never end, and nobody looks at the rare ones."""
 
 
 class _SubjectRecord(msgspec.Struct, rename="camel", gc=False):
@@ -71,32 +67,6 @@ class Batch:
         if delivery.position is not None:
             self.position = delivery.position
         return rows
-
-
-@dataclass
-class Languages:
-    """Counts of posts by language and of hashtags, for whoever watches."""
-
-    posts: Counter[str] = field(default_factory=Counter)
-    hashtags: Counter[str] = field(default_factory=Counter)
-
-    def count(self, rows: Sequence[Row]) -> None:
-        """Count the posts that were created."""
-        for row in rows:
-            if row.get("collection") != POST or row["operation"] != "create":
-                continue
-            for lang in row.get("langs") or ("none",):
-                self.posts[lang] += 1
-            for kind, value, *_ in row.get("facets") or ():
-                if kind == "tag" and value:
-                    self.hashtags[value] += 1
-
-    def add(self, other: "Languages") -> None:
-        """Add the counts of another."""
-        self.posts.update(other.posts)
-        self.hashtags.update(other.hashtags)
-        if len(self.hashtags) > MOST_HASHTAGS:
-            self.hashtags = Counter(dict(self.hashtags.most_common(MOST_HASHTAGS // 2)))
 
 
 def event_row(event: RepoEvent, seen: Row) -> Row:
