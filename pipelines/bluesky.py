@@ -21,16 +21,17 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 from rich.console import Console
 
-from pipelines import report
-from pipelines.lake.bucket import LakeError, explain_lake_error, lake_location, use_project_settings
+from pipelines import live, report
+from pipelines.explain import explain
+from pipelines.lake.bucket import LakeError, lake_location, use_project_settings
 from pipelines.lake.filesystems import use_lake_filesystems
 from pipelines.lake.working_folder import only_one, open_pipeline, recover
-from pipelines.network.appview import PAGE_LIMIT, NetworkError, RequestStats, ServiceUnreachable
+from pipelines.network.appview import PAGE_LIMIT, RequestStats
 from pipelines.progress import show_progress
 from pipelines.sample.server import SampleServer
 from pipelines.sample.world import World
 from pipelines.sources.bluesky import PullRun, bluesky
-from pipelines.sources.roster import NobodyToFollow, Roster
+from pipelines.sources.roster import Roster
 from pipelines.warehouse import build_warehouse
 
 if TYPE_CHECKING:
@@ -277,31 +278,8 @@ def dry_run(pipeline: dlt.Pipeline, night: Night, console: Console) -> int:
     return 0 if roster.members else 1
 
 
-def explain(error: BaseException, *, sample: str | None = "python pipelines/bluesky.py --sample") -> str | None:
-    """Say in one line what went wrong, and what to do; None for what no user can cause.
-
-    Args:
-        error: What was raised.
-        sample: The command that needs no network; None where none does the same.
-    """
-    cause: BaseException | None = error
-    while cause is not None:
-        match cause:
-            case ServiceUnreachable():
-                return f"{cause}. To try it without a network: {sample}" if sample else str(cause)
-            case NetworkError() | LakeError() | NobodyToFollow():
-                return str(cause)
-        reason = explain_lake_error(cause)
-        if reason:
-            return reason
-        cause = cause.__cause__ or cause.__context__
-    return None
-
-
 def catch_up(options: argparse.Namespace) -> None:
     """Load what happened since the live leg last ran. What it cannot deliver, the pull finds as far as it can."""
-    from pipelines import live  # noqa: PLC0415  (it takes its words for errors from here)
-
     live.main(["jetstream", "--until-caught-up", *(["--sample"] if options.sample else [])])
 
 

@@ -28,7 +28,7 @@ from dlt.common.configuration import with_config
 from dlt.common.typing import TSecretStrValue
 from rich.console import Console
 
-from pipelines.bluesky import explain
+from pipelines.explain import explain
 from pipelines.lake.bucket import PROJECT_ROOT, LakeError, lake_location, use_project_settings
 from pipelines.lake.compaction import compact
 from pipelines.lake.filesystems import use_lake_filesystems
