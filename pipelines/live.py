@@ -28,17 +28,17 @@ from dlt.common.configuration import with_config
 from dlt.common.typing import TSecretStrValue
 from rich.console import Console
 
+from pipelines.events.firehose import Firehose
+from pipelines.events.jetstream import Jetstream, LegacyJetstream
+from pipelines.events.kafka import Bridge, Kafka, KafkaUnusable, load_decoder
+from pipelines.events.stream import Stream
+from pipelines.events.webhook import Spool, Webhook
 from pipelines.explain import explain
 from pipelines.lake.bucket import PROJECT_ROOT, LakeError, lake_location, use_project_settings
 from pipelines.lake.compaction import compact
 from pipelines.lake.filesystems import use_lake_filesystems
 from pipelines.lake.members import read_members
 from pipelines.lake.working_folder import only_one, open_pipeline, recover
-from pipelines.network.firehose import Firehose
-from pipelines.network.jetstream import Jetstream, LegacyJetstream
-from pipelines.network.kafka import Bridge, Kafka, KafkaUnusable, load_decoder
-from pipelines.network.stream import Stream
-from pipelines.network.webhook import Spool, Webhook
 from pipelines.panel import show_live
 from pipelines.sample.live_day import SECONDS as SAMPLE_SECONDS
 from pipelines.sample.live_day import live_day
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
 
-    from pipelines.network.repo_events import Feed, Gap
+    from pipelines.events.repo_event import Feed, Gap
 
 MEMBERS_ARE_READ_EVERY: Final = 600.0
 """Seconds after which a run looks whether somebody else is to be followed."""

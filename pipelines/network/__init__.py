@@ -1,1 +1,1 @@
-"""Talking to the AT Protocol. Knows no dlt, no DuckDB, no Parquet."""
+"""Asking: the services of the AT Protocol, over HTTP. Knows no dlt, no DuckDB, no Parquet."""

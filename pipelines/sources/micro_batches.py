@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 from dlt.pipeline.exceptions import PipelineStepFailed
 
+from pipelines.events.repo_event import UNREADABLE
 from pipelines.lake.working_folder import finish_pending
 from pipelines.network.errors import NetworkError, ServiceUnreachable
-from pipelines.network.repo_events import UNREADABLE
 from pipelines.sources.repo_events import POST, Batch, repo_events, stored_position
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import dlt
 
-    from pipelines.network.repo_events import Feed, Position
+    from pipelines.events.repo_event import Feed, Position
     from pipelines.sources.rows import Row
 
 TAKEN_AT_ONCE: Final = 5_000

@@ -10,13 +10,13 @@ import msgspec
 import pyarrow as pa
 from dlt.extract import DltResource
 
+from pipelines.events.repo_event import COMMIT, Gap, Position, RepoEvent
 from pipelines.lake.tables import REPO_EVENT_GAPS, REPO_EVENTS
 from pipelines.network import lexicon
-from pipelines.network.repo_events import COMMIT, Gap, Position, RepoEvent
 from pipelines.sources.rows import Row, arrow_table, microseconds, post_record_columns, resource_hints
 
 if TYPE_CHECKING:
-    from pipelines.network.repo_events import Delivery
+    from pipelines.events.repo_event import Delivery
 
 POST: Final = "app.bsky.feed.post"
 

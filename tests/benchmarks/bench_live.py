@@ -128,10 +128,10 @@ def live(kind: str, url: str, measure: Measure) -> None:
     """Run the live leg to Parquet."""
     import dlt  # noqa: PLC0415
 
+    from pipelines.events.firehose import Firehose  # noqa: PLC0415
+    from pipelines.events.jetstream import Jetstream  # noqa: PLC0415
     from pipelines.lake.bucket import PROJECT_ROOT, use_project_settings  # noqa: PLC0415
     from pipelines.lake.filesystems import use_lake_filesystems  # noqa: PLC0415
-    from pipelines.network.firehose import Firehose  # noqa: PLC0415
-    from pipelines.network.jetstream import Jetstream  # noqa: PLC0415
     from pipelines.sources.micro_batches import BatchLimits, MicroBatches  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory() as folder:

@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from pipelines import live
+from pipelines.events import stream
 from pipelines.lake.bucket import PROJECT_ROOT
 from pipelines.lake.tables import LIVE_TABLES
-from pipelines.network import stream
 from pipelines.sample.days import evening, slot_of
 from pipelines.sample.truth import ACTIVE, POST, AccountEvent, IdentityEvent, RecordEvent
 from tests.dbt.test_schemas import duckdb_type

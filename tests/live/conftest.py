@@ -17,10 +17,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipelines.events import stream
 from pipelines.lake.bucket import PROJECT_ROOT
 from pipelines.lake.tables import REPO_EVENT_GAPS, REPO_EVENTS, RawTable
 from pipelines.lake.working_folder import recover
-from pipelines.network import stream
 from pipelines.sample.days import evening
 from pipelines.sample.stream_events import StreamEvent
 from pipelines.sources.micro_batches import BatchLimits, MicroBatches
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from datetime import timedelta
 
-    from pipelines.network.repo_events import Feed
+    from pipelines.events.repo_event import Feed
     from pipelines.sample.world import World
     from tests.conftest import Lake
 

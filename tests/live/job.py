@@ -13,7 +13,7 @@ import pyarrow.parquet  # noqa: F401
 import requests  # noqa: F401
 
 from pipelines import live
-from pipelines.network import stream
+from pipelines.events import stream
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import dlt
 import pytest
 
+from pipelines.events.repo_event import Delivery, read_json_event
 from pipelines.lake import compaction
 from pipelines.lake.compaction import READERS_NEED, compact
 from pipelines.lake.filesystems import AtomicLocalFileSystem
-from pipelines.network.repo_events import Delivery, read_json_event
 from pipelines.sources.repo_events import Batch, repo_events
 from tests.conftest import isolated_lake
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from pipelines.network import jetstream, stream
-from pipelines.network.firehose import Firehose
-from pipelines.network.jetstream import Jetstream, LegacyJetstream
+from pipelines.events import jetstream, stream
+from pipelines.events.firehose import Firehose
+from pipelines.events.jetstream import Jetstream, LegacyJetstream
 from pipelines.sample.firehose import SampleFirehose
 from pipelines.sample.jetstream import SampleJetstream
 from pipelines.sample.stream_events import StreamEvent
@@ -21,7 +21,7 @@ from tests.live.conftest import key_of, wait_until
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pipelines.network.stream import Stream
+    from pipelines.events.stream import Stream
     from pipelines.sample.streams import StreamServer
     from tests.live.conftest import LiveLake
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 import confluent_kafka
 import pytest
 
-from pipelines.network import kafka
+from pipelines.events import kafka
+from pipelines.events.firehose import Firehose
+from pipelines.events.jetstream import Jetstream, LegacyJetstream
+from pipelines.events.kafka import Bridge, Kafka
+from pipelines.events.repo_event import Delivery
+from pipelines.events.webhook import Spool, Webhook
 from pipelines.network.errors import ServiceFailed
-from pipelines.network.firehose import Firehose
-from pipelines.network.jetstream import Jetstream, LegacyJetstream
-from pipelines.network.kafka import Bridge, Kafka
-from pipelines.network.repo_events import Delivery
-from pipelines.network.webhook import Spool, Webhook
 from pipelines.sample.firehose import SampleFirehose
 from pipelines.sample.jetstream import SampleJetstream
 from pipelines.sample.records import record
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from pipelines.network.repo_events import Gap
-    from pipelines.network.stream import Stream
+    from pipelines.events.repo_event import Gap
+    from pipelines.events.stream import Stream
     from tests.live.conftest import Key, LiveLake, Row
 
 PASSWORD = "correct horse"

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from pipelines import bluesky, live
+from pipelines.events import kafka, stream
 from pipelines.lake.working_folder import only_one
-from pipelines.network import kafka, stream
 
 
 @pytest.mark.usefixtures("live")

@@ -9,8 +9,8 @@ import dlt
 import pytest
 from rich.console import Console
 
+from pipelines.events.jetstream import Jetstream
 from pipelines.network.errors import RequestRejected
-from pipelines.network.jetstream import Jetstream
 from pipelines.panel import show_live
 from pipelines.sample.jetstream import SampleJetstream
 from pipelines.sample.streams import StreamRefusal, Subscription

@@ -12,10 +12,10 @@ import msgspec
 import pytest
 from websockets.asyncio.client import connect
 
+from pipelines.events.firehose import Firehose
+from pipelines.events.jetstream import Jetstream, LegacyJetstream
+from pipelines.events.repo_event import Gap
 from pipelines.network.errors import RequestRejected, ServiceUnreachable
-from pipelines.network.firehose import Firehose
-from pipelines.network.jetstream import Jetstream, LegacyJetstream
-from pipelines.network.repo_events import Gap
 from pipelines.sample.firehose import SampleFirehose
 from pipelines.sample.jetstream import DICTIONARY_ID, SampleJetstream
 from pipelines.sample.stream_events import StreamEvent
@@ -25,8 +25,8 @@ from tests.live.conftest import key_of, moved, row_key, wait_until
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from pipelines.network.repo_events import RepoEvent
-    from pipelines.network.stream import Stream
+    from pipelines.events.repo_event import RepoEvent
+    from pipelines.events.stream import Stream
     from tests.live.conftest import Key
 
 HARMLESS = (StreamFault.REFUSED, StreamFault.BROKEN_OFF, StreamFault.TOO_SLOW)
@@ -347,7 +347,7 @@ def test_members_who_change_while_a_connection_is_being_made_are_asked_for(reade
             feed.follow([first, second])
             return connect(*arguments, **settings)  # type: ignore[arg-type]
 
-        monkeypatch.setattr("pipelines.network.stream.connect", connect_slowly)
+        monkeypatch.setattr("pipelines.events.stream.connect", connect_slowly)
         reader.read(feed)
     assert reader.keys == keys_of([event for event in events if event.did in (first, second)])
 
@@ -363,7 +363,7 @@ def test_a_gap_is_handed_over_though_the_stream_has_failed(reader):  # type: ign
 
 
 def test_a_slow_lake_makes_the_service_wait_and_loses_nothing(server, reader, events, monkeypatch):  # type: ignore[no-untyped-def]
-    monkeypatch.setattr("pipelines.network.stream.BUFFERED_EVENTS", 50)
+    monkeypatch.setattr("pipelines.events.stream.BUFFERED_EVENTS", 50)
     server.log[:] = events[:500]
     feed = subscription(server)
     with reader.reading(feed):
@@ -375,7 +375,7 @@ def test_a_slow_lake_makes_the_service_wait_and_loses_nothing(server, reader, ev
 
 
 def test_a_service_that_cannot_be_reached_is_named_in_one_line(reader, monkeypatch):  # type: ignore[no-untyped-def]
-    monkeypatch.setattr("pipelines.network.stream.LONGEST_BACKOFF", 0.1)
+    monkeypatch.setattr("pipelines.events.stream.LONGEST_BACKOFF", 0.1)
     with pytest.raises(ServiceUnreachable, match=r"^127\.0\.0\.1:9: jetstream: [^\n]+$"):
         reader.read(Jetstream("ws://127.0.0.1:9", dids=None))
 

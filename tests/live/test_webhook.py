@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import aiohttp
 import pytest
 
+from pipelines.events.webhook import HELD_AT_LEAST, LARGEST_BODY, Spool, Webhook
 from pipelines.network.errors import ServiceFailed
-from pipelines.network.webhook import HELD_AT_LEAST, LARGEST_BODY, Spool, Webhook
 from tests.live.conftest import wait_until
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def test_a_full_disk_acknowledges_nothing_that_is_not_on_it(tmp_path):  # type: 
     script = f"""
 import resource, signal
 from pathlib import Path
-from pipelines.network.webhook import Spool, SpoolFull
+from pipelines.events.webhook import Spool, SpoolFull
 spool = Spool(Path({str(tmp_path / "spool.sqlite")!r}))
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
@@ -238,7 +238,7 @@ def test_no_body_and_no_password_gets_into_a_log(webhook, caplog, capfd):  # typ
 @pytest.mark.parametrize("body", [event(1), b'"' + b"x" * 2**20 + b'"'], ids=["small", "large"])
 def test_a_disk_that_does_not_answer_makes_senders_come_back(body, webhook, spool, monkeypatch):  # type: ignore[no-untyped-def]
     """A reader that holds the database makes the disk as slow as can be; meanwhile memory holds four requests."""
-    monkeypatch.setattr("pipelines.network.webhook.MOST_HELD", 4 * max(HELD_AT_LEAST, len(body)))
+    monkeypatch.setattr("pipelines.events.webhook.MOST_HELD", 4 * max(HELD_AT_LEAST, len(body)))
     holder = sqlite3.connect(spool._connection.execute("pragma database_list").fetchone()[2], isolation_level=None)
     holder.execute("begin immediate")
     spool._connection.execute("pragma busy_timeout = 60000")

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import dlt
 
+from pipelines.events import stream
+from pipelines.events.jetstream import Jetstream
 from pipelines.lake.bucket import use_project_settings
 from pipelines.lake.compaction import READERS_NEED, Compaction, compact
 from pipelines.lake.filesystems import use_lake_filesystems
 from pipelines.lake.members import read_members
 from pipelines.lake.working_folder import open_pipeline, recover
-from pipelines.network import stream
-from pipelines.network.jetstream import Jetstream
 from pipelines.sample.days import evening
 from pipelines.sources.micro_batches import BatchLimits, MicroBatches
 

@@ -16,9 +16,9 @@ import pytest
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic  # type: ignore[attr-defined]
 
+from pipelines.events import kafka
+from pipelines.events.kafka import Kafka, Reader
 from pipelines.live import main
-from pipelines.network import kafka
-from pipelines.network.kafka import Kafka, Reader
 from pipelines.sample.jetstream import SampleJetstream
 from tests.live.conftest import key_of, wait_until
 from tests.live.job import kill, start_job
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from pipelines.network.repo_events import Delivery
+    from pipelines.events.repo_event import Delivery
     from pipelines.sample.stream_events import StreamEvent
     from tests.live.conftest import LiveLake
 

@@ -19,8 +19,8 @@ from atproto import CAR, CID
 from atproto_subscription.frames import Frame  # type: ignore[import-untyped]
 from websockets.asyncio.client import connect
 
-from pipelines.network.firehose import Firehose
-from pipelines.network.jetstream import LegacyJetstream
+from pipelines.events.firehose import Firehose
+from pipelines.events.jetstream import LegacyJetstream
 from tests.live.conftest import wait_until
 from tests.live.job import kill, start_job
 from tests.servers.atnet.programs import jetstream_of, relay_of, tap_of
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from pipelines.network.repo_events import Position, RepoEvent
+    from pipelines.events.repo_event import Position, RepoEvent
     from tests.live.conftest import LiveLake, Row
     from tests.servers.atnet.programs import Program
 

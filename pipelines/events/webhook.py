@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
+from pipelines.events.repo_event import Delivery, Position, RepoEvent, is_json, read_json_event
 from pipelines.network.errors import ServiceFailed
-from pipelines.network.repo_events import Delivery, Position, RepoEvent, is_json, read_json_event
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

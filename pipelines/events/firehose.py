@@ -14,8 +14,7 @@ from urllib.parse import urlencode
 import libipld
 import msgspec
 
-from pipelines.network.lexicon import parse_datetime
-from pipelines.network.repo_events import (
+from pipelines.events.repo_event import (
     ACCOUNT,
     COMMIT,
     IDENTITY,
@@ -26,12 +25,13 @@ from pipelines.network.repo_events import (
     time_of_rev,
     unreadable,
 )
-from pipelines.network.stream import NUMBERED_ANEW, Refused, Stream, Unwanted
+from pipelines.events.stream import NUMBERED_ANEW, Refused, Stream, Unwanted
+from pipelines.network.lexicon import parse_datetime
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
-    from pipelines.network.repo_events import Position
+    from pipelines.events.repo_event import Position
 
 _CID_PREFIXES: Final = (b"\x01\x71\x12\x20", b"\x01\x55\x12\x20")
 _CID_BYTES: Final = 36

@@ -15,14 +15,14 @@ import urllib3
 import zstandard
 from websockets.typing import Subprotocol
 
-from pipelines.network.repo_events import (
+from pipelines.events.repo_event import (
     RepoEvent,
     StreamError,
     StreamInfo,
     read_frame,
     read_legacy_event,
 )
-from pipelines.network.stream import (
+from pipelines.events.stream import (
     CURSOR_TOO_OLD,
     LARGEST_FRAME,
     LARGEST_SKEW,

@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from pipelines.network.errors import ServiceFailed, ServiceUnreachable
-from pipelines.network.repo_events import (
+from pipelines.events.repo_event import (
     Delivery,
     Gap,
     Position,
@@ -27,6 +26,7 @@ from pipelines.network.repo_events import (
     unreadable,
     write_json_event,
 )
+from pipelines.network.errors import ServiceFailed, ServiceUnreachable
 
 if TYPE_CHECKING:
     import threading
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from confluent_kafka import Consumer, KafkaError, Message, Producer
 
-    from pipelines.network.stream import Stream
+    from pipelines.events.stream import Stream
 
 ANSWER_SECONDS: Final = (2.0, 4.0, 8.0)
 """How long the broker may take to answer, at each attempt."""
