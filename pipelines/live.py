@@ -30,9 +30,12 @@ from rich.console import Console
 
 from pipelines.events.firehose import Firehose
 from pipelines.events.jetstream import Jetstream, LegacyJetstream
-from pipelines.events.kafka import Bridge, Kafka, KafkaUnusable, load_decoder
+from pipelines.events.kafka import Kafka, load_decoder
+from pipelines.events.kafka_bridge import Bridge
+from pipelines.events.kafka_client import KafkaUnusable
+from pipelines.events.spool import Spool
 from pipelines.events.stream import Stream
-from pipelines.events.webhook import Spool, Webhook
+from pipelines.events.webhook import Webhook
 from pipelines.explain import explain
 from pipelines.lake.bucket import PROJECT_ROOT, LakeError, lake_location, use_project_settings
 from pipelines.lake.compaction import compact

@@ -14,17 +14,8 @@ from urllib.parse import urlencode
 import libipld
 import msgspec
 
-from pipelines.events.repo_event import (
-    ACCOUNT,
-    COMMIT,
-    IDENTITY,
-    SYNC,
-    RepoEvent,
-    StreamError,
-    StreamInfo,
-    time_of_rev,
-    unreadable,
-)
+from pipelines.events.event_json import StreamError, StreamInfo
+from pipelines.events.repo_event import ACCOUNT, COMMIT, IDENTITY, SYNC, RepoEvent, time_of_rev, unreadable
 from pipelines.events.stream import NUMBERED_ANEW, Refused, Stream, Unwanted
 from pipelines.network.lexicon import parse_datetime
 

@@ -15,13 +15,7 @@ import urllib3
 import zstandard
 from websockets.typing import Subprotocol
 
-from pipelines.events.repo_event import (
-    RepoEvent,
-    StreamError,
-    StreamInfo,
-    read_frame,
-    read_legacy_event,
-)
+from pipelines.events.event_json import StreamError, StreamInfo, read_frame, read_legacy_event
 from pipelines.events.stream import (
     CURSOR_TOO_OLD,
     LARGEST_FRAME,
@@ -34,6 +28,8 @@ from pipelines.events.stream import (
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
+
+    from pipelines.events.repo_event import RepoEvent
 
 MOST_DIDS: Final = 10_000
 """What a subscription may name; beyond that everything is taken, and sorted out here."""

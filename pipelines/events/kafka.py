@@ -1,65 +1,30 @@
-"""A Kafka topic of repository events: polled by assignment from offsets of our own, and filled from a stream.
+"""A Kafka topic as a feed of repository events: polled by assignment, from offsets of our own.
 
 The consumer group's offsets are not used: they move on their own, and a batch that was lost would not come again.
 Offsets mean nothing in a topic that was deleted and made anew. It is recognised by its id, which brokers tell since
 Kafka 2.8 (KIP-516); where one does not (librdkafka's mock of a cluster is one), only by ending before what was read.
-Connection settings are librdkafka's (https://github.com/confluentinc/librdkafka/blob/master/CONFIGURATION.md).
 """
 
 from __future__ import annotations
 
 import importlib
-import math
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
-from pipelines.events.repo_event import (
-    Delivery,
-    Gap,
-    Position,
-    RepoEvent,
-    read_json_event,
-    unreadable,
-    write_json_event,
-)
+from pipelines.events.event_json import read_json_event
+from pipelines.events.kafka_client import POLL_SECONDS, KafkaUnusable, Reader, library
+from pipelines.events.repo_event import Delivery, Gap, Position, RepoEvent, unreadable
 from pipelines.network.errors import ServiceFailed, ServiceUnreachable
 
 if TYPE_CHECKING:
-    import threading
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
 
-    from confluent_kafka import Consumer, KafkaError, Message, Producer
+    from confluent_kafka import Message
 
-    from pipelines.events.stream import Stream
-
-ANSWER_SECONDS: Final = (2.0, 4.0, 8.0)
-"""How long the broker may take to answer, at each attempt."""
-
-POLL_SECONDS: Final = 0.1
 NEW_PARTITIONS_SECONDS: Final = 60.0
-LAST_SECONDS: Final = 5.0
-"""How long a broker that takes nothing is waited for when a bridge is told to stop."""
-
-_SENT_AT_ONCE: Final = 5_000
 _TOPIC_ID: Final = "topic_id"
-_POSITION_HEADER: Final = "position"
-
-
-class KafkaUnusable(Exception):  # noqa: N818 (it is a state, not a mistake)
-    """Kafka cannot be used as it is set up here. The message says why and what to do, in one line."""
-
-
-def _library() -> Any:
-    try:
-        return importlib.import_module("confluent_kafka")
-    except ImportError as error:
-        raise KafkaUnusable(
-            "Kafka needs its client library: uv run --extra kafka python pipelines/live.py kafka"
-        ) from error
 
 
 def load_decoder(name: str) -> Callable[[bytes], bytes]:
@@ -83,131 +48,6 @@ def load_decoder(name: str) -> Callable[[bytes], bytes]:
     return decoder
 
 
-class _Client:
-    """A client of one topic that remembers what keeps it from the broker.
-
-    Args:
-        topic: Its name.
-        settings: librdkafka's, `bootstrap.servers` at least.
-
-    Attributes:
-        trouble: What was last wrong with the connection.
-    """
-
-    def __init__(self, topic: str, settings: Mapping[str, Any]) -> None:
-        self.trouble: str | None = None
-        self._topic, self._settings = topic, {"log_level": 0, **settings}
-        self._library = _library()
-        self._is_refused = False
-
-    def _connect(self, kind: Callable[[dict[str, Any]], Any], ours: Mapping[str, Any]) -> Any:
-        """Make the library's consumer or producer. It connects by itself, now or whenever it can.
-
-        Raises:
-            KafkaUnusable: librdkafka does not know a setting, or not that value.
-        """
-        try:
-            return kind({**ours, "error_cb": self._remember, **self._settings})
-        except self._library.KafkaException as error:
-            raise KafkaUnusable(f"kafka_settings: {error.args[0].str()}") from error
-
-    def _remember(self, error: KafkaError) -> None:
-        # That all brokers are down says less than what is wrong with one of them, which comes first.
-        if error.code() != self._library.KafkaError._ALL_BROKERS_DOWN:
-            self.trouble = error.str()
-            self._is_refused = error.code() == self._library.KafkaError._AUTHENTICATION
-
-
-class Reader(_Client):
-    """A consumer of one topic that decides nothing by itself.
-
-    Attributes:
-        consumer: The library's.
-
-    Raises:
-        KafkaUnusable: A setting is wrong.
-    """
-
-    def __init__(self, topic: str, settings: Mapping[str, Any]) -> None:
-        super().__init__(topic, settings)
-        ours = {
-            "group.id": "bluesky-lake",  # The library wants one; nothing is committed to it.
-            "enable.auto.commit": False,
-            "enable.partition.eof": True,
-            "auto.offset.reset": "error",
-        }
-        self.consumer: Consumer = self._connect(self._library.Consumer, ours)
-
-    def first_partitions(self) -> list[int]:
-        """Find the topic's partitions, before any is assigned; none if the broker has no such topic.
-
-        Raises:
-            NetworkError: The broker cannot be reached, or refuses.
-        """
-        for timeout in ANSWER_SECONDS:
-            try:
-                return self.partitions(timeout)
-            except self._library.KafkaException as failure:
-                self.consumer.poll(0)  # Hands over what is wrong. There is no message yet that it could take away.
-                reason = self.trouble or failure.args[0].str()
-                if self._is_refused:
-                    reason += ": look at kafka_settings in .dlt/secrets.toml"
-                    raise ServiceFailed("kafka", self._topic, "", reason) from failure
-        raise ServiceUnreachable("kafka", self._topic, "", reason)
-
-    def partitions(self, timeout: float) -> list[int]:
-        """Find the topic's partitions, whatever is assigned; none if the broker has no such topic.
-
-        Raises:
-            KafkaException: It is not known.
-        """
-        topic = self.consumer.list_topics(self._topic, timeout=timeout).topics[self._topic]
-        unknown = (self._library.KafkaError.UNKNOWN_TOPIC_OR_PART, self._library.KafkaError._UNKNOWN_TOPIC)
-        if topic.error is not None and topic.error.code() not in unknown:
-            raise self._library.KafkaException(topic.error)
-        self.trouble = None
-        return sorted(topic.partitions)
-
-    def topic_id(self) -> str | None:
-        """Tell a topic from another one of the same name; None where the broker does not say, or not now."""
-        from confluent_kafka.admin import AdminClient  # noqa: PLC0415 (the library may be missing)
-
-        with suppress(self._library.KafkaException):
-            metadata = self.consumer.list_topics(self._topic, timeout=ANSWER_SECONDS[0])
-            if metadata.controller_id not in metadata.brokers:
-                return None  # It is the one who is asked: the mock has none.
-            admin = AdminClient(self._settings)
-            topics = self._library.TopicCollection([self._topic])
-            told = admin.describe_topics(topics, request_timeout=ANSWER_SECONDS[0])[self._topic].result().topic_id
-            if told.get_most_significant_bits() or told.get_least_significant_bits():
-                return str(told)
-        return None
-
-    def log_of(self, partition: int) -> tuple[int, int]:
-        """Find the offsets of a partition's oldest message, and of the one that comes next.
-
-        A broker that has just started answers before it leads its partitions: it is asked again.
-
-        Raises:
-            KafkaException: It is not known.
-        """
-        topic_partition = self._library.TopicPartition(self._topic, partition)
-        ends_at = time.monotonic() + ANSWER_SECONDS[-1]
-        while True:
-            try:
-                oldest, end = self.consumer.get_watermark_offsets(topic_partition, timeout=ANSWER_SECONDS[-1])
-            except self._library.KafkaException:
-                if time.monotonic() >= ends_at:
-                    raise
-                time.sleep(POLL_SECONDS)
-            else:
-                return oldest, end
-
-    def assign(self, offsets: Mapping[int, int]) -> None:
-        """Read partitions from offsets on, and no others."""
-        self.consumer.assign([self._library.TopicPartition(self._topic, *each) for each in offsets.items()])
-
-
 class Kafka:
     """A feed of the events in a topic.
 
@@ -223,7 +63,7 @@ class Kafka:
         self.service = topic
         self._settings = dict(settings)
         self._decode = decode
-        self._library = _library()
+        self._library = library()
         self._reader: Reader | None = None
         self._topic_id: str | None = None
         self._next: dict[int, int] = {}
@@ -280,7 +120,7 @@ class Kafka:
         assert self._reader is not None
         self._looked_at = time.monotonic()
         with suppress(self._library.KafkaException):
-            self._take_on(self._reader.partitions(ANSWER_SECONDS[0]))
+            self._take_on(self._reader.partitions())
 
     def take(self, limit: int) -> Delivery:
         """Hand over messages.
@@ -364,167 +204,3 @@ def _gap(partition: int, wanted: int, oldest: int, end: int) -> Gap:
     else:
         what = f"it ends at offset {end}, and was read to {wanted}: the topic is not the one of then"
     return Gap(None, None, f"partition {partition}: {what}", wanted - 1 if wanted else None, oldest)
-
-
-class Bridge(_Client):
-    """Fills a topic from a stream. Messages of one account stay in order: its DID is their key.
-
-    Every message carries, as a header, the position up to which the topic was complete when it was sent: after a crash
-    the bridge goes on there, and no file of its own is needed. What it sends twice is folded by whoever reads it.
-
-    Args:
-        stream: Where the events come from, not started yet.
-        topic: Where they go.
-        settings: librdkafka's, `bootstrap.servers` at least.
-
-    Attributes:
-        sent: Events that the broker has.
-    """
-
-    def __init__(self, stream: Stream, topic: str, settings: Mapping[str, Any]) -> None:
-        super().__init__(topic, settings)
-        self.sent = 0
-        self._stream = stream
-        self._failure: str | None = None
-
-    def run_until(
-        self,
-        is_over: threading.Event,
-        *,
-        seconds: float | None,
-        until_caught_up: bool,
-        on_gap: Callable[[Gap], object],
-    ) -> None:
-        """Send until told to stop.
-
-        Args:
-            is_over: Set by somebody else to end it.
-            seconds: End after so long.
-            until_caught_up: End when the stream has delivered what was there at the start.
-            on_gap: Told of what the stream will not deliver, as soon as that is known.
-
-        Raises:
-            NetworkError: The stream or the broker cannot go on, or the broker does not take what is left at the end.
-            KafkaUnusable: A setting is wrong.
-        """
-        producer: Producer = self._connect(self._library.Producer, {"enable.idempotence": True, "linger.ms": 50})
-        position = self._last_position()
-        self._stream.start(position)
-        ends_at = math.inf if seconds is None else time.monotonic() + seconds
-
-        def is_ending() -> bool:
-            return is_over.is_set() or time.monotonic() >= ends_at
-
-        try:
-            while True:
-                is_caught_up = until_caught_up and self._stream.is_caught_up
-                delivery = self._stream.take(_SENT_AT_ONCE)
-                for gap in delivery.gaps:
-                    on_gap(gap)
-                if delivery.events:
-                    if position is None or position["cursor"] is None:
-                        position = _before(delivery.events[0])
-                    self._send(producer, delivery.events, position, is_ending)
-                    position = delivery.position or position
-                if is_ending() or (is_caught_up and not delivery.events):
-                    return
-                if not delivery.events:
-                    is_over.wait(POLL_SECONDS)
-        finally:
-            self._stream.stop()
-
-    def _send(
-        self, producer: Producer, events: Sequence[RepoEvent], position: Position, is_ending: Callable[[], bool]
-    ) -> None:
-        """Send events, and wait until the broker has all of them.
-
-        Raises:
-            ServiceFailed: The broker does not take them.
-        """
-        headers: dict[str, str | bytes | None] = {
-            _POSITION_HEADER: msgspec.json.encode([self._stream.service, position])
-        }
-        for event in events:
-            value = write_json_event(event)
-            while True:
-                try:
-                    producer.produce(self._topic, value, key=event.did, headers=headers, on_delivery=self._delivered)
-                    break
-                except BufferError:  # As many are on their way as `queue.buffering.max.messages` allows.
-                    self._drain(producer, is_ending)
-                except self._library.KafkaException as failure:
-                    reason = f"an event of {len(value):,} bytes: {failure.args[0].str()}"
-                    raise ServiceFailed("kafka", self._topic, "", reason) from failure
-            producer.poll(0)
-        self._drain(producer, is_ending)
-
-    def _drain(self, producer: Producer, is_ending: Callable[[], bool]) -> None:
-        """Wait until the broker has everything that was sent; at the end, for `LAST_SECONDS` at most.
-
-        Raises:
-            ServiceFailed: It does not take it.
-        """
-        left = len(producer)
-        while left and not self._failure:
-            is_last = is_ending()
-            left = producer.flush(LAST_SECONDS if is_last else POLL_SECONDS)
-            if is_last:
-                break
-        if left or self._failure:
-            reason = self._failure or f"it did not take the last {left:,} events: the next run sends them again"
-            raise ServiceFailed("kafka", self._topic, "", f"{reason} ({self.trouble})" if self.trouble else reason)
-
-    def _delivered(self, error: KafkaError | None, message: object) -> None:
-        del message
-        if error is None:
-            self.sent += 1
-            self.trouble = None
-        else:
-            self._failure = error.str()
-
-    def _last_position(self) -> Position | None:
-        """Read where to go on from the last message of each partition; None if none of them came from a bridge.
-
-        Of another host's numbers nothing follows, but the time does.
-
-        Raises:
-            NetworkError: The broker cannot be reached, refuses, or does not show them.
-        """
-        reader = Reader(self._topic, self._settings)
-        found: list[tuple[str, Position]] = []
-        try:
-            logs = {number: reader.log_of(number) for number in reader.first_partitions()}
-            unseen = {number: end - 1 for number, (oldest, end) in logs.items() if end > oldest}
-            reader.assign(unseen)
-            ends_at = time.monotonic() + sum(ANSWER_SECONDS)
-            while unseen:
-                if time.monotonic() > ends_at:
-                    reason = reader.trouble or "the last messages of the topic cannot be read"
-                    raise ServiceUnreachable("kafka", self._topic, "", reason)
-                message = reader.consumer.poll(POLL_SECONDS)
-                number = None if message is None else message.partition()  # One without a value counts as false.
-                if message is None or number is None or unseen.pop(number, None) is None:
-                    continue
-                # Where a transaction ended, there is no message: the end of the partition is told instead.
-                error = message.error()
-                if error is not None and error.code() != self._library.KafkaError._PARTITION_EOF:
-                    raise self._library.KafkaException(error)
-                headers = dict(message.headers() or ())
-                with suppress(msgspec.DecodeError):
-                    match msgspec.json.decode(headers.get(_POSITION_HEADER) or b"null"):
-                        case [str(service), {"cursor": _, "event_at": _} as position]:
-                            found.append((service, position))
-        except self._library.KafkaException as failure:
-            reason = reader.trouble or failure.args[0].str()
-            raise ServiceUnreachable("kafka", self._topic, "", reason) from failure
-        finally:
-            reader.consumer.close()
-        own = [position for service, position in found if service == self._stream.service]
-        times = [position["event_at"] for _, position in found if position["event_at"]]
-        elsewhere = {"cursor": None, "event_at": max(times)} if times else None
-        return max(own, key=lambda position: position["cursor"], default=elsewhere)
-
-
-def _before(event: RepoEvent) -> Position:
-    """Give a position from which a stream goes on with an event: a bridge that never ran has no other."""
-    return {"cursor": event.position - 1, "event_at": event.event_at and event.event_at.isoformat()}

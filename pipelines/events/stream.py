@@ -22,7 +22,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidProxy, InvalidStatus, InvalidURI
 from websockets.frames import CloseCode
 
-from pipelines.events.repo_event import Delivery, Gap, Position, RepoEvent, StreamError, StreamInfo
+from pipelines.events.event_json import StreamError, StreamInfo
+from pipelines.events.repo_event import Delivery, Gap, Position, RepoEvent
 from pipelines.network.errors import RequestRejected, ServiceUnreachable, one_line
 from pipelines.network.xrpc import user_agent
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import dlt
 import pytest
 
-from pipelines.events.repo_event import Delivery, read_json_event
+from pipelines.events.event_json import read_json_event
+from pipelines.events.repo_event import Delivery
 from pipelines.lake import compaction
 from pipelines.lake.compaction import READERS_NEED, compact
 from pipelines.lake.filesystems import AtomicLocalFileSystem

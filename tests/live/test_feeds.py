@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING
 import confluent_kafka
 import pytest
 
-from pipelines.events import kafka
+from pipelines.events import kafka, kafka_bridge
 from pipelines.events.firehose import Firehose
 from pipelines.events.jetstream import Jetstream, LegacyJetstream
-from pipelines.events.kafka import Bridge, Kafka
+from pipelines.events.kafka import Kafka
+from pipelines.events.kafka_bridge import Bridge
+from pipelines.events.kafka_client import Reader
 from pipelines.events.repo_event import Delivery
-from pipelines.events.webhook import Spool, Webhook
+from pipelines.events.spool import Spool
+from pipelines.events.webhook import Webhook
 from pipelines.network.errors import ServiceFailed
 from pipelines.sample.firehose import SampleFirehose
 from pipelines.sample.jetstream import SampleJetstream
@@ -167,7 +170,7 @@ def test_a_bridge_to_a_mock_cluster_goes_on_after_its_first_batch_on_another_hos
 
 
 def test_a_bridge_that_is_told_to_stop_does_not_wait_for_a_mock_cluster_that_has_died(world_events, monkeypatch):  # type: ignore[no-untyped-def]
-    monkeypatch.setattr(kafka, "LAST_SECONDS", 0.1)
+    monkeypatch.setattr(kafka_bridge, "LAST_SECONDS", 0.1)
     with SampleJetstream(world_events[:200]) as server, ThreadPoolExecutor(1) as thread:
         with mock_cluster() as settings:
             made = Bridge(from_start(Jetstream(server.url, dids=None), world_events), "events", settings)
@@ -224,13 +227,13 @@ def test_a_topic_that_is_being_made_anew_as_on_this_mock_cluster_is_read_when_it
     world_events, monkeypatch
 ):
     monkeypatch.setattr(kafka, "NEW_PARTITIONS_SECONDS", 0.0)
-    partitions = kafka.Reader.partitions
+    partitions = Reader.partitions
     with topic_on_a_mock_cluster(world_events[:10]) as feed:
         feed.start({"0": 7, "topic_id": "of then"})
-        monkeypatch.setattr(kafka.Reader, "topic_id", lambda _: "of now")
-        monkeypatch.setattr(kafka.Reader, "partitions", lambda *_: [])
+        monkeypatch.setattr(Reader, "topic_id", lambda _: "of now")
+        monkeypatch.setattr(Reader, "partitions", lambda *_: [])
         before = take(feed, 3)
-        monkeypatch.setattr(kafka.Reader, "partitions", partitions)
+        monkeypatch.setattr(Reader, "partitions", partitions)
         after = take(feed, 10)
     assert [event.position for event in before.events] == [7, 8, 9]
     assert before.gaps == []

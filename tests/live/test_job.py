@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipelines import bluesky, live
-from pipelines.events import kafka, stream
+from pipelines.events import kafka_client, stream
 from pipelines.lake.working_folder import only_one
 
 
@@ -47,7 +47,7 @@ def test_what_a_user_can_cause_is_told_in_one_line_and_the_sample_where_there_is
     arguments, settings, told, monkeypatch, capsys
 ):
     monkeypatch.setattr(stream, "LONGEST_BACKOFF", 0.02)
-    monkeypatch.setattr(kafka, "ANSWER_SECONDS", (0.3,))
+    monkeypatch.setattr(kafka_client, "ANSWER_SECONDS", (0.3,))
     monkeypatch.setattr(live, "PROJECT_ROOT", Path(os.environ["DLT_PROJECT_DIR"]))
     for name, value in settings.items():
         monkeypatch.setenv(f"SOURCES__REPO_EVENTS__{name.upper()}", value)

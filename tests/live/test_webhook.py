@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import aiohttp
 import pytest
 
-from pipelines.events.webhook import HELD_AT_LEAST, LARGEST_BODY, Spool, Webhook
+from pipelines.events.spool import Spool
+from pipelines.events.webhook import HELD_AT_LEAST, LARGEST_BODY, Webhook
 from pipelines.network.errors import ServiceFailed
 from tests.live.conftest import wait_until
 
@@ -151,7 +152,7 @@ def test_a_full_disk_acknowledges_nothing_that_is_not_on_it(tmp_path):  # type: 
     script = f"""
 import resource, signal
 from pathlib import Path
-from pipelines.events.webhook import Spool, SpoolFull
+from pipelines.events.spool import Spool, SpoolFull
 spool = Spool(Path({str(tmp_path / "spool.sqlite")!r}))
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))

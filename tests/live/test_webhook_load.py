@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Final
 import aiohttp
 import pytest
 
-from pipelines.events.webhook import LARGEST_BODY, Spool, SpoolFull, Webhook
+from pipelines.events.spool import Spool, SpoolFull
+from pipelines.events.webhook import LARGEST_BODY, Webhook
 from pipelines.network.errors import ServiceFailed
 from pipelines.sources.micro_batches import BatchLimits
 from tests.live.conftest import wait_until

@@ -16,8 +16,9 @@ import pytest
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic  # type: ignore[attr-defined]
 
-from pipelines.events import kafka
-from pipelines.events.kafka import Kafka, Reader
+from pipelines.events import kafka, kafka_client
+from pipelines.events.kafka import Kafka
+from pipelines.events.kafka_client import Reader
 from pipelines.live import main
 from pipelines.sample.jetstream import SampleJetstream
 from tests.live.conftest import key_of, wait_until
@@ -191,7 +192,7 @@ def test_the_broker_dies_and_comes_back_while_it_is_followed(
     broker: Broker, live: LiveLake, world_events: list[StreamEvent], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kafka, "NEW_PARTITIONS_SECONDS", 0.5)
-    monkeypatch.setattr(kafka, "ANSWER_SECONDS", (0.5,))
+    monkeypatch.setattr(kafka_client, "ANSWER_SECONDS", (0.5,))
     topic = Topic(broker, partitions=2)
     events = world_events[:900]
     topic.fill(events[:300])
@@ -322,7 +323,7 @@ def test_what_keeps_it_from_reading_is_said_in_one_line(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(kafka, "ANSWER_SECONDS", (0.5, 1.0))
+    monkeypatch.setattr(kafka_client, "ANSWER_SECONDS", (0.5, 1.0))
     for name, value in settings_of("no-such-topic", broker.guarded | settings).items():
         monkeypatch.setenv(name, value)
     assert main(["kafka"]) == 1
