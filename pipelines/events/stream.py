@@ -25,7 +25,7 @@ from websockets.frames import CloseCode
 from pipelines.events.event_json import StreamError, StreamInfo
 from pipelines.events.repo_event import Delivery, Gap, Position, RepoEvent
 from pipelines.network.errors import RequestRejected, ServiceUnreachable, one_line
-from pipelines.network.xrpc import user_agent
+from pipelines.network.headers import user_agent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

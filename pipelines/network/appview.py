@@ -25,9 +25,10 @@ from pipelines.network.errors import (
     ServiceFailed,
     ServiceUnreachable,
 )
+from pipelines.network.headers import user_agent
 from pipelines.network.identifiers import is_did
 from pipelines.network.paging import read_cursor
-from pipelines.network.xrpc import RequestStats, XrpcClient, user_agent
+from pipelines.network.xrpc import RequestStats, XrpcClient
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Links and handles, in every form that people paste, to at:// URIs and DIDs.
+"""Links and handles, in every form that people paste: what they name, by their syntax alone.
 
 Syntax: https://atproto.com/specs/handle, /specs/did, /specs/record-key, /specs/at-uri-scheme. Link forms:
 https://github.com/bluesky-social/social-app, `src/lib/strings/starter-pack.ts`.
@@ -8,19 +8,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 from urllib.parse import unquote, urlsplit
 
-import msgspec
-
 from pipelines.network.errors import one_line
-
-if TYPE_CHECKING:
-    from pipelines.network.appview import AppView
-
-STARTER_PACK: Final = "app.bsky.graph.starterpack"
-LIST: Final = "app.bsky.graph.list"
-SHORT_LINKS: Final = "https://go.bsky.app"
 
 Kind = Literal["starter_pack", "list", "actor", "short_link"]
 
@@ -61,17 +52,23 @@ class Link:
     key: str = ""
 
 
-class _ShortLink(msgspec.Struct):
-    url: str
+def read_link(text: str) -> Link | None:
+    """Read a link or handle of any form; None if it has none of those that are understood."""
+    text = _INVISIBLE.sub("", text).strip()
+    if "/" not in text:
+        return _actor(text)
+    if text[:5].lower() == "at://":
+        return _parse_at_uri(text[5:])
+    return _parse_web_link(text if "://" in text else f"https://{text}")
 
 
 def parse_link(text: str) -> Link:
-    """Read a link or handle of any form.
+    """Read a link or handle as `read_link` does, and say which forms there are if it has none of them.
 
     Raises:
         UnrecognizedLink: It has none of the forms that are understood.
     """
-    link = _parse(text)
+    link = read_link(text)
     if link is None:
         raise UnrecognizedLink(
             f"{_quoted(text)} is no link to a starter pack ({_FORMS['starter_pack']}), no link to a list"
@@ -80,37 +77,20 @@ def parse_link(text: str) -> Link:
     return link
 
 
-def resolve_pack(link: str, appview: AppView, short_links: str = SHORT_LINKS) -> str:
-    """Find the starter pack that a link leads to.
+def expect_kind(kind: Kind, text: str, link: Link | None) -> Link:
+    """Take a link that leads to what is asked for, and no other.
 
     Args:
-        link: In any form.
-        appview: Resolves the handle, if there is one.
-        short_links: The service behind `go.bsky.app`.
-
-    Returns:
-        Its at:// URI, with a DID.
+        kind: What is asked for.
+        text: What a user gave, for the message.
+        link: What it was read as; None if it could not be read.
 
     Raises:
-        UnrecognizedLink: It is no link to a starter pack.
-        NetworkError: The handle or the short link cannot be resolved.
+        UnrecognizedLink: It leads to something else, or nowhere.
     """
-    parsed = _parse(link)
-    if parsed and parsed.kind == "short_link":
-        client = appview.for_service(short_links)
-        target = client.document(f"/{parsed.key}", _short_link_target, endpoint="short link", subject=parsed.key)
-        parsed = _parse(target)
-    return _record_uri(_expect("starter_pack", link, parsed), STARTER_PACK, appview)
-
-
-def resolve_list(link: str, appview: AppView) -> str:
-    """Find the list that a link leads to; see `resolve_pack`."""
-    return _record_uri(_expect("list", link, _parse(link)), LIST, appview)
-
-
-def resolve_actor(link: str, appview: AppView) -> str:
-    """Find the DID of an actor, from a handle or a link to a profile; see `resolve_pack`."""
-    return _did_of(_expect("actor", link, _parse(link)).authority, appview)
+    if link is None or link.kind != kind:
+        raise UnrecognizedLink(f"{_quoted(text)} is no {kind.replace('_', ' ')}: use {_FORMS[kind]}")
+    return link
 
 
 def is_did(text: str) -> bool:
@@ -118,35 +98,8 @@ def is_did(text: str) -> bool:
     return len(text) <= 2048 and _DID.fullmatch(text) is not None
 
 
-def _expect(kind: Kind, text: str, link: Link | None) -> Link:
-    if link is None or link.kind != kind:
-        raise UnrecognizedLink(f"{_quoted(text)} is no {kind.replace('_', ' ')}: use {_FORMS[kind]}")
-    return link
-
-
-def _record_uri(link: Link, collection: str, appview: AppView) -> str:
-    return f"at://{_did_of(link.authority, appview)}/{collection}/{link.key}"
-
-
-def _did_of(authority: str, appview: AppView) -> str:
-    return authority if is_did(authority) else appview.resolve_handle(authority)
-
-
-def _short_link_target(body: bytes) -> str:
-    return msgspec.json.decode(body, type=_ShortLink).url
-
-
 def _quoted(text: str) -> str:
     return repr(one_line(text, 100))
-
-
-def _parse(text: str) -> Link | None:
-    text = _INVISIBLE.sub("", text).strip()
-    if "/" not in text:
-        return _actor(text)
-    if text[:5].lower() == "at://":
-        return _parse_at_uri(text[5:])
-    return _parse_web_link(text if "://" in text else f"https://{text}")
 
 
 def _parse_at_uri(rest: str) -> Link | None:

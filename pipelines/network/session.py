@@ -20,8 +20,9 @@ import msgspec
 
 from pipelines.network.did_documents import pds_endpoint_of
 from pipelines.network.errors import AuthenticationFailed, NetworkError, RequestRejected
+from pipelines.network.headers import host_of, user_agent
 from pipelines.network.pacing import Pacer
-from pipelines.network.xrpc import XrpcClient, host_of, user_agent
+from pipelines.network.xrpc import XrpcClient
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,50 +6,27 @@ came as.
 
 from __future__ import annotations
 
-import importlib.metadata
 import math
 import random
 import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, TypeVar
 from urllib.parse import urlencode, urlsplit
 
-import msgspec
 import urllib3
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    HTTPError,
-    NameResolutionError,
-    NewConnectionError,
-    ReadTimeoutError,
-    SSLError,
-)
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 
-from pipelines.network.errors import (
-    AccountDeactivated,
-    AccountSuspended,
-    ActorBlocked,
-    ActorNotFound,
-    AuthenticationFailed,
-    NetworkError,
-    RateLimited,
-    RecordNotFound,
-    RequestRejected,
-    ServiceFailed,
-    ServiceUnreachable,
-    one_line,
-)
+from pipelines.network.answers import Answer, AttemptFailed, Request, describe, rejection, retry_after, status_line
+from pipelines.network.errors import AuthenticationFailed, RateLimited, ServiceFailed, ServiceUnreachable
+from pipelines.network.headers import host_of, user_agent
 from pipelines.network.pacing import Pacer
 from pipelines.network.paging import EMPTY_PAGES_IN_A_ROW, Page
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
-
-    from pipelines.network.session import Session
 
 T = TypeVar("T")
 P = TypeVar("P", bound=Page)
@@ -60,55 +37,6 @@ LONGEST_RETRY_AFTER: Final = 900.0
 
 LONGEST_BACKOFF: Final = 30.0
 LARGEST_BODY: Final = 16 * 1024 * 1024
-
-_BY_ERROR: Final[dict[str, type[RequestRejected]]] = {
-    "AccountDeactivated": AccountDeactivated,
-    "RepoDeactivated": AccountDeactivated,
-    "AccountTakedown": AccountSuspended,
-    "AccountSuspended": AccountSuspended,
-    "RepoTakendown": AccountSuspended,
-    "RepoSuspended": AccountSuspended,
-    "RepoNotFound": ActorNotFound,
-    "HandleNotFound": ActorNotFound,
-    "BlockedActor": ActorBlocked,
-    "BlockedByActor": ActorBlocked,
-    "RecordNotFound": RecordNotFound,
-}
-# The reference servers say these with the error `InvalidRequest`, so that only the message tells them apart.
-_BY_MESSAGE: Final[dict[str, type[RequestRejected]]] = {
-    "profile not found": ActorNotFound,
-    "actor not found": ActorNotFound,
-    "unable to resolve handle": ActorNotFound,
-    "could not find repo": ActorNotFound,
-    "starter pack not found": RecordNotFound,
-    "list not found": RecordNotFound,
-    "could not locate record": RecordNotFound,
-}
-
-
-def user_agent(contact: str | None = None) -> str:
-    """Say who is asking, as services want to know it.
-
-    Args:
-        contact: How to reach whoever runs this: an address or a URL.
-
-    Raises:
-        ValueError: The contact cannot be sent in an HTTP header.
-    """
-    if contact and not (contact.isascii() and contact.isprintable()):
-        raise ValueError(f"contact must be plain ASCII, as it is sent in a header: {contact!r}")
-    try:
-        project = importlib.metadata.metadata("bluesky-lake")
-    except importlib.metadata.PackageNotFoundError:
-        return f"bluesky-lake ({contact})" if contact else "bluesky-lake"
-    urls = [url.rpartition(" ")[2] for url in project.get_all("Project-URL") or []]
-    about = "; ".join([f"+{url}" for url in urls[:1]] + ([contact] if contact else []))
-    return f"bluesky-lake/{project['Version']}" + (f" ({about})" if about else "")
-
-
-def host_of(url: str) -> str:
-    """Name a service in messages: its host and port, without what may stand before them (user and password)."""
-    return urlsplit(url).netloc.rpartition("@")[2]
 
 
 @dataclass(frozen=True)
@@ -142,52 +70,21 @@ class RequestStats:
         )
 
 
-class _XrpcError(msgspec.Struct):
-    error: str = ""
-    message: str = ""
+class AccountSession(Protocol):
+    """What a client has to know of an account that it asks as; `session.py` logs it in.
 
-
-# Made here, not in the threads that ask: see lexicon.py.
-_xrpc_error_body = msgspec.json.Decoder(_XrpcError)
-
-
-@dataclass(frozen=True)
-class _Request:
-    method: str
-    url: str
-    endpoint: str
-    subject: str
-    headers: dict[str, str]
-    body: bytes | None = None
+    Every member raises a `NetworkError` when the account cannot be logged in.
+    """
 
     @property
-    def service(self) -> str:
-        return host_of(self.url)
+    def pds(self) -> str:
+        """URL of the account's own server, which takes all its requests."""
 
+    def access_token(self) -> str:
+        """Give a token for the `Authorization` header."""
 
-@dataclass(frozen=True)
-class _Answer:
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    damage: str | None = None
-
-
-class _AttemptFailed(Exception):  # noqa: N818
-    """An attempt that failed in a way that another one may not."""
-
-    def __init__(
-        self, kind: type[NetworkError], what: str, *, retry_after: float | None = None, damaged_body: bytes = b""
-    ) -> None:
-        super().__init__(what)
-        self.kind = kind
-        self.what = what
-        self.retry_after = retry_after
-        self.damaged_body = damaged_body
-
-    def as_error(self, request: _Request, attempts: int) -> NetworkError:
-        times = f" ({attempts} attempts)" if attempts > 1 else ""
-        return self.kind(request.service, request.endpoint, request.subject, one_line(self.what, 250) + times)
+    def renew(self, refused: str) -> None:
+        """Replace a token that a service has refused."""
 
 
 class XrpcClient:
@@ -213,7 +110,7 @@ class XrpcClient:
         service: str,
         pacer: Pacer,
         *,
-        session: Session | None = None,
+        session: AccountSession | None = None,
         max_connections: int = 8,
         timeout: float = 30,
         max_attempts: int = 5,
@@ -292,7 +189,7 @@ class XrpcClient:
         given = {name: value for name, value in params.items() if value is not None}
         base = self._session.pds if self._session else self._service
         url = f"{base}/xrpc/{nsid}" + (f"?{urlencode(given, doseq=True)}" if given else "")
-        return self._ask(_Request("GET", url, nsid, subject, self._headers()), decode, salvage, self._session)
+        return self._ask(Request("GET", url, nsid, subject, self._headers()), decode, salvage, self._session)
 
     def pages(
         self,
@@ -378,7 +275,7 @@ class XrpcClient:
             headers["Content-Type"] = "application/json"
         if authorization is not None:
             headers["Authorization"] = authorization
-        return self._ask(_Request("POST", f"{self._service}/xrpc/{nsid}", nsid, subject, headers, body), decode)
+        return self._ask(Request("POST", f"{self._service}/xrpc/{nsid}", nsid, subject, headers, body), decode)
 
     def document(self, path: str, decode: Callable[[bytes], T], *, endpoint: str, subject: str = "") -> T:
         """Fetch a JSON document that is not XRPC from the same service.
@@ -392,17 +289,17 @@ class XrpcClient:
         Raises:
             NetworkError: One of its subclasses.
         """
-        return self._ask(_Request("GET", self._service + path, endpoint, subject, self._headers()), decode)
+        return self._ask(Request("GET", self._service + path, endpoint, subject, self._headers()), decode)
 
     def _headers(self) -> dict[str, str]:
         return {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": self._user_agent}
 
     def _ask(
         self,
-        request: _Request,
+        request: Request,
         decode: Callable[[bytes], T],
         salvage: Callable[[bytes], T | None] | None = None,
-        session: Session | None = None,
+        session: AccountSession | None = None,
     ) -> T:
         attempt = 1
         is_renewed = False
@@ -418,7 +315,7 @@ class XrpcClient:
                 session.renew(token)
                 is_renewed = True
                 continue
-            except _AttemptFailed as failed:
+            except AttemptFailed as failed:
                 if attempt == self._max_attempts:
                     rest = salvage(failed.damaged_body) if salvage and failed.damaged_body else None
                     if rest is not None:
@@ -427,26 +324,26 @@ class XrpcClient:
                 self._wait_before_retry(request, failed, attempt)
             attempt += 1
 
-    def _attempt(self, request: _Request, decode: Callable[[bytes], T], *, is_retry: bool) -> T:
+    def _attempt(self, request: Request, decode: Callable[[bytes], T], *, is_retry: bool) -> T:
         try:
             answer = self._send(request, is_retry=is_retry)
         except HTTPError as error:
-            raise _AttemptFailed(ServiceUnreachable, _describe(error, self._timeout)) from error
+            raise AttemptFailed(ServiceUnreachable, describe(error, self._timeout)) from error
         if answer.status == HTTPStatus.OK:
             if answer.damage is not None:
-                raise _AttemptFailed(ServiceFailed, answer.damage, damaged_body=answer.body)
+                raise AttemptFailed(ServiceFailed, answer.damage, damaged_body=answer.body)
             try:
                 return decode(answer.body)
             except (ValueError, RecursionError) as error:
                 what = f"the answer is not what the lexicon says: {error}"
-                raise _AttemptFailed(ServiceFailed, what, damaged_body=answer.body) from error
+                raise AttemptFailed(ServiceFailed, what, damaged_body=answer.body) from error
         if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
-            raise _AttemptFailed(RateLimited, "429 Too Many Requests", retry_after=_retry_after(answer.headers))
+            raise AttemptFailed(RateLimited, "429 Too Many Requests", retry_after=retry_after(answer.headers))
         if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            raise _AttemptFailed(ServiceFailed, _status_line(answer), retry_after=_retry_after(answer.headers))
-        raise _rejection(request, answer)
+            raise AttemptFailed(ServiceFailed, status_line(answer), retry_after=retry_after(answer.headers))
+        raise rejection(request, answer)
 
-    def _send(self, request: _Request, *, is_retry: bool) -> _Answer:
+    def _send(self, request: Request, *, is_retry: bool) -> Answer:
         with self._slots:
             waited = self._pacer.acquire()
             with self._counting:
@@ -473,9 +370,9 @@ class XrpcClient:
             with self._counting:
                 self._counts["bytes_received"] += response.tell()
                 self._counts["rate_limited"] += response.status == HTTPStatus.TOO_MANY_REQUESTS
-            return _Answer(response.status, response.headers, body, damage)
+            return Answer(response.status, response.headers, body, damage)
 
-    def _wait_before_retry(self, request: _Request, failed: _AttemptFailed, attempt: int) -> None:
+    def _wait_before_retry(self, request: Request, failed: AttemptFailed, attempt: int) -> None:
         if failed.retry_after is not None:
             if failed.retry_after > LONGEST_RETRY_AFTER:
                 failed.what += f", and asks to wait {math.ceil(failed.retry_after / 60)} minutes: run again after that"
@@ -511,79 +408,3 @@ def _read(response: urllib3.BaseHTTPResponse, deadline: float, timeout: float) -
         return b"".join(chunks), f"the answer {what} after {size:,} bytes"
     response.release_conn()
     return b"".join(chunks), None
-
-
-def _describe(error: HTTPError, timeout: float) -> str:
-    match error:
-        case NameResolutionError():
-            return "the name of the service cannot be resolved; is there an internet connection?"
-        case NewConnectionError():  # before the timeouts, of which urllib3 makes it one
-            return f"no connection: {str(error).rpartition(': ')[2]}"
-        case ConnectTimeoutError() | ReadTimeoutError():
-            return f"no answer within {timeout:g} s"
-        case SSLError():
-            return f"no secure connection: {error}"
-        case _:
-            return f"the connection was closed without an answer ({error})"
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait (https://www.rfc-editor.org/rfc/rfc9110#name-retry-after: seconds, or a date)."""
-    value = headers.get("Retry-After", "").strip()
-    if not value:
-        return None
-    try:
-        seconds = float(value)
-    except ValueError:
-        try:
-            now = parsedate_to_datetime(headers["Date"]).timestamp() if "Date" in headers else time.time()
-            seconds = parsedate_to_datetime(value).timestamp() - now
-        except ValueError:
-            return None
-    return max(0.0, seconds) if math.isfinite(seconds) else None
-
-
-def _status_line(answer: _Answer) -> str:
-    try:
-        reason = HTTPStatus(answer.status).phrase
-    except ValueError:
-        reason = ""
-    said = _xrpc_error(answer)
-    return " ".join(part for part in (str(answer.status), reason, said.error, said.message) if part)
-
-
-def _xrpc_error(answer: _Answer) -> _XrpcError:
-    try:
-        return _xrpc_error_body.decode(answer.body)
-    except (ValueError, RecursionError):
-        return _XrpcError()
-
-
-def _rejection(request: _Request, answer: _Answer) -> RequestRejected:
-    said = _xrpc_error(answer)
-    message = said.message.casefold()
-    kind: type[RequestRejected]
-    if answer.status == HTTPStatus.UNAUTHORIZED or said.error in ("ExpiredToken", "InvalidToken"):
-        # First: 401 `AccountTakedown` is about the account that asks, not about the actor it asks for.
-        kind = AuthenticationFailed
-    else:
-        by_message = (kind for start, kind in _BY_MESSAGE.items() if message.startswith(start))
-        kind = _BY_ERROR.get(said.error) or next(by_message, RequestRejected)
-    if answer.status < HTTPStatus.BAD_REQUEST:
-        what = f"{_status_line(answer)}: redirects to {answer.headers.get('Location', 'nowhere')}; ask there"
-    elif answer.status == HTTPStatus.FORBIDDEN and not said.error:
-        what = (
-            "403 Forbidden by the service's own edge, not by its API:"
-            " it refuses this network address or User-Agent; set a contact, or ask from elsewhere"
-        )
-    else:
-        what = _status_line(answer)
-    return kind(
-        request.service,
-        request.endpoint,
-        request.subject,
-        what,
-        status=answer.status,
-        error=said.error,
-        message=one_line(said.message),
-    )

@@ -22,10 +22,10 @@ from pipelines.lake.tables import (
     STARTER_PACKS,
 )
 from pipelines.network.appview import AppView
+from pipelines.network.headers import user_agent
 from pipelines.network.pacing import Pacer
-from pipelines.network.repo import Repositories
+from pipelines.network.repositories import Repositories
 from pipelines.network.session import Session
-from pipelines.network.xrpc import user_agent
 from pipelines.sources.feed_walk import FeedWalk, MemberState, WalkRules
 from pipelines.sources.roster import Roster, RosterReader, Seeds
 from pipelines.sources.rows import arrow_table, resource_hints

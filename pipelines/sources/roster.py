@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pipelines.network.appview import PROFILES_LIMIT, AppView, NetworkError, ServiceUnreachable
-from pipelines.network.identifiers import UnrecognizedLink, is_did, resolve_actor, resolve_list, resolve_pack
+from pipelines.network.identifiers import UnrecognizedLink, is_did
+from pipelines.network.resolve import resolve_actor, resolve_list, resolve_pack
 from pipelines.sources.rows import (
     Row,
     hidden_member_row,
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from pipelines.network.repo import Repositories
+    from pipelines.network.repositories import Repositories
 
 
 class NobodyToFollow(Exception):  # noqa: N818 (named as the errors of the network are)

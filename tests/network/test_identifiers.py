@@ -9,15 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.network.appview import ActorNotFound, AppView, RequestRejected
-from pipelines.network.identifiers import (
-    Link,
-    UnrecognizedLink,
-    parse_link,
-    resolve_actor,
-    resolve_list,
-    resolve_pack,
-)
+from pipelines.network.identifiers import Link, UnrecognizedLink, parse_link
 from pipelines.network.pacing import Pacer
+from pipelines.network.resolve import resolve_actor, resolve_list, resolve_pack
 
 if TYPE_CHECKING:
     from pipelines.sample.server import SampleServer

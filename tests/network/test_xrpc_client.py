@@ -31,8 +31,9 @@ from pipelines.network.errors import (
     ServiceFailed,
     ServiceUnreachable,
 )
+from pipelines.network.headers import user_agent
 from pipelines.network.pacing import Pacer
-from pipelines.network.xrpc import XrpcClient, user_agent
+from pipelines.network.xrpc import XrpcClient
 from tests.network.scripted_server import Asked, Reply, ScriptedServer, error_reply, json_reply
 
 if TYPE_CHECKING:

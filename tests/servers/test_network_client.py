@@ -14,9 +14,9 @@ from pipelines.network.appview import (
     AppView,
     RecordNotFound,
 )
-from pipelines.network.identifiers import resolve_pack
 from pipelines.network.pacing import Pacer
-from pipelines.network.repo import Repositories
+from pipelines.network.repositories import Repositories
+from pipelines.network.resolve import resolve_pack
 
 HIDDEN = {
     "sleepy": AccountDeactivated,

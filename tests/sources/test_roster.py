@@ -12,7 +12,7 @@ import pytest
 from pipelines.lake.tables import PROFILES, STARTER_PACK_MEMBERS, STARTER_PACKS
 from pipelines.network.appview import AppView, NetworkError
 from pipelines.network.pacing import Pacer
-from pipelines.network.repo import Repositories
+from pipelines.network.repositories import Repositories
 from pipelines.sample.faults import Fault
 from pipelines.sources.roster import NobodyToFollow, Roster, RosterReader, Seeds
 from pipelines.sources.rows import arrow_table

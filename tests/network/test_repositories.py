@@ -10,7 +10,7 @@ import pytest
 from pipelines.network.appview import AppView
 from pipelines.network.errors import ActorNotFound, ServiceFailed
 from pipelines.network.pacing import Pacer
-from pipelines.network.repo import Repositories
+from pipelines.network.repositories import Repositories
 from pipelines.network.xrpc import XrpcClient
 from tests.network.scripted_server import Asked, Reply, ScriptedServer, json_reply
 

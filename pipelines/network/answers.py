@@ -1,0 +1,216 @@
+"""What is made of an answer, or of none: which error it is, and whether asking again may help."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    NameResolutionError,
+    NewConnectionError,
+    ReadTimeoutError,
+    SSLError,
+)
+
+from pipelines.network.errors import (
+    AccountDeactivated,
+    AccountSuspended,
+    ActorBlocked,
+    ActorNotFound,
+    AuthenticationFailed,
+    NetworkError,
+    RecordNotFound,
+    RequestRejected,
+    one_line,
+)
+from pipelines.network.headers import host_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_BY_ERROR: Final[dict[str, type[RequestRejected]]] = {
+    "AccountDeactivated": AccountDeactivated,
+    "RepoDeactivated": AccountDeactivated,
+    "AccountTakedown": AccountSuspended,
+    "AccountSuspended": AccountSuspended,
+    "RepoTakendown": AccountSuspended,
+    "RepoSuspended": AccountSuspended,
+    "RepoNotFound": ActorNotFound,
+    "HandleNotFound": ActorNotFound,
+    "BlockedActor": ActorBlocked,
+    "BlockedByActor": ActorBlocked,
+    "RecordNotFound": RecordNotFound,
+}
+# The reference servers say these with the error `InvalidRequest`, so that only the message tells them apart.
+_BY_MESSAGE: Final[dict[str, type[RequestRejected]]] = {
+    "profile not found": ActorNotFound,
+    "actor not found": ActorNotFound,
+    "unable to resolve handle": ActorNotFound,
+    "could not find repo": ActorNotFound,
+    "starter pack not found": RecordNotFound,
+    "list not found": RecordNotFound,
+    "could not locate record": RecordNotFound,
+}
+
+
+class _XrpcError(msgspec.Struct):
+    error: str = ""
+    message: str = ""
+
+
+# Made here, not in the threads that ask: see lexicon.py.
+_xrpc_error_body = msgspec.json.Decoder(_XrpcError)
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request, and what it is called in messages.
+
+    Attributes:
+        method: HTTP method.
+        url: Where it goes, with its parameters.
+        endpoint: NSID of the XRPC method, or what is asked for where there is none.
+        subject: The actor, record or page it is about; empty where there is none.
+        headers: Its HTTP headers.
+        body: Its body; None if it has none.
+    """
+
+    method: str
+    url: str
+    endpoint: str
+    subject: str
+    headers: dict[str, str]
+    body: bytes | None = None
+
+    @property
+    def service(self) -> str:
+        """Host that is asked."""
+        return host_of(self.url)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back, as it came.
+
+    Attributes:
+        status: HTTP status.
+        headers: Its HTTP headers.
+        body: Its body, as far as it could be read.
+        damage: What is wrong with the body; None if it is whole.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    damage: str | None = None
+
+
+class AttemptFailed(Exception):  # noqa: N818
+    """An attempt that failed in a way that another one may not.
+
+    Attributes:
+        kind: The error that it is, if no other attempt does better.
+        what: What happened.
+        retry_after: Seconds that the service asks to wait; None if it does not say.
+        damaged_body: What came of a body that cannot be read; empty if none did.
+    """
+
+    def __init__(
+        self, kind: type[NetworkError], what: str, *, retry_after: float | None = None, damaged_body: bytes = b""
+    ) -> None:
+        super().__init__(what)
+        self.kind = kind
+        self.what = what
+        self.retry_after = retry_after
+        self.damaged_body = damaged_body
+
+    def as_error(self, request: Request, attempts: int) -> NetworkError:
+        """Make it the error that the caller sees, after so many attempts."""
+        times = f" ({attempts} attempts)" if attempts > 1 else ""
+        return self.kind(request.service, request.endpoint, request.subject, one_line(self.what, 250) + times)
+
+
+def describe(error: HTTPError, timeout: float) -> str:
+    """Say why there was no answer."""
+    match error:
+        case NameResolutionError():
+            return "the name of the service cannot be resolved; is there an internet connection?"
+        case NewConnectionError():  # before the timeouts, of which urllib3 makes it one
+            return f"no connection: {str(error).rpartition(': ')[2]}"
+        case ConnectTimeoutError() | ReadTimeoutError():
+            return f"no answer within {timeout:g} s"
+        case SSLError():
+            return f"no secure connection: {error}"
+        case _:
+            return f"the connection was closed without an answer ({error})"
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds to wait (https://www.rfc-editor.org/rfc/rfc9110#name-retry-after: seconds, or a date)."""
+    value = headers.get("Retry-After", "").strip()
+    if not value:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            now = parsedate_to_datetime(headers["Date"]).timestamp() if "Date" in headers else time.time()
+            seconds = parsedate_to_datetime(value).timestamp() - now
+        except ValueError:
+            return None
+    return max(0.0, seconds) if math.isfinite(seconds) else None
+
+
+def status_line(answer: Answer) -> str:
+    """Say what a service answered: status, name of the error, message."""
+    try:
+        reason = HTTPStatus(answer.status).phrase
+    except ValueError:
+        reason = ""
+    said = _xrpc_error(answer)
+    return " ".join(part for part in (str(answer.status), reason, said.error, said.message) if part)
+
+
+def _xrpc_error(answer: Answer) -> _XrpcError:
+    try:
+        return _xrpc_error_body.decode(answer.body)
+    except (ValueError, RecursionError):
+        return _XrpcError()
+
+
+def rejection(request: Request, answer: Answer) -> RequestRejected:
+    """Make an error of an answer that no other attempt would change."""
+    said = _xrpc_error(answer)
+    message = said.message.casefold()
+    kind: type[RequestRejected]
+    if answer.status == HTTPStatus.UNAUTHORIZED or said.error in ("ExpiredToken", "InvalidToken"):
+        # First: 401 `AccountTakedown` is about the account that asks, not about the actor it asks for.
+        kind = AuthenticationFailed
+    else:
+        by_message = (kind for start, kind in _BY_MESSAGE.items() if message.startswith(start))
+        kind = _BY_ERROR.get(said.error) or next(by_message, RequestRejected)
+    if answer.status < HTTPStatus.BAD_REQUEST:
+        what = f"{status_line(answer)}: redirects to {answer.headers.get('Location', 'nowhere')}; ask there"
+    elif answer.status == HTTPStatus.FORBIDDEN and not said.error:
+        what = (
+            "403 Forbidden by the service's own edge, not by its API:"
+            " it refuses this network address or User-Agent; set a contact, or ask from elsewhere"
+        )
+    else:
+        what = status_line(answer)
+    return kind(
+        request.service,
+        request.endpoint,
+        request.subject,
+        what,
+        status=answer.status,
+        error=said.error,
+        message=one_line(said.message),
+    )

@@ -1,0 +1,31 @@
+"""How the two ends of a request are named: who asks, in its `User-Agent`, and who is asked, in messages."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from urllib.parse import urlsplit
+
+
+def user_agent(contact: str | None = None) -> str:
+    """Say who is asking, as services want to know it.
+
+    Args:
+        contact: How to reach whoever runs this: an address or a URL.
+
+    Raises:
+        ValueError: The contact cannot be sent in an HTTP header.
+    """
+    if contact and not (contact.isascii() and contact.isprintable()):
+        raise ValueError(f"contact must be plain ASCII, as it is sent in a header: {contact!r}")
+    try:
+        project = importlib.metadata.metadata("bluesky-lake")
+    except importlib.metadata.PackageNotFoundError:
+        return f"bluesky-lake ({contact})" if contact else "bluesky-lake"
+    urls = [url.rpartition(" ")[2] for url in project.get_all("Project-URL") or []]
+    about = "; ".join([f"+{url}" for url in urls[:1]] + ([contact] if contact else []))
+    return f"bluesky-lake/{project['Version']}" + (f" ({about})" if about else "")
+
+
+def host_of(url: str) -> str:
+    """Name a service in messages: its host and port, without what may stand before them (user and password)."""
+    return urlsplit(url).netloc.rpartition("@")[2]
