@@ -28,8 +28,8 @@ from pipelines.lake.filesystems import use_lake_filesystems
 from pipelines.lake.working_folder import only_one, open_pipeline, recover
 from pipelines.network.appview import PAGE_LIMIT, RequestStats
 from pipelines.progress import show_progress
-from pipelines.sample.server import SampleServer
-from pipelines.sample.world import World
+from pipelines.sample.appview.server import SampleServer
+from pipelines.sample.world.world import World
 from pipelines.sources.bluesky import PullRun, bluesky
 from pipelines.sources.roster import Roster
 from pipelines.warehouse import build_warehouse

@@ -43,8 +43,8 @@ from pipelines.lake.filesystems import use_lake_filesystems
 from pipelines.lake.members import read_members
 from pipelines.lake.working_folder import only_one, open_pipeline, recover
 from pipelines.panel import show_live
-from pipelines.sample.live_day import SECONDS as SAMPLE_SECONDS
-from pipelines.sample.live_day import live_day
+from pipelines.sample.streams.live_day import SECONDS as SAMPLE_SECONDS
+from pipelines.sample.streams.live_day import live_day
 from pipelines.sources.micro_batches import BatchLimits, MicroBatches
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from pipelines.sample.server import SampleServer
+    from pipelines.sample.appview.server import SampleServer
 
 MEMBERS = ("nils", "otto", "sofia", "ruth", "silent")
 

@@ -24,8 +24,8 @@ from pipelines.lake.filesystems import use_lake_filesystems
 from pipelines.lake.tables import RAW_TABLES
 from pipelines.lake.working_folder import open_pipeline, recover
 from pipelines.network.appview import AppView
-from pipelines.sample.server import SampleServer
-from pipelines.sample.world import World
+from pipelines.sample.appview.server import SampleServer
+from pipelines.sample.world.world import World
 from pipelines.sources.bluesky import PullRun
 
 if TYPE_CHECKING:

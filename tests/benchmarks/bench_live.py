@@ -38,9 +38,9 @@ import msgspec
 from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
-from pipelines.sample.days import evening
-from pipelines.sample.stream_events import StreamEvent
-from pipelines.sample.world import World
+from pipelines.sample.streams.events import StreamEvent
+from pipelines.sample.world.days import evening
+from pipelines.sample.world.world import World
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection

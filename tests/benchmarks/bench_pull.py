@@ -36,8 +36,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
-from pipelines.sample.views import Views
-from pipelines.sample.world import World
+from pipelines.sample.appview.views import Views
+from pipelines.sample.world.world import World
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection

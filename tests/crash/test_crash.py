@@ -20,7 +20,7 @@ from tests.job import AtCall, AtChange, run_job
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pipelines.sample.server import SampleServer
+    from pipelines.sample.appview.server import SampleServer
     from tests.conftest import Lake
 
 KILLED = -signal.SIGKILL

@@ -12,15 +12,15 @@ from pipelines import live
 from pipelines.events import stream
 from pipelines.lake.bucket import PROJECT_ROOT
 from pipelines.lake.tables import LIVE_TABLES
-from pipelines.sample.days import evening, slot_of
-from pipelines.sample.truth import ACTIVE, POST, AccountEvent, IdentityEvent, RecordEvent
+from pipelines.sample.world.days import evening, slot_of
+from pipelines.sample.world.truth import ACTIVE, POST, AccountEvent, IdentityEvent, RecordEvent
 from tests.dbt.test_schemas import duckdb_type
 from tests.dbt.warehouses import Warehouse, new_project
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from pipelines.sample.world import World
+    from pipelines.sample.world.world import World
 
 FIRST_DAY, LAST_DAY = 2, 6
 

@@ -11,12 +11,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from pipelines.sample.truth import ACTIVE, Defect, FeedItem, Post
+from pipelines.sample.world.truth import ACTIVE, Defect, FeedItem, Post
 from pipelines.sources.feed_walk import ORDER_TOLERANCE
 from tests.dbt.warehouses import LAST_DAY, Row, Warehouse, differences, differences_of
 
 if TYPE_CHECKING:
-    from pipelines.sample.world import World
+    from pipelines.sample.world.world import World
 
 PAGE = 100
 REFRESH = timedelta(days=7)

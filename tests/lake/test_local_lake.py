@@ -16,8 +16,8 @@ from pipelines.lake.filesystems import AtomicLocalFileSystem
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pipelines.sample.server import SampleServer
-    from pipelines.sample.world import World
+    from pipelines.sample.appview.server import SampleServer
+    from pipelines.sample.world.world import World
     from tests.conftest import Lake
 
 MIB = 1 << 20

@@ -11,8 +11,8 @@ from pipelines.lake.tables import AUTHOR_FEED, FEED_PULLS, PROFILES, RAW_TABLES,
 
 if TYPE_CHECKING:
     from pipelines.lake.tables import RawTable
-    from pipelines.sample.server import SampleServer
-    from pipelines.sample.world import World
+    from pipelines.sample.appview.server import SampleServer
+    from pipelines.sample.world.world import World
     from tests.conftest import Lake
 
 PULLED = (STARTER_PACKS, STARTER_PACK_MEMBERS, PROFILES, AUTHOR_FEED, FEED_PULLS)

@@ -21,8 +21,8 @@ from pipelines.events import stream
 from pipelines.lake.bucket import PROJECT_ROOT
 from pipelines.lake.tables import REPO_EVENT_GAPS, REPO_EVENTS, RawTable
 from pipelines.lake.working_folder import recover
-from pipelines.sample.days import evening
-from pipelines.sample.stream_events import StreamEvent
+from pipelines.sample.streams.events import StreamEvent
+from pipelines.sample.world.days import evening
 from pipelines.sources.micro_batches import BatchLimits, MicroBatches
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from pipelines.events.repo_event import Feed
-    from pipelines.sample.world import World
+    from pipelines.sample.world.world import World
     from tests.conftest import Lake
 
 Row = dict[str, Any]

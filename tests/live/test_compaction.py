@@ -21,7 +21,7 @@ from tests.conftest import isolated_lake
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pipelines.sample.stream_events import StreamEvent
+    from pipelines.sample.streams.events import StreamEvent
     from tests.live.conftest import LiveLake
 
 

@@ -12,17 +12,17 @@ import pytest
 from pipelines.events import jetstream, stream
 from pipelines.events.firehose import Firehose
 from pipelines.events.jetstream import Jetstream, LegacyJetstream
-from pipelines.sample.firehose import SampleFirehose
-from pipelines.sample.jetstream import SampleJetstream
-from pipelines.sample.stream_events import StreamEvent
-from pipelines.sample.streams import StreamFault, StreamStrike
+from pipelines.sample.streams.events import StreamEvent
+from pipelines.sample.streams.firehose import SampleFirehose
+from pipelines.sample.streams.jetstream import SampleJetstream
+from pipelines.sample.streams.server import StreamFault, StreamStrike
 from tests.live.conftest import key_of, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pipelines.events.stream import Stream
-    from pipelines.sample.streams import StreamServer
+    from pipelines.sample.streams.server import StreamServer
     from tests.live.conftest import LiveLake
 
 EVENTS_AN_HOUR: Final = 400

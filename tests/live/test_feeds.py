@@ -21,12 +21,12 @@ from pipelines.events.repo_event import Delivery
 from pipelines.events.spool import Spool
 from pipelines.events.webhook import Webhook
 from pipelines.network.errors import ServiceFailed
-from pipelines.sample.firehose import SampleFirehose
-from pipelines.sample.jetstream import SampleJetstream
-from pipelines.sample.records import record
-from pipelines.sample.stream_events import StreamEvent
-from pipelines.sample.tap import SampleTap
-from pipelines.sample.truth import ACTIVE, AccountEvent, IdentityEvent, RecordEvent
+from pipelines.sample.streams.events import StreamEvent
+from pipelines.sample.streams.firehose import SampleFirehose
+from pipelines.sample.streams.jetstream import SampleJetstream
+from pipelines.sample.streams.tap import SampleTap
+from pipelines.sample.world.records import record
+from pipelines.sample.world.truth import ACTIVE, AccountEvent, IdentityEvent, RecordEvent
 from tests.live.conftest import fold, key_of, mock_cluster, wait_until
 
 if TYPE_CHECKING:

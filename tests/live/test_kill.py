@@ -20,11 +20,11 @@ import confluent_kafka
 import dlt
 import pytest
 
-from pipelines.sample.firehose import SampleFirehose
-from pipelines.sample.jetstream import SampleJetstream
-from pipelines.sample.stream_events import StreamEvent
-from pipelines.sample.tap import SampleTap
-from pipelines.sample.truth import RecordEvent
+from pipelines.sample.streams.events import StreamEvent
+from pipelines.sample.streams.firehose import SampleFirehose
+from pipelines.sample.streams.jetstream import SampleJetstream
+from pipelines.sample.streams.tap import SampleTap
+from pipelines.sample.world.truth import RecordEvent
 from pipelines.sources.repo_events import stored_position
 from tests.live.conftest import key_of, mock_cluster, row_key, wait_until
 from tests.live.job import kill, start_job

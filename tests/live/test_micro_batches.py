@@ -12,8 +12,8 @@ from rich.console import Console
 from pipelines.events.jetstream import Jetstream
 from pipelines.network.errors import RequestRejected
 from pipelines.panel import show_live
-from pipelines.sample.jetstream import SampleJetstream
-from pipelines.sample.streams import StreamRefusal, Subscription
+from pipelines.sample.streams.jetstream import SampleJetstream
+from pipelines.sample.streams.server import StreamRefusal, Subscription
 from pipelines.sources.micro_batches import BatchLimits, MicroBatches
 from tests.live.conftest import key_of, wait_until
 

@@ -16,10 +16,10 @@ from pipelines.events.firehose import Firehose
 from pipelines.events.jetstream import Jetstream, LegacyJetstream
 from pipelines.events.repo_event import Gap
 from pipelines.network.errors import RequestRejected, ServiceUnreachable
-from pipelines.sample.firehose import SampleFirehose
-from pipelines.sample.jetstream import DICTIONARY_ID, SampleJetstream
-from pipelines.sample.stream_events import StreamEvent
-from pipelines.sample.streams import StreamFault, StreamStrike
+from pipelines.sample.streams.events import StreamEvent
+from pipelines.sample.streams.firehose import SampleFirehose
+from pipelines.sample.streams.jetstream import DICTIONARY_ID, SampleJetstream
+from pipelines.sample.streams.server import StreamFault, StreamStrike
 from tests.live.conftest import key_of, moved, row_key, wait_until
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from tests.network.scripted_server import Reply, ScriptedServer, json_reply
 if TYPE_CHECKING:
     import msgspec
 
-    from pipelines.sample.server import SampleServer
+    from pipelines.sample.appview.server import SampleServer
 
 ITEMS = [{"post": {"uri": f"at://did:plc:a/app.bsky.feed.post/{n}", "text": 'é "}], {[', "n": n}} for n in range(3)]
 

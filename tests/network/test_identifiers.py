@@ -14,8 +14,8 @@ from pipelines.network.pacing import Pacer
 from pipelines.network.resolve import resolve_actor, resolve_list, resolve_pack
 
 if TYPE_CHECKING:
-    from pipelines.sample.server import SampleServer
-    from pipelines.sample.world import World
+    from pipelines.sample.appview.server import SampleServer
+    from pipelines.sample.world.world import World
 
 DID = "did:plc:lc5jzrr425fyah724df3z5ik"
 KEY = "3l7cddlz5ja24"

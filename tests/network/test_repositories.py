@@ -15,8 +15,8 @@ from pipelines.network.xrpc import XrpcClient
 from tests.network.scripted_server import Asked, Reply, ScriptedServer, json_reply
 
 if TYPE_CHECKING:
-    from pipelines.sample.server import SampleServer
-    from pipelines.sample.world import World
+    from pipelines.sample.appview.server import SampleServer
+    from pipelines.sample.world.world import World
 
 CREATOR = "did:plc:lc5jzrr425fyah724df3z5ik"
 LIST = f"at://{CREATOR}/app.bsky.graph.list/abc"

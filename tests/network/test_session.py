@@ -18,13 +18,13 @@ from pipelines.network import session as session_module
 from pipelines.network.appview import AppView, AuthenticationFailed, RateLimited
 from pipelines.network.pacing import Pacer
 from pipelines.network.session import Session, SessionCacheError
-from pipelines.sample.faults import Fault
+from pipelines.sample.appview.faults import Fault
 from tests.network.scripted_server import Asked, Reply, ScriptedServer, error_reply, json_reply
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pipelines.sample.server import SampleServer
+    from pipelines.sample.appview.server import SampleServer
 
 CREATE = "com.atproto.server.createSession"
 REFRESH = "com.atproto.server.refreshSession"

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import duckdb
 import pytest
 
-from pipelines.sample.server import SampleServer
+from pipelines.sample.appview.server import SampleServer
 from tests.browser import needs_browser
 from tests.nightly.runner import STEPS, Runner
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pipelines.sample.world import World
+    from pipelines.sample.world.world import World
     from tests.nightly.conftest import Bucket
 
 ONLY_MODELS = {"DBT_EXCLUDE_RESOURCE_TYPES": "test unit_test"}

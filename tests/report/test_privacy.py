@@ -10,8 +10,8 @@ import pytest
 from pipelines.page.content import Withheld
 
 if TYPE_CHECKING:
-    from pipelines.sample.truth import Actor
-    from pipelines.sample.world import Day, World
+    from pipelines.sample.world.truth import Actor
+    from pipelines.sample.world.world import Day, World
     from tests.report.conftest import Published
 
 

@@ -10,7 +10,7 @@ from tests.bucket_nights import BucketNights
 from tests.s3.conftest import BUCKET, SECRET, S3Server, free_port
 
 if TYPE_CHECKING:
-    from pipelines.sample.server import SampleServer
+    from pipelines.sample.appview.server import SampleServer
     from tests.conftest import Lake
 
 

@@ -9,7 +9,7 @@ import urllib3
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from pipelines.sample.server import SampleServer
+    from pipelines.sample.appview.server import SampleServer
 
 
 @pytest.fixture

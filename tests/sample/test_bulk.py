@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from atproto_client import models
 
-from pipelines.sample.bulk import BulkWorld
-from pipelines.sample.server import SampleServer
+from pipelines.sample.appview.bulk import BulkWorld
+from pipelines.sample.appview.server import SampleServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,13 +9,13 @@ import msgspec
 import pytest
 import urllib3
 
-from pipelines.sample.faults import Fault
+from pipelines.sample.appview.faults import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pipelines.sample.server import SampleServer
-    from pipelines.sample.world import World
+    from pipelines.sample.appview.server import SampleServer
+    from pipelines.sample.world.world import World
 
     Ask = Callable[..., tuple[int, dict[str, Any]]]
 

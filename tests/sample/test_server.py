@@ -14,15 +14,15 @@ import pytest
 from atproto import Client
 from atproto_client import models
 
-from pipelines.sample.server import RateLimit, SampleServer
-from pipelines.sample.truth import Defect
+from pipelines.sample.appview.server import RateLimit, SampleServer
+from pipelines.sample.world.truth import Defect
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import urllib3
 
-    from pipelines.sample.world import World
+    from pipelines.sample.world.world import World
 
     Ask = Callable[..., tuple[int, dict[str, Any]]]
 
@@ -418,7 +418,7 @@ def test_what_is_served_fits_the_lexicon_but_for_what_is_broken_on_purpose(
 
 
 def test_it_can_be_started_from_the_command_line(http: urllib3.PoolManager) -> None:
-    command = [sys.executable, "-m", "pipelines.sample.server", "--day", "3", "--port"]
+    command = [sys.executable, "-m", "pipelines.sample", "--day", "3", "--port"]
     with subprocess.Popen([*command, "0"], stdout=subprocess.PIPE, text=True, cwd=PROJECT) as process:
         assert process.stdout is not None
         line = process.stdout.readline()

@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pipelines.sample.days import evening
-from pipelines.sample.records import record
-from pipelines.sample.truth import AccountEvent, Counts, Defect, IdentityEvent, RecordEvent
-from pipelines.sample.views import Views
+from pipelines.sample.appview.views import Views
+from pipelines.sample.world.days import evening
+from pipelines.sample.world.records import record
+from pipelines.sample.world.truth import AccountEvent, Counts, Defect, IdentityEvent, RecordEvent
 
 if TYPE_CHECKING:
-    from pipelines.sample.world import World
+    from pipelines.sample.world.world import World
 
 BEGINNING = datetime.min.replace(tzinfo=UTC)
 DIGEST = """
 import hashlib, sys
-from pipelines.sample.views import Views
-from pipelines.sample.world import World
-from pipelines.sample.xrpc import answer
+from pipelines.sample.appview.views import Views
+from pipelines.sample.world.world import World
+from pipelines.sample.appview.queries import answer
 world, digest = World(int(sys.argv[1])), hashlib.sha256()
 for day in map(int, sys.argv[2:]):
     views = Views(world.on(day))

@@ -17,7 +17,7 @@ from pipelines.lake.compaction import READERS_NEED, Compaction, compact
 from pipelines.lake.filesystems import use_lake_filesystems
 from pipelines.lake.members import read_members
 from pipelines.lake.working_folder import open_pipeline, recover
-from pipelines.sample.days import evening
+from pipelines.sample.world.days import evening
 from pipelines.sources.micro_batches import BatchLimits, MicroBatches
 
 if TYPE_CHECKING:

@@ -15,16 +15,16 @@ from dbt.cli.main import dbtRunner
 
 from pipelines.lake.bucket import PROJECT_ROOT
 from pipelines.lake.duckdb_settings import duckdb_settings
-from pipelines.sample.days import evening
-from pipelines.sample.jetstream import SampleJetstream
-from pipelines.sample.stream_events import StreamEvent
+from pipelines.sample.streams.events import StreamEvent
+from pipelines.sample.streams.jetstream import SampleJetstream
+from pipelines.sample.world.days import evening
 from tests.job import AtCall
 from tests.servers.bucket_jobs import stream_and_compact
 
 if TYPE_CHECKING:
     from concurrent.futures import ProcessPoolExecutor
 
-    from pipelines.sample.world import World
+    from pipelines.sample.world.world import World
     from tests.bucket_nights import BucketNights
     from tests.servers.bucket_servers import BucketServer
 

@@ -25,7 +25,7 @@ from tests.live.conftest import live, quick_streams, world_events
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pipelines.sample.server import SampleServer
+    from pipelines.sample.appview.server import SampleServer
     from tests.servers.bucket_servers import BucketServer
 
 __all__ = ["live", "quick_streams", "world_events"]

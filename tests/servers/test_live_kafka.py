@@ -20,7 +20,7 @@ from pipelines.events import kafka, kafka_client
 from pipelines.events.kafka import Kafka
 from pipelines.events.kafka_client import Reader
 from pipelines.live import main
-from pipelines.sample.jetstream import SampleJetstream
+from pipelines.sample.streams.jetstream import SampleJetstream
 from tests.live.conftest import key_of, wait_until
 from tests.live.job import kill, start_job
 from tests.servers.kafka.broker import PASSWORD, Broker, require_broker
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pipelines.events.repo_event import Delivery
-    from pipelines.sample.stream_events import StreamEvent
+    from pipelines.sample.streams.events import StreamEvent
     from tests.live.conftest import LiveLake
 
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")

@@ -21,7 +21,7 @@ from tests.bucket_nights import BucketNights
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pipelines.sample.server import SampleServer
+    from pipelines.sample.appview.server import SampleServer
     from tests.conftest import Lake
 
 SHOW = Path(__file__).parent / "show" / ".venv" / "bin"

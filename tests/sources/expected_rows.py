@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from pipelines.sample.truth import Defect
+from pipelines.sample.world.truth import Defect
 
 if TYPE_CHECKING:
-    from pipelines.sample.truth import Embed, FeedItem, MemberList, Post, StarterPack
-    from pipelines.sample.world import Day
+    from pipelines.sample.world.truth import Embed, FeedItem, MemberList, Post, StarterPack
+    from pipelines.sample.world.world import Day
 
 Row = dict[str, Any]
 

@@ -12,7 +12,7 @@ import pytest
 
 from pipelines.network.appview import AppView
 from pipelines.network.pacing import Pacer
-from pipelines.sample.views import Views
+from pipelines.sample.appview.views import Views
 from pipelines.sources.rows import feed_item_row, feed_table
 from tests.network.scripted_server import Reply
 from tests.sources.member_feed import MEMBER, NOW, MemberFeed, Walked
@@ -20,7 +20,7 @@ from tests.sources.member_feed import MEMBER, NOW, MemberFeed, Walked
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pipelines.sample.world import World
+    from pipelines.sample.world.world import World
     from tests.network.scripted_server import ScriptedServer
 
 Json = dict[str, Any]

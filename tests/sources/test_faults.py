@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pipelines.bluesky import member_states
-from pipelines.sample.faults import Fault
+from pipelines.sample.appview.faults import Fault
 
 if TYPE_CHECKING:
-    from pipelines.sample.server import SampleServer
-    from pipelines.sample.world import World
+    from pipelines.sample.appview.server import SampleServer
+    from pipelines.sample.world.world import World
     from tests.conftest import Lake
 
 FEED = "app.bsky.feed.getAuthorFeed"

@@ -15,8 +15,8 @@ from pipelines.lake.working_folder import only_one
 from pipelines.network.appview import AppView
 
 if TYPE_CHECKING:
-    from pipelines.sample.server import SampleServer
-    from pipelines.sample.world import World
+    from pipelines.sample.appview.server import SampleServer
+    from pipelines.sample.world.world import World
     from tests.conftest import Lake
 
 PULL_ONLY = ("--no-transform", "--no-report")

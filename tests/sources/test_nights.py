@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pipelines.bluesky import member_states
-from pipelines.sample.faults import Fault
-from pipelines.sample.server import SampleServer
+from pipelines.sample.appview.faults import Fault
+from pipelines.sample.appview.server import SampleServer
 from tests.conftest import isolated_lake
 from tests.sources import expected_rows
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from pipelines.sample.world import Day, World
+    from pipelines.sample.world.world import Day, World
     from tests.conftest import Lake, Pull
 
 Row = dict[str, Any]

@@ -13,15 +13,15 @@ from pipelines.lake.tables import PROFILES, STARTER_PACK_MEMBERS, STARTER_PACKS
 from pipelines.network.appview import AppView, NetworkError
 from pipelines.network.pacing import Pacer
 from pipelines.network.repositories import Repositories
-from pipelines.sample.faults import Fault
+from pipelines.sample.appview.faults import Fault
 from pipelines.sources.roster import NobodyToFollow, Roster, RosterReader, Seeds
 from pipelines.sources.rows import arrow_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pipelines.sample.server import SampleServer
-    from pipelines.sample.world import World
+    from pipelines.sample.appview.server import SampleServer
+    from pipelines.sample.world.world import World
 
 Json = dict[str, Any]
 

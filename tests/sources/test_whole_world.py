@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from pipelines.sample.server import SampleServer
+from pipelines.sample.appview.server import SampleServer
 from tests.conftest import isolated_lake
 from tests.sources import expected_rows
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Iterable, Iterator
 
-    from pipelines.sample.world import Day, World
+    from pipelines.sample.world.world import Day, World
     from tests.conftest import Lake, Pull
 
 Row = dict[str, Any]

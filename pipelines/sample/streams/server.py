@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from types import TracebackType
 
-    from pipelines.sample.stream_events import StreamEvent
+    from pipelines.sample.streams.events import StreamEvent
 
 _IDLE_SECONDS: Final = 0.005
 _SENT_AT_ONCE: Final = 100

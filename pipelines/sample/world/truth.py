@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from pipelines.sample.ids import microseconds
+from pipelines.sample.world.ids import microseconds
 
 ACTIVE: Final = "active"
 DEACTIVATED: Final = "deactivated"

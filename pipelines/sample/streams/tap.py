@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Final
 
 import aiohttp
 
-from pipelines.sample.truth import ACTIVE, AccountEvent, IdentityEvent, RecordEvent
+from pipelines.sample.world.truth import ACTIVE, AccountEvent, IdentityEvent, RecordEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from pipelines.sample.stream_events import StreamEvent
+    from pipelines.sample.streams.events import StreamEvent
 
 _BACKOFF: Final = (1.0, 2.0, 4.0, 8.0, 10.0)
 _TIMEOUT: Final = 30.0

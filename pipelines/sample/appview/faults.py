@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from pipelines.sample.dice import Dice
+from pipelines.sample.world.dice import Dice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

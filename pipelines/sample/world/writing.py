@@ -6,7 +6,7 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from pipelines.sample.truth import Facet
+from pipelines.sample.world.truth import Facet
 
 if TYPE_CHECKING:
     from collections.abc import Callable

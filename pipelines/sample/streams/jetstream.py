@@ -13,12 +13,12 @@ import msgspec
 import zstandard
 from aiohttp import web
 
-from pipelines.sample.streams import StreamRefusal, StreamServer, Subscription
+from pipelines.sample.streams.server import StreamRefusal, StreamServer, Subscription
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from pipelines.sample.stream_events import StreamEvent
+    from pipelines.sample.streams.events import StreamEvent
 
 DICTIONARY_ID: Final = 20_260_811
 _DICTIONARY_BYTES: Final = 16_384

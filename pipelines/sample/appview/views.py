@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from pipelines.sample.records import record
-from pipelines.sample.simulation import timestamp
-from pipelines.sample.truth import (
+from pipelines.sample.world.records import record
+from pipelines.sample.world.simulation import timestamp
+from pipelines.sample.world.truth import (
     EXTERNAL,
     GALLERY,
     IMAGES,
@@ -32,7 +32,7 @@ from pipelines.sample.truth import (
 )
 
 if TYPE_CHECKING:
-    from pipelines.sample.world import Day
+    from pipelines.sample.world.world import Day
 
     Json = dict[str, Any]
 

@@ -8,17 +8,17 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from pipelines.sample.days import FIRST_SLOT, evening, slot_of
-from pipelines.sample.firehose import SampleFirehose
-from pipelines.sample.jetstream import SampleJetstream
-from pipelines.sample.stream_events import StreamEvent
-from pipelines.sample.world import World
+from pipelines.sample.streams.events import StreamEvent
+from pipelines.sample.streams.firehose import SampleFirehose
+from pipelines.sample.streams.jetstream import SampleJetstream
+from pipelines.sample.world.days import FIRST_SLOT, evening, slot_of
+from pipelines.sample.world.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from pipelines.sample.streams import StreamServer
+    from pipelines.sample.streams.server import StreamServer
 
 SECONDS: Final = 30.0
 """How long the day takes."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from pipelines.sample.ids import tid
-from pipelines.sample.truth import (
+from pipelines.sample.world.ids import tid
+from pipelines.sample.world.truth import (
     BLOCK,
     LIST,
     LIST_ITEM,
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from pipelines.sample.simulation import Simulation
+    from pipelines.sample.world.simulation import Simulation
 
 _SELF: Final = "self"
 

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from pipelines.sample.truth import ACTIVE
-from pipelines.sample.xrpc import XrpcError
+from pipelines.sample.appview.queries import XrpcError
+from pipelines.sample.world.truth import ACTIVE
 
 if TYPE_CHECKING:
-    from pipelines.sample.world import Day
+    from pipelines.sample.world.world import Day
 
     Json = dict[str, Any]
 

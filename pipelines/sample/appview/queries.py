@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from pipelines.sample.ids import microseconds
-from pipelines.sample.records import record
-from pipelines.sample.truth import ACTIVE, DEACTIVATED, DELETED
+from pipelines.sample.world.ids import microseconds
+from pipelines.sample.world.records import record
+from pipelines.sample.world.truth import ACTIVE, DEACTIVATED, DELETED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from pipelines.sample.repositories import Stored
-    from pipelines.sample.truth import Actor
-    from pipelines.sample.views import Views
+    from pipelines.sample.appview.views import Views
+    from pipelines.sample.world.repositories import Stored
+    from pipelines.sample.world.truth import Actor
 
     Params = Mapping[str, Sequence[str]]
     Json = dict[str, Any]

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, assert_never
 
-from pipelines.sample.simulation import timestamp
-from pipelines.sample.truth import (
+from pipelines.sample.world.simulation import timestamp
+from pipelines.sample.world.truth import (
     BLOCK,
     EXTERNAL,
     GALLERY,
@@ -39,7 +39,7 @@ from pipelines.sample.truth import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pipelines.sample.truth import Facet, Record
+    from pipelines.sample.world.truth import Facet, Record
 
     Json = dict[str, Any]
 

@@ -1,7 +1,7 @@
 """A small Bluesky on localhost: the sample world behind HTTP.
 
 One address plays all the parts that a pipeline talks to: the AppView, everybody's PDS, the PLC directory and
-go.bsky.app. As a context manager it serves tests; `python -m pipelines.sample.server` is one to play with.
+go.bsky.app. As a context manager it serves tests; `python -m pipelines.sample` is one to play with.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import msgspec
 from aiohttp import web
 
-from pipelines.sample.bulk import BulkDay, BulkViews, BulkWorld
-from pipelines.sample.faults import Fault, Faults, spoil
-from pipelines.sample.sessions import Sessions
-from pipelines.sample.truth import DELETED
-from pipelines.sample.views import Views
-from pipelines.sample.world import World
-from pipelines.sample.xrpc import XrpcError, answer
+from pipelines.sample.appview.bulk import BulkDay, BulkViews, BulkWorld
+from pipelines.sample.appview.faults import Fault, Faults, spoil
+from pipelines.sample.appview.queries import XrpcError, answer
+from pipelines.sample.appview.sessions import Sessions
+from pipelines.sample.appview.views import Views
+from pipelines.sample.world.truth import DELETED
+from pipelines.sample.world.world import World
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -298,9 +298,7 @@ async def _break_off(request: web.BaseRequest, reply: _Reply, fault: Fault) -> w
 
 def main() -> None:
     """Serve the sample world until interrupted."""
-    parser = argparse.ArgumentParser(
-        prog="python -m pipelines.sample.server", description="A small Bluesky on localhost."
-    )
+    parser = argparse.ArgumentParser(prog="python -m pipelines.sample", description="A small Bluesky on localhost.")
     parser.add_argument("--seed", type=int, default=1, help="which world (default: 1)")
     parser.add_argument("--day", type=int, default=1, help="which evening of it, from 1 on (default: 1)")
     parser.add_argument("--members", type=int, help="serve a bulk world of so many members, for benchmarks")
@@ -326,7 +324,3 @@ def main() -> None:
         parser.exit(
             1, f"Cannot listen on port {args.port}: {error.strerror}. Choose another with --port, or --port 0.\n"
         )
-
-
-if __name__ == "__main__":
-    main()

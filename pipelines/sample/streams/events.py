@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, Final
 import libipld
 import msgspec
 
-from pipelines.sample.ids import microseconds
-from pipelines.sample.records import record
-from pipelines.sample.truth import ACTIVE, AccountEvent, IdentityEvent, RecordEvent
+from pipelines.sample.world.ids import microseconds
+from pipelines.sample.world.records import record
+from pipelines.sample.world.truth import ACTIVE, AccountEvent, IdentityEvent, RecordEvent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from pipelines.sample.truth import Event
+    from pipelines.sample.world.truth import Event
 
     Json = dict[str, Any]
 

@@ -9,11 +9,12 @@ from datetime import timedelta
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Final
 
-from pipelines.sample.days import evening
-from pipelines.sample.ids import cid, did, microseconds, tid_of
-from pipelines.sample.repositories import Stored
-from pipelines.sample.simulation import timestamp
-from pipelines.sample.truth import (
+from pipelines.sample.appview.views import Views
+from pipelines.sample.world.days import evening
+from pipelines.sample.world.ids import cid, did, microseconds, tid_of
+from pipelines.sample.world.repositories import Stored
+from pipelines.sample.world.simulation import timestamp
+from pipelines.sample.world.truth import (
     ACTIVE,
     LIST,
     LIST_ITEM,
@@ -25,14 +26,13 @@ from pipelines.sample.truth import (
     Profile,
     StarterPack,
 )
-from pipelines.sample.views import Views
-from pipelines.sample.world import Day, World
+from pipelines.sample.world.world import Day, World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from pipelines.sample.truth import Event, FeedItem
+    from pipelines.sample.world.truth import Event, FeedItem
 
 _TEMPLATES: Final = 64
 _DAY_MS: Final = 86_400_000

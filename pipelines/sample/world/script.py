@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from pipelines.sample.days import moment
-from pipelines.sample.truth import (
+from pipelines.sample.world.days import moment
+from pipelines.sample.world.truth import (
     ACTIVE,
     DEACTIVATED,
     DELETED,
@@ -23,13 +23,13 @@ from pipelines.sample.truth import (
     Reply,
     StrongRef,
 )
-from pipelines.sample.writing import Marked, compose
+from pipelines.sample.world.writing import Marked, compose
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pipelines.sample.simulation import Simulation
-    from pipelines.sample.truth import Post
+    from pipelines.sample.world.simulation import Simulation
+    from pipelines.sample.world.truth import Post
 
 HOLOGRAM: Final = "com.example.embed.hologram"
 SPARKLE: Final = "com.example.richtext.facet#sparkle"

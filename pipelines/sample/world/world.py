@@ -9,11 +9,11 @@ from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from pipelines.sample.days import FIRST_SLOT, evening, slot_of
-from pipelines.sample.ids import did
-from pipelines.sample.repositories import Stored, history, records
-from pipelines.sample.simulation import Simulation
-from pipelines.sample.truth import Actor, Counts, Defect, Event, FeedItem, ListItem, MemberList, Post, StarterPack
+from pipelines.sample.world.days import FIRST_SLOT, evening, slot_of
+from pipelines.sample.world.ids import did
+from pipelines.sample.world.repositories import Stored, history, records
+from pipelines.sample.world.simulation import Simulation
+from pipelines.sample.world.truth import Actor, Counts, Defect, Event, FeedItem, ListItem, MemberList, Post, StarterPack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

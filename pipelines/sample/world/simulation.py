@@ -14,12 +14,12 @@ from functools import partial
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
-from pipelines.sample import phrases, script
-from pipelines.sample.days import FIRST_SLOT, evening, moment
-from pipelines.sample.dice import Dice
-from pipelines.sample.ids import blob_cid, cid, did, tid
-from pipelines.sample.people import NEWCOMER_FIRST_NAMES, NEWCOMER_LAST_NAMES, PEOPLE, Person
-from pipelines.sample.truth import (
+from pipelines.sample.world import phrases, script
+from pipelines.sample.world.days import FIRST_SLOT, evening, moment
+from pipelines.sample.world.dice import Dice
+from pipelines.sample.world.ids import blob_cid, cid, did, tid
+from pipelines.sample.world.people import NEWCOMER_FIRST_NAMES, NEWCOMER_LAST_NAMES, PEOPLE, Person
+from pipelines.sample.world.truth import (
     ACTIVE,
     BLOCK,
     EXTERNAL,
@@ -49,12 +49,12 @@ from pipelines.sample.truth import (
     StarterPack,
     StrongRef,
 )
-from pipelines.sample.writing import Marked, compose
+from pipelines.sample.world.writing import Marked, compose
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pipelines.sample.truth import Facet
+    from pipelines.sample.world.truth import Facet
 
     Scene = tuple[datetime, Callable[[], object]]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import TYPE_CHECKING
 
-from pipelines.sample.stream_events import cbor_error, cbor_frame
-from pipelines.sample.streams import StreamRefusal, StreamServer, Subscription
+from pipelines.sample.streams.events import cbor_error, cbor_frame
+from pipelines.sample.streams.server import StreamRefusal, StreamServer, Subscription
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from pipelines.sample.stream_events import StreamEvent
+    from pipelines.sample.streams.events import StreamEvent
 
 
 class SampleFirehose(StreamServer):

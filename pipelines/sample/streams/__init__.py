@@ -1,0 +1,1 @@
+"""What is told: the events of the world, by Jetstream, the firehose and Tap."""

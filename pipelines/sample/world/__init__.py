@@ -1,0 +1,1 @@
+"""What is true: people, what they write and when, evening by evening."""
