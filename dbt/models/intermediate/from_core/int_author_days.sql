@@ -1,4 +1,3 @@
-{#- Days of members in numbers, of all that is there; what may be published is told apart. -#}
 with members as (
     select distinct did
     from {{ ref('int_membership_spans') }}
@@ -26,7 +25,7 @@ actions as (
     where reposted_at is not null
 ),
 
--- Most of history is in these: counted once, with `count`, which is twice as fast as a sum of ones.
+-- The largest scan of the model: one pass, with `count`, which is twice as fast as a sum of ones.
 action_days as (
     select
         did,

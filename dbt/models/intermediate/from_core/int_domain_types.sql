@@ -1,4 +1,4 @@
-{#- The kind of each domain that was linked to: its own, or that of the nearest domain above it which is known. -#}
+{#- A domain has its own type, else that of its nearest parent in int_link_types. -#}
 with domains as (
     select distinct domain
     from {{ ref('fct_links') }}

@@ -1,4 +1,3 @@
-{#- What each member who may be published did lately, in numbers. -#}
 with clock as (
     select * from {{ ref('int_clock') }}
 ),

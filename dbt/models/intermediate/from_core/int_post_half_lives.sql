@@ -1,6 +1,5 @@
-{#- After how many hours a post had half of the engagement it ended with, for posts of the last sixty days that were
-    followed long enough to tell. Between two observations a straight line is assumed, and the first line starts at zero;
-    where the counts before are unknown there is no line, and no half-life if it fell there. -#}
+{#- Engagement is taken to grow in a straight line between two observations, from zero before the first one. Where the
+    counts before are unknown there is no line: a post that reached half there has no half-life. -#}
 with engagement as (
     select
         engagement.post_uri,

@@ -1,6 +1,5 @@
 {{ config(materialized='view') }}
 
-{#- Everything that people who may be published did in the last sixty days: posts and reposts, with their time. -#}
 select
     author_did as did,
     post_uri as item_uri,

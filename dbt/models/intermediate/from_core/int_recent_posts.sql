@@ -1,5 +1,4 @@
-{#- What most reports look at, found once: publishable posts of the last sixty days. Narrow: the few posts of which a
-    report shows the text are looked up. -#}
+{#- Most reports read these posts, so they are found once. Texts are left out: a report that shows some joins them. -#}
 select
     posts.post_uri,
     posts.author_did,

@@ -1,6 +1,5 @@
 {{ config(materialized='view') }}
 
-{#- Reposts that are there, and whether they may be published: by members who may be, of posts by people who may be. -#}
 select
     reposts.*,
     coalesce(

@@ -1,11 +1,10 @@
-{#- Whether a member could be read when they were last asked for, or what their account's last event said. A pull that
-    failed for our own reasons says nothing about them. -#}
+{#- Pulls and account events tell it. A pull that failed for our own reasons says nothing about the member. -#}
 with asked as (
     select
         member_did,
         observed_at,
         outcome,
-        -- Somebody who blocks us cannot be read by us any more, so we cannot know what they delete.
+        -- A member who blocks us counts as unavailable, since we cannot see what they delete.
         outcome = 'ok' as is_available
     from {{ ref('int_member_pulls') }}
     where outcome != 'failed'

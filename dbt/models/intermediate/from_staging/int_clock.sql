@@ -1,5 +1,4 @@
-{#- What "now" is: the newest moment that was looked at. Reports are relative to it, never to the clock on the wall, so
-    that a lake that nobody feeds any more, and the sample, stay as they are. -#}
+{#- Reports count from the newest observation, so that the same lake gives the same report on any day. -#}
 {{ config(materialized='view') }}
 
 with newest as (

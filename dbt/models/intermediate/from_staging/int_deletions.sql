@@ -1,12 +1,10 @@
-{#- What is there no more, between which two times it went, and how we know.
-
-    An item is gone when a later pull of the same feed read everything around its place, in a load that is complete, and
-    did not find it. A repost can also go because its subject did. What was seen again later, anywhere, is not gone. -#}
+{#- A feed item is gone when a later pull of the same feed covers the item's time, in a complete load, without finding the
+    item. A repost also goes with the post that it is of. An item that any feed shows later is still there. -#}
 with pulls as (
     select
         member_did,
         observed_at,
-        -- The claim reaches back without limit where the feed was read to its end.
+        -- A pull that read the feed to its end covers all of the past.
         case when reached_end then cast('0001-01-01' as timestamptz) else covered_from end as covered_from,
         covered_to,
         reached_end
@@ -14,7 +12,7 @@ with pulls as (
     where is_coverage
 ),
 
--- Everything that one pull saw last is treated alike: what do the pulls after it cover at most?
+-- For all items that one pull saw last: the furthest that any later pull of the feed covers.
 sightings as (
     select distinct
         member_did,
@@ -42,7 +40,7 @@ oldest_coverage as (
     where not reached_end
 ),
 
--- What is older than anything that was read again cannot be missing: most of history is left aside at once.
+-- Items older than all that was read again cannot be missing. This filter leaves out most of history at once.
 missing as (
     select items.*
     from {{ ref('int_feed_items') }} as items
@@ -78,8 +76,8 @@ missed_by as (
         on
             missing.member_did = pulls.member_did
             and missing.last_observed_at < pulls.observed_at
-            -- covered_from itself is not covered: a page can end between two items of the same time. An item whose
-            -- place is unknown is missed only by a pull that read the whole feed.
+            -- covered_from itself lies outside: a page can end between two items of the same time. Only a pull that read
+            -- the whole feed misses an item without item_at.
             and (pulls.reached_end or (missing.item_at > pulls.covered_from and missing.item_at <= pulls.covered_to))
     group by all
 ),
@@ -90,7 +88,7 @@ missed_posts as (
     where not is_repost
 ),
 
--- A member's post can still be on show where somebody reposted it.
+-- A post that its author's feed misses may still show in the feed of somebody who reposted it.
 seen_elsewhere as (
     select
         items.post_uri,
@@ -156,8 +154,8 @@ newest_sightings as (
     group by items.item_uri
 ),
 
--- The repository itself said so, to the second. A service may show a record for some hours yet; one that a pull sees a
--- day later was made anew while nobody listened.
+-- A delete event gives the exact time. The service may go on showing the record for some hours; if a pull sees it more
+-- than a day later, its author made it anew while the live job was not listening.
 told_by_events as (
     select
         told.subject_type,

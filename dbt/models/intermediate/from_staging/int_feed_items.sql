@@ -1,6 +1,6 @@
-{#- What is new is folded into what is known (`merge`): a night neither reads history nor writes it again. The record
-    key is in the URI, and a part of the key so that DuckDB leaves aside what is older than all that the night brings:
-    URIs sort by author, record keys by time. -#}
+{#- dbt merges the items of new files into those that are there, so that a night's cost does not grow with history. The
+    record key, though contained in the URI, is a column of the merge's key: record keys sort by time, so DuckDB skips the
+    row groups that are older than all that the night brings. -#}
 {{
     config(
         materialized='incremental',
@@ -27,7 +27,7 @@ select
     max(post_uri) as post_uri,
     max(author_did) as author_did,
     bool_or(is_repost) as is_repost,
-    -- An edit moves a post to the time at which it was made, or nowhere if that cannot be read.
+    -- An edit can change a post's time, or make it unreadable: the newest observation decides, null included.
     {{ value_at_newest('item_at', 'observed_at') }} as item_at,
     min(observed_at) as first_observed_at,
     max(observed_at) as last_observed_at,
@@ -37,5 +37,5 @@ from {{ ref('stg_bluesky__author_feed') }}
 where batch_number > {{ last_batch() }}
 {%- endif %}
 group by member_did, item_uri
--- As the nights add them: what is old apart from what is new, for all who ask by time.
+-- In the order in which nights add them: readers that ask by time skip the row groups of old items.
 {% if not is_incremental() %}order by item_rkey{% endif %}

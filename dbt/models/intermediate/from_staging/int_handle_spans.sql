@@ -1,5 +1,4 @@
-{#- Which handle a member had from when to when, as far as it was seen. Handles move from person to person: never join
-    by them. -#}
+{#- Handles move from person to person: join people by DID. -#}
 with members as (
     select distinct did
     from {{ ref('stg_bluesky__starter_pack_members') }}

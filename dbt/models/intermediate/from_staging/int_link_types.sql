@@ -1,4 +1,4 @@
-{#- A model, not a seed: `dbt run` alone has to do. -#}
+{#- A model, so that `dbt run` alone builds it; a seed would need `dbt seed` first. -#}
 {{ config(materialized='view') }}
 
 with link_types (domain, link_type) as (

@@ -1,11 +1,11 @@
-{#- Posts by members that only the live leg saw, deleted ones in the last version that it saw: what was posted and
-    deleted between two pulls, and what the next pull will find. Their counts are not known. -#}
+{#- Posts that were made since the last pull, and posts that were made and deleted between two pulls. A deleted post keeps
+    the last version that the live job received. -#}
 with members as (
     select distinct did
     from {{ ref('stg_bluesky__starter_pack_members') }}
 ),
 
--- What a pull saw is left aside first: it is nearly everything, and texts are wide.
+-- Pulled posts are nearly all posts: the anti-join takes them out before the wide texts are sorted.
 unseen as (
     select events.*
     from {{ ref('stg_bluesky__repo_events') }} as events
@@ -37,7 +37,6 @@ with_addresses as (
         observed_at,
         source_file,
         file_row_number,
-        -- Indexing follows the commit: a post is as old as it says, but not younger than that.
         least(coalesce(created_at, event_at), event_at) as posted_at,
         {{ did_of('reply_parent_uri') }} as reply_parent_did,
         coalesce(quoted_uri like '%/app.bsky.feed.post/%', false) as is_quote

@@ -1,6 +1,6 @@
 {{ config(materialized='table') }}
 
-{#- What each pull says of a member, and what it may claim: a span is covered only if all of its load arrived. -#}
+{#- A pull covers a span only if all of its load arrived: rows that are missing look like posts that are gone. -#}
 with pulls as (
     select * from {{ ref('stg_bluesky__feed_pulls') }}
 ),

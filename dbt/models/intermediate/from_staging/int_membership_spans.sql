@@ -1,5 +1,4 @@
-{#- Who was in which pack from when to when, as far as it was seen. A member has left when a later look at the pack that
-    read every membership, in a load that is complete, did not show them. -#}
+{#- A member has left when a later run read every membership of the pack, in a complete load, without them. -#}
 with memberships as (
     select
         pack_uri,
@@ -35,7 +34,7 @@ members as (
     from memberships
 ),
 
--- A look at a pack takes a moment: its members' rows carry the time of its own row.
+-- The rows of a pack's members carry the observed_at of the pack's own row.
 absences as (
     select
         members.pack_uri,

@@ -1,5 +1,5 @@
-{#- What is new is folded into what is known (`merge`), as in int_feed_items: a newer row takes a post's place, one that
-    came late only says that the post was seen earlier. -#}
+{#- dbt merges new rows into the posts that are there. A newer row replaces the post's version; a row that arrives late
+    moves first_observed_at and is_in_own_feed alone. -#}
 {%- set seen = {
     'first_observed_at': 'least(DBT_INTERNAL_DEST.first_observed_at, DBT_INTERNAL_SOURCE.first_observed_at)',
     'is_in_own_feed': 'coalesce(
@@ -41,7 +41,7 @@
 -- depends_on: {{ source('bluesky', 'author_feed') }}
 -- depends_on: {{ ref('base_lake__files') }}
 
-{#- The newest row of each post is found on narrow columns; only then are the wide ones read. #}
+{#- The query finds the newest row of each post on narrow columns, then reads the wide columns of these rows. #}
 with newest_rows as (
     select
         post_uri,
@@ -111,7 +111,7 @@ versions as (
 with_addresses as (
     select
         *,
-        -- Clocks go wrong and importers date back: a post is as old as it says, but not younger than its indexing.
+        -- Importers date posts back and clients' clocks run ahead: the earlier of both times is right in both cases.
         least(coalesce(created_at, post_indexed_at), coalesce(post_indexed_at, created_at)) as posted_at,
         {{ did_of('reply_parent_uri') }} as reply_parent_did,
         coalesce(quoted_uri like '%/app.bsky.feed.post/%', false) as is_quote

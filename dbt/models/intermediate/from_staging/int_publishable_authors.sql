@@ -1,4 +1,3 @@
-{#- The one place that decides whose words may be published, and why not. -#}
 with clock as (
     select * from {{ ref('int_clock') }}
 ),
@@ -12,7 +11,7 @@ members as (
     group by did
 ),
 
--- Newest labels by each way in which they are seen; one of them is enough.
+-- Labels come with profiles, pack members and posts. One of the three that asks to be hidden is enough.
 labels_of_profiles as (
     select
         did,
@@ -24,7 +23,7 @@ labels_of_profiles as (
             labels
         from {{ ref('stg_bluesky__profiles') }}
         union all
-        -- Who asks for it between two pulls is heard at once.
+        -- The live job hears between two pulls that somebody asks to be hidden.
         select
             did,
             event_at as observed_at,
@@ -73,7 +72,7 @@ hidden as (
     select labels_of_posts.did
     from labels_of_posts
     left join members on labels_of_posts.did = members.did
-    -- A member's profile is asked for in every run; a label on an old post may be out of date.
+    -- Every run asks for a member's profile, so a member's label on an old post may be out of date.
     where labels_of_posts.asks_to_be_hidden and members.did is null
 ),
 

@@ -1,4 +1,3 @@
-{#- What the live leg knows last of each record of a member: the version that stands, or that it was deleted. -#}
 with members as (
     select distinct did
     from {{ ref('stg_bluesky__starter_pack_members') }}
@@ -19,5 +18,5 @@ select
     self_labels,
     operation = 'delete' as is_deleted
 from commits
--- Revisions grow with each commit of a repository; what one commit does twice to a record ends with its deletion.
+-- Revisions grow with each commit of a repository. If one commit both writes and deletes a record, the deletion stands.
 qualify row_number() over (partition by uri order by rev desc, operation = 'delete' desc) = 1

@@ -1,4 +1,3 @@
-{#- Whom a report is about: the members of each pack who may be published, and `all` of them, each once. -#}
 with members as (
     select distinct
         spans.pack_uri,

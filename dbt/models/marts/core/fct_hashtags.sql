@@ -28,7 +28,7 @@ tags as (
     from outline_tags
 ),
 
--- #DuckDB and #duckdb are one tag.
+-- Tags differ in case alone (#DuckDB, #duckdb): they are one tag.
 folded as (
     select
         post_uri,
