@@ -1,8 +1,9 @@
-{#- Reading the files of the lake. What only DuckDB can say is behind adapter.dispatch: another engine brings its own. -#}
+{#- Reading the files of the lake. What only DuckDB can say is behind adapter.dispatch, so that another engine can bring
+    its own. -#}
 
-{#- A base model: the rows of a raw table that this model has not read yet. It has the columns that the source declares,
-    or the named ones alone. `raw` stays in the lake, where source_file and file_row_number find it; of `issues` it keeps
-    whether there are any. -#}
+{#- A base model: the rows of a raw table that this model has not read yet. It has the columns that the source
+    declares, or the named ones alone. `raw` stays in the lake, where source_file and file_row_number find it; of
+    `issues` it keeps whether there are any. -#}
 {% macro base_model(table_name, columns=none) -%}
     {#- Called here so that dbt sees both when it parses, which is when it draws the graph. -#}
     {%- do source('bluesky', table_name) -%}
@@ -44,8 +45,8 @@
 {% endmacro %}
 
 
-{#- Files of a table that this model has not read yet, and the number of the newest batch of files. The names of dlt's own
-    files begin with a schema: `schema_name` selects its files. -#}
+{#- Files of a table that this model has not read yet, and the number of the newest batch of files. The names of dlt's
+    own files begin with a schema: `schema_name` selects its files. -#}
 {% macro unread_files(table_name, schema_name=none) %}
     {%- set nothing = {'files': [], 'batch_number': 0} -%}
     {%- if not execute or load_relation(ref('base_lake__files')) is none -%}
@@ -73,8 +74,8 @@
 {% endmacro %}
 
 
-{#- The rows of the given files of a raw table. Its columns are those that the source declares: a column that a file lacks
-    is null, and a column that the source lacks is left out. -#}
+{#- The rows of the given files of a raw table. Its columns are those that the source declares: a column that a file
+    lacks is null, and a column that the source lacks is left out. -#}
 {% macro read_lake_files(table_name, files) %}
     {{- return(adapter.dispatch('read_lake_files', 'bluesky_lake')(table_name, files)) -}}
 {% endmacro %}

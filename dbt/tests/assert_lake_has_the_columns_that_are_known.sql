@@ -1,7 +1,7 @@
 {{ config(severity='warn') }}
 
-{#- Compares the newest schema of the lake with the columns of the sources. Marts leave out a column that the sources lack,
-    and hold null for one that the lake lacks. Both work, and the warning tells whoever runs dbt. -#}
+{#- Compares the newest schema of the lake with the columns of the sources. Marts leave out a column that the sources
+    lack, and hold null for one that the lake lacks. Both work, and the warning tells whoever runs dbt. -#}
 with known as (
     {%- if execute %}
     {%- for source in graph.sources.values() if source.source_name == 'bluesky' %}

@@ -1,5 +1,5 @@
-{#- A feed item is gone when a later pull of the same feed covers the item's time, in a complete load, without finding the
-    item. A repost also goes with the post that it is of. An item that any feed shows later is still there. -#}
+{#- A feed item is gone when a later pull of the same feed, in a complete load, covers the item's time without finding
+    the item. A repost also goes with the post that it is of. An item that any feed shows later is still there. -#}
 with pulls as (
     select
         member_did,
@@ -76,8 +76,8 @@ missed_by as (
         on
             missing.member_did = pulls.member_did
             and missing.last_observed_at < pulls.observed_at
-            -- covered_from itself lies outside: a page can end between two items of the same time. Only a pull that read
-            -- the whole feed misses an item without item_at.
+            -- covered_from itself lies outside: a page can end between two items of the same time. Only a pull that
+            -- read the whole feed misses an item without item_at.
             and (pulls.reached_end or (missing.item_at > pulls.covered_from and missing.item_at <= pulls.covered_to))
     group by all
 ),

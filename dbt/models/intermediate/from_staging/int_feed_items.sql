@@ -1,6 +1,6 @@
-{#- dbt merges the items of new files into those that are there, so that a night's cost does not grow with history. The
-    record key, though contained in the URI, is a column of the merge's key: record keys sort by time, so DuckDB skips the
-    row groups that are older than all that the night brings. -#}
+{#- dbt merges the items of new files into those that are there, so that a night's cost does not grow with history.
+    The record key, though contained in the URI, is a column of the merge's key: record keys sort by time, so DuckDB
+    skips the row groups that are older than all that the night brings. -#}
 {{
     config(
         materialized='incremental',

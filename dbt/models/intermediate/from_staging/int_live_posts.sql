@@ -1,5 +1,5 @@
-{#- Posts that were made since the last pull, and posts that were made and deleted between two pulls. A deleted post keeps
-    the last version that the live job received. -#}
+{#- Posts that were made since the last pull, and posts that were made and deleted between two pulls. A deleted post
+    keeps the last version that the live job received. -#}
 with members as (
     select distinct did
     from {{ ref('stg_bluesky__starter_pack_members') }}
