@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.dbt.raw_lakes import OTHER_PACK, PACK, Load, did, night, post_uri
 from tests.dbt.warehouses import Row, Warehouse, differences_of, new_project
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MEMBERS = [
     "author", "reposter", "mover", "taker", "double", "half", "state", "editor", "pinner", "clock", "edge", "back",
@@ -123,8 +126,8 @@ def lake_of_traps(dataset_of: Warehouse) -> None:
 
 
 @pytest.fixture(scope="session")
-def traps(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
-    warehouse = Warehouse(new_project(tmp_path_factory.mktemp("traps") / "project"))
+def traps(tmp_path_factory: pytest.TempPathFactory, parsed_project: Path) -> Warehouse:
+    warehouse = Warehouse(new_project(tmp_path_factory.mktemp("traps") / "project", parsed_project))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TZ", "America/Los_Angeles")
         lake_of_traps(warehouse)
