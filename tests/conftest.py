@@ -9,13 +9,14 @@ from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import dlt
 import duckdb
 import pytest
 from filelock import FileLock
+from hypothesis import settings
 from rich.console import Console
 
 from pipelines import bluesky
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Record = dict[str, Any]
+
+# By default; CI tries hypothesis' own number, with `--hypothesis-profile=ci`.
+settings.register_profile("quick", max_examples=25)
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -70,9 +74,20 @@ def _parse(folder: Path) -> None:
         assert outcome.success, outcome.exception
 
 
+shared_world = cache(World)
+
+
 @pytest.fixture(scope="session")
 def world() -> World:
-    return World()
+    return shared_world()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_world() -> Iterator[None]:
+    """Let `--sample` show the world that the tests know, where it would begin another with each run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bluesky, "World", shared_world)
+        yield
 
 
 @pytest.fixture

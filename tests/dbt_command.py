@@ -17,7 +17,9 @@ def run_dbt(*arguments: str) -> dbtRunnerResult:
     from dbt.cli.main import dbtRunner  # noqa: PLC0415
 
     places = [f"--{kind}-dir={PROJECT_ROOT / 'dbt'}" for kind in ("project", "profiles")]
-    outcome = dbtRunner().invoke(["--quiet", "--no-use-colors", *arguments, *places])
+    # What nobody reads is not written: every statement in the log's file, and the whole project as JSON, at each run.
+    options = ["--quiet", "--no-use-colors", "--log-level-file=none", "--no-write-json"]
+    outcome = dbtRunner().invoke([*options, *arguments, *places])
     # Else this process would hold the warehouse until its end, and nobody could open it.
     DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
     return outcome

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.dbt.warehouses import BUILD_AFTER_DAYS, LAST_DAY, Warehouse, new_project
+from tests.dbt.warehouses import BUILD_AFTER_DAYS, LAST_DAY, WHAT_IS_KEPT, Warehouse, new_project
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,5 +19,5 @@ def ten_days(tmp_path_factory: pytest.TempPathFactory, parsed_project: Path) -> 
     for day in range(1, LAST_DAY + 1):
         warehouse.pull(day)
         if day in BUILD_AFTER_DAYS:
-            warehouse.dbt("run")
+            warehouse.dbt("run", *([] if day == LAST_DAY else [WHAT_IS_KEPT]))
     return warehouse

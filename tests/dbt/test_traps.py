@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.dbt.raw_lakes import OTHER_PACK, PACK, Load, did, night, post_uri
-from tests.dbt.warehouses import Row, Warehouse, differences_of, new_project
+from tests.dbt.warehouses import WHAT_IS_KEPT, Row, Warehouse, differences_of, new_project
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -116,10 +116,10 @@ def lake_of_traps(dataset_of: Warehouse) -> None:
     late.post("late", "series", night(2, 22), POSTED, like_count=3)
 
     first.write(dataset, files=2)
-    dataset_of.dbt(*RUN)
+    dataset_of.dbt(*RUN, WHAT_IS_KEPT)
     second.write(dataset)
     third.write(dataset, evidence=None)
-    dataset_of.dbt(*RUN)
+    dataset_of.dbt(*RUN, WHAT_IS_KEPT)
     fourth.write(dataset, evidence="_dlt_pipeline_state")
     late.write(dataset)
     dataset_of.dbt(*RUN)
