@@ -19,6 +19,7 @@ from tests.dbt.warehouses import Warehouse, new_project
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from pathlib import Path
 
     from pipelines.sample.world.world import World
 
@@ -26,9 +27,9 @@ FIRST_DAY, LAST_DAY = 2, 6
 
 
 @pytest.fixture(scope="module")
-def pulled_and_streamed(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
+def pulled_and_streamed(tmp_path_factory: pytest.TempPathFactory, parsed_project: Path) -> Warehouse:
     """Days 2 to 6: each day is streamed, then pulled; the last day's stream is not pulled any more."""
-    warehouse = Warehouse(new_project(tmp_path_factory.mktemp("live") / "project"))
+    warehouse = Warehouse(new_project(tmp_path_factory.mktemp("live") / "project", parsed_project))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stream, "QUIET_SECONDS", 0.4)
         for day in range(FIRST_DAY, LAST_DAY + 1):

@@ -49,8 +49,8 @@ def warnings(results: list[RunResult]) -> set[str]:
 
 
 @pytest.mark.slow
-def test_a_lake_through_the_ages(tmp_path: Path) -> None:
-    warehouse = Warehouse(new_project(tmp_path / "project"))
+def test_a_lake_through_the_ages(tmp_path: Path, parsed_project: Path) -> None:
+    warehouse = Warehouse(new_project(tmp_path / "project", parsed_project))
 
     assert "assert_lake_has_loads" in warnings(warehouse.dbt("build", "--exclude-resource-type=unit_test"))
     assert warehouse.rows("select count(*) from fct_posts") == [(0,)]

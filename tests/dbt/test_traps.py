@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.dbt.raw_lakes import OTHER_PACK, PACK, Load, did, night, post_uri
-from tests.dbt.warehouses import Row, Warehouse, differences_of, new_project
+from tests.dbt.warehouses import WHAT_IS_KEPT, Row, Warehouse, differences_of, new_project
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MEMBERS = [
     "author", "reposter", "mover", "taker", "double", "half", "state", "editor", "pinner", "clock", "edge", "back",
@@ -113,18 +116,18 @@ def lake_of_traps(dataset_of: Warehouse) -> None:
     late.post("late", "series", night(2, 22), POSTED, like_count=3)
 
     first.write(dataset, files=2)
-    dataset_of.dbt(*RUN)
+    dataset_of.dbt(*RUN, WHAT_IS_KEPT)
     second.write(dataset)
     third.write(dataset, evidence=None)
-    dataset_of.dbt(*RUN)
+    dataset_of.dbt(*RUN, WHAT_IS_KEPT)
     fourth.write(dataset, evidence="_dlt_pipeline_state")
     late.write(dataset)
     dataset_of.dbt(*RUN)
 
 
 @pytest.fixture(scope="session")
-def traps(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
-    warehouse = Warehouse(new_project(tmp_path_factory.mktemp("traps") / "project"))
+def traps(tmp_path_factory: pytest.TempPathFactory, parsed_project: Path) -> Warehouse:
+    warehouse = Warehouse(new_project(tmp_path_factory.mktemp("traps") / "project", parsed_project))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TZ", "America/Los_Angeles")
         lake_of_traps(warehouse)

@@ -1,0 +1,25 @@
+"""dbt in the tests' own process, on the project in dbt/: the same as the command, and quicker."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipelines.lake.bucket import PROJECT_ROOT
+
+if TYPE_CHECKING:
+    from dbt.cli.main import dbtRunnerResult
+
+
+def run_dbt(*arguments: str) -> dbtRunnerResult:
+    """Run dbt quietly; where it keeps its files is said by its environment variables."""
+    # Imported here: dbt takes longer to import than all else together, and a worker that runs no dbt need not wait.
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager  # noqa: PLC0415
+    from dbt.cli.main import dbtRunner  # noqa: PLC0415
+
+    places = [f"--{kind}-dir={PROJECT_ROOT / 'dbt'}" for kind in ("project", "profiles")]
+    # What nobody reads is not written: every statement in the log's file, and the whole project as JSON, at each run.
+    options = ["--quiet", "--no-use-colors", "--log-level-file=none", "--no-write-json"]
+    outcome = dbtRunner().invoke([*options, *arguments, *places])
+    # Else this process would hold the warehouse until its end, and nobody could open it.
+    DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
+    return outcome
