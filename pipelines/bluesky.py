@@ -44,21 +44,21 @@ if TYPE_CHECKING:
     from pipelines.sources.feed_walk import MemberState
 
 SAMPLE_REQUESTS_PER_SECOND: Final = 1_000.0
-"""Nobody has to be spared on localhost."""
+"""The pace on localhost, where the sample's server needs no sparing."""
 
 FIRST_SAMPLE_NIGHTS: Final = 7
-"""How many nights `--sample` pulls into an empty lake, so that there is a history to look at."""
+"""Nights that `--sample` pulls into an empty lake, so that the page has a history to show."""
 
 
 @dataclass
 class Night:
-    """One run of the pull, and what came of it.
+    """One run of the pull, and its result.
 
     Attributes:
-        settings: Arguments of the source; what is left out comes from dlt's configuration.
-        run: What the source's resources did.
+        settings: Arguments of the source; dlt's configuration gives the others.
+        run: What the source shares with the job: its roster and its counts.
         label: Which night of the sample it is; empty for the real network.
-        is_last: Whether the command ends with it.
+        is_last: Whether it is the command's last night.
     """
 
     settings: dict[str, Any]
@@ -79,7 +79,7 @@ class Night:
 
     @property
     def exit_code(self) -> int:
-        """The job's exit code, as far as this night decides it."""
+        """The exit code of the job, if this night were its only one."""
         roster = self.run.roster
         if not self.run.outcomes:
             return 1
@@ -121,7 +121,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def settings_from(options: argparse.Namespace) -> dict[str, Any]:
-    """Turn options into arguments of the source; what is not given comes from dlt's configuration."""
+    """Turn the given options into arguments of the source; dlt's configuration gives the others."""
     given = {
         "refresh_days": options.refresh_days,
         "backfill_days": options.backfill_days,
@@ -162,7 +162,7 @@ def sample_nights(pipeline: dlt.Pipeline, options: argparse.Namespace) -> Genera
             "service": server.url,
             "plc_directory": server.url,
             "short_link_service": server.url,
-            "handle": "",  # Not None, in whose place dlt would take the log-in of the real network.
+            "handle": "",  # Empty text: in place of None, dlt would take the log-in of the real network.
             "app_password": "",
             "starter_packs": [pack.uri for pack in world.packs],
             "lists": [],
@@ -198,7 +198,7 @@ def newest_pull(pipeline: dlt.Pipeline) -> datetime | None:
 
 
 def pull(pipeline: dlt.Pipeline, night: Night, console: Console) -> int:
-    """Pull one night into the lake, say what happened, and return the exit code."""
+    """Pull one night into the lake, print the summary, and return the exit code."""
     begun = time.monotonic()
     source = bluesky(**night.settings, run=night.run)
     with show_progress(night.run, console):
@@ -212,7 +212,7 @@ def pull(pipeline: dlt.Pipeline, night: Night, console: Console) -> int:
 
 
 def print_summary(night: Night, lake: str, console: Console) -> None:
-    """Say what a night brought: in full if the command ends with it, else in a line."""
+    """Print what a night brought: one line, and after the command's last night all facts."""
     run, roster = night.run, night.run.roster or Roster()
     stats = run.stats
     packs = Counter(pack["seed_type"] for pack in roster.starter_packs)
@@ -239,7 +239,7 @@ def _say(console: Console, *lines: str) -> None:
 
 
 def publish(options: argparse.Namespace, console: Console) -> int:
-    """Build the warehouse and the page, as far as the options want them, and return the exit code."""
+    """Build the warehouse and the page, unless the options leave them out, and return the exit code."""
     if not options.no_transform:
         try:
             outcome = build_warehouse(options.sample)
@@ -256,7 +256,7 @@ def publish(options: argparse.Namespace, console: Console) -> int:
 
 
 def dry_run(pipeline: dlt.Pipeline, night: Night, console: Console) -> int:
-    """Read the packs and the profiles, and say what a pull would ask for beyond them. Nothing is loaded."""
+    """Read the packs and the profiles, print what a pull would ask for beyond them, and load nothing."""
     source = bluesky(**night.settings, run=night.run)
     with show_progress(night.run, console):
         list(source.profiles)
@@ -280,7 +280,7 @@ def dry_run(pipeline: dlt.Pipeline, night: Night, console: Console) -> int:
 
 
 def catch_up(options: argparse.Namespace) -> None:
-    """Load what happened since the live leg last ran. What it cannot deliver, the pull finds as far as it can."""
+    """Run the live job until it has loaded what a Jetstream holds since the last run; the pull then reads the feeds."""
     live.main(["jetstream", "--until-caught-up", *(["--sample"] if options.sample else [])])
 
 
@@ -294,7 +294,7 @@ def main(arguments: list[str] | None = None, *, run: PullRun | None = None) -> i
     options = parse_arguments(arguments)
     console = Console(soft_wrap=True)
     use_lake_filesystems()
-    # Arrow's own allocator keeps what each thread has freed: a third more memory at eight feeds at once.
+    # Arrow's own allocator keeps what each thread has freed, which takes a third more memory at eight feeds at once.
     pa.set_memory_pool(pa.system_memory_pool())
     try:
         use_project_settings()

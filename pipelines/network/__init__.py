@@ -1,1 +1,1 @@
-"""Asking: the services of the AT Protocol, over HTTP. Knows no dlt, no DuckDB, no Parquet."""
+"""Clients of the AT Protocol's services, over HTTP. They are independent of dlt, DuckDB and Parquet."""

@@ -1,4 +1,4 @@
-"""What is made of an answer, or of none: which error it is, and whether asking again may help."""
+"""Turns an answer, or the lack of one, into an error, and tells whether a retry may help."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _BY_ERROR: Final[dict[str, type[RequestRejected]]] = {
     "BlockedByActor": ActorBlocked,
     "RecordNotFound": RecordNotFound,
 }
-# The reference servers say these with the error `InvalidRequest`, so that only the message tells them apart.
+# The reference servers send these with the error `InvalidRequest`, so that only the message tells them apart.
 _BY_MESSAGE: Final[dict[str, type[RequestRejected]]] = {
     "profile not found": ActorNotFound,
     "actor not found": ActorNotFound,
@@ -65,13 +65,13 @@ class _XrpcError(msgspec.Struct):
     message: str = ""
 
 
-# Made here, not in the threads that ask: see lexicon.py.
+# Made at import, before there are threads: see `_decoder` in lexicon.py.
 _xrpc_error_body = msgspec.json.Decoder(_XrpcError)
 
 
 @dataclass(frozen=True)
 class Request:
-    """A request, and what it is called in messages.
+    """A request, and its names in messages.
 
     Attributes:
         method: HTTP method.
@@ -97,12 +97,12 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back, as it came.
+    """An answer, as it came.
 
     Attributes:
         status: HTTP status.
         headers: Its HTTP headers.
-        body: Its body, as far as it could be read.
+        body: Its body, as far as it came.
         damage: What is wrong with the body; None if it is whole.
     """
 
@@ -113,13 +113,13 @@ class Answer:
 
 
 class AttemptFailed(Exception):  # noqa: N818
-    """An attempt that failed in a way that another one may not.
+    """An attempt that failed, where another one may succeed.
 
     Attributes:
-        kind: The error that it is, if no other attempt does better.
+        kind: The error that the caller sees if every attempt fails.
         what: What happened.
-        retry_after: Seconds that the service asks to wait; None if it does not say.
-        damaged_body: What came of a body that cannot be read; empty if none did.
+        retry_after: Seconds that the service asks to wait; None if it names none.
+        damaged_body: The part that came of a body that cannot be read.
     """
 
     def __init__(
@@ -132,7 +132,7 @@ class AttemptFailed(Exception):  # noqa: N818
         self.damaged_body = damaged_body
 
     def as_error(self, request: Request, attempts: int) -> NetworkError:
-        """Make it the error that the caller sees, after so many attempts."""
+        """Turn it into the error that the caller sees, after so many attempts."""
         times = f" ({attempts} attempts)" if attempts > 1 else ""
         return self.kind(request.service, request.endpoint, request.subject, one_line(self.what, 250) + times)
 
@@ -186,7 +186,7 @@ def _xrpc_error(answer: Answer) -> _XrpcError:
 
 
 def rejection(request: Request, answer: Answer) -> RequestRejected:
-    """Make an error of an answer that no other attempt would change."""
+    """Turn an answer that a retry would not change into an error."""
     said = _xrpc_error(answer)
     message = said.message.casefold()
     kind: type[RequestRejected]

@@ -1,7 +1,7 @@
-"""The AppView: packs, lists, profiles and feeds, as the pages that it serves.
+"""A client of the AppView, which serves packs, lists, profiles and feeds in pages.
 
-Items keep the exact bytes they were served as (`msgspec.Raw`); what they mean is for the caller to read. The items of a
-page share its memory: copy (`Raw.copy()`) what is to outlive the page.
+The client keeps each item as the bytes that the service sent (`msgspec.Raw`); the caller decodes it. The items of a
+page share the page's memory: copy an item (`Raw.copy()`) that must outlive its page.
 """
 
 from __future__ import annotations
@@ -57,10 +57,10 @@ __all__ = [
 ]
 
 PAGE_LIMIT: Final = 100
-"""Items a page: the most that the lexicons of getList and getAuthorFeed allow."""
+"""Items per page: the most that the lexicons of getList and getAuthorFeed allow."""
 
 PROFILES_LIMIT: Final = 25
-"""Actors a call of getProfiles: the most that its lexicon allows."""
+"""Actors per call of getProfiles: the most that its lexicon allows."""
 
 
 RawItems = list[msgspec.Raw]
@@ -72,9 +72,10 @@ class ListPage:
 
     Attributes:
         list: The list (`app.bsky.graph.defs#listView`).
-        items: Its members on this page (`#listItemView`), newest first. Who is unavailable is left out unmarked.
+        items: Its members on this page (`#listItemView`), newest first. The service leaves out unavailable accounts
+            without a mark.
         cursor: Where the next page begins; None on the last one.
-        is_cursor_broken: Whether there was a cursor that is no text, so that what follows cannot be asked for.
+        is_cursor_broken: Whether the cursor is something other than text, so that the next page cannot be asked for.
     """
 
     list: msgspec.Raw
@@ -88,10 +89,11 @@ class FeedPage:
     """A page of an author feed.
 
     Attributes:
-        feed: Its items (`app.bsky.feed.defs#feedViewPost`), newest first; a few, or none, do not mean that it ends.
+        feed: Its items (`app.bsky.feed.defs#feedViewPost`), newest first. A page with few items, or with none, may
+            have a next page.
         cursor: Where the next page begins; None on the last one.
-        is_cursor_broken: Whether what follows cannot be asked for: there was a cursor that is no text, or the page
-            came damaged at every attempt and this is what could be read of it.
+        is_cursor_broken: Whether the next page cannot be asked for: the cursor is something other than text, or the
+            page came damaged at every attempt and this is its readable part.
     """
 
     feed: RawItems
@@ -137,14 +139,14 @@ _resolved_handle = msgspec.json.Decoder(_ResolvedHandle)
 class AppView(XrpcClient):
     """A client of an AppView; see `XrpcClient` for its settings.
 
-    All methods raise a subclass of `NetworkError` when they bring nothing.
+    Every method raises a subclass of `NetworkError` when it gets no usable answer.
     """
 
     def starter_pack(self, uri: str) -> msgspec.Raw:
         """Ask for a starter pack (`app.bsky.graph.getStarterPack`).
 
         Args:
-            uri: Its at:// URI, with a DID. (With a handle that is unknown, the service answers 500.)
+            uri: Its at:// URI, with a DID. (The service answers 500 to a URI with an unknown handle.)
 
         Returns:
             `app.bsky.graph.defs#starterPackView`. It names the list that holds the members.
@@ -164,7 +166,7 @@ class AppView(XrpcClient):
             list_uri: Its at:// URI, with a DID.
 
         Raises:
-            ServiceFailed: After the last page that could be read, if what follows cannot be asked for.
+            ServiceFailed: After the last readable page, if the next one cannot be asked for.
         """
         return self.pages(
             "app.bsky.graph.getList",
@@ -179,10 +181,10 @@ class AppView(XrpcClient):
         """Ask for detailed profiles (`app.bsky.actor.getProfiles`).
 
         Args:
-            dids: At most 25. One that is no DID makes the service refuse all of them.
+            dids: At most 25. The service refuses the whole call if one of them is malformed.
 
         Returns:
-            `app.bsky.actor.defs#profileViewDetailed` of those who are available; the others are left out.
+            `app.bsky.actor.defs#profileViewDetailed` of the available accounts; the service leaves the others out.
         """
         if len(dids) > PROFILES_LIMIT:
             raise ValueError(f"getProfiles takes at most {PROFILES_LIMIT} actors, not {len(dids)}")
@@ -198,7 +200,7 @@ class AppView(XrpcClient):
         )
 
     def profile(self, actor: str) -> msgspec.Raw:
-        """Ask for one detailed profile (`app.bsky.actor.getProfile`), which tells why an actor is unavailable.
+        """Ask for one detailed profile (`app.bsky.actor.getProfile`); its error tells why an actor is unavailable.
 
         Args:
             actor: DID or handle.
@@ -267,7 +269,7 @@ def _saved_list_page(body: bytes) -> ListPage | None:
 
 
 def _saved_profiles(body: bytes) -> RawItems | None:
-    # Not those of a page that was cut off: who is missing would look unavailable.
+    # A page that was cut off gives none: the accounts behind the cut would look unavailable.
     page = salvage.save_page(body, "profiles")
     return page.items if page and not page.is_cursor_broken else None
 

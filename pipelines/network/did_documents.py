@@ -1,4 +1,4 @@
-"""DID documents, as far as they say where an account's records are (https://atproto.com/specs/did)."""
+"""Reads from DID documents which server holds an account's records (https://atproto.com/specs/did)."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def pds_endpoint_of(document: bytes | msgspec.Raw) -> str | None:
     """Read which server (PDS) a DID document names.
 
     Returns:
-        Its URL, without a slash at the end. None if it names none that may be asked: one with `https`, or on localhost.
+        The server's URL, without a final slash. None if the document names no server with `https` or on localhost.
 
     Raises:
-        ValueError: It is no DID document.
+        ValueError: The document is malformed.
     """
     for service in _did_document.decode(document).service:
         if service.id.endswith("#atproto_pds"):

@@ -1,11 +1,11 @@
-"""What can go wrong on the network, each in one line that a person can act on."""
+"""Errors of the network. Each message is one line that a person can act on."""
 # ruff: noqa: N818 (the names say what happened; all of them are a NetworkError)
 
 from __future__ import annotations
 
 
 class NetworkError(Exception):
-    """A request that brought nothing. The message names the service, the endpoint and the actor or record.
+    """A request that got no usable answer. The message names the service, the endpoint and the actor or record.
 
     Attributes:
         service: Host that was asked.
@@ -38,8 +38,8 @@ class RequestRejected(NetworkError):
 
     Attributes:
         status: HTTP status.
-        error: Name of the XRPC error, e.g. `InvalidRequest`; empty where the body is none of XRPC's.
-        message: What the service says of it.
+        error: Name of the XRPC error, e.g. `InvalidRequest`; empty where the body names none.
+        message: The service's own words.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class AccountSuspended(RequestRejected):
 
 
 class ActorNotFound(RequestRejected):
-    """No such account, or a handle that cannot be resolved. `getAuthorFeed` says so of unavailable accounts too."""
+    """The service knows no such account or handle. `getAuthorFeed` says the same of unavailable accounts."""
 
 
 class ActorBlocked(RequestRejected):
@@ -68,11 +68,11 @@ class ActorBlocked(RequestRejected):
 
 
 class RecordNotFound(RequestRejected):
-    """No such starter pack, list or other record."""
+    """The service knows no such starter pack, list or other record."""
 
 
 class AuthenticationFailed(RequestRejected):
-    """The password or the session is not accepted."""
+    """The service rejects the password or the session."""
 
 
 def one_line(text: str, limit: int = 300) -> str:

@@ -1,4 +1,4 @@
-"""How the two ends of a request are named: who asks, in its `User-Agent`, and who is asked, in messages."""
+"""Names both ends of a request: the project in the `User-Agent`, and the service in messages."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 
 def user_agent(contact: str | None = None) -> str:
-    """Say who is asking, as services want to know it.
+    """Build the `User-Agent`, which tells a service who asks.
 
     Args:
         contact: How to reach whoever runs this: an address or a URL.
@@ -27,5 +27,5 @@ def user_agent(contact: str | None = None) -> str:
 
 
 def host_of(url: str) -> str:
-    """Name a service in messages: its host and port, without what may stand before them (user and password)."""
+    """Give the host and port of a URL, without user and password, to name a service in messages."""
     return urlsplit(url).netloc.rpartition("@")[2]

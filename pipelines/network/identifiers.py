@@ -1,4 +1,4 @@
-"""Links and handles, in every form that people paste: what they name, by their syntax alone.
+"""Parses links and handles, in every form that people paste, by their syntax alone.
 
 Syntax: https://atproto.com/specs/handle, /specs/did, /specs/record-key, /specs/at-uri-scheme. Link forms:
 https://github.com/bluesky-social/social-app, `src/lib/strings/starter-pack.ts`.
@@ -34,7 +34,7 @@ _FORMS: Final[dict[Kind, str]] = {
 
 
 class UnrecognizedLink(ValueError):  # noqa: N818 (named as the errors of the network are)
-    """A link or handle that has none of the forms that are understood."""
+    """A link or handle of an unknown form."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Link:
 
 
 def read_link(text: str) -> Link | None:
-    """Read a link or handle of any form; None if it has none of those that are understood."""
+    """Parse a link or handle of any known form; give None for other text."""
     text = _INVISIBLE.sub("", text).strip()
     if "/" not in text:
         return _actor(text)
@@ -63,10 +63,10 @@ def read_link(text: str) -> Link | None:
 
 
 def parse_link(text: str) -> Link:
-    """Read a link or handle as `read_link` does, and say which forms there are if it has none of them.
+    """Parse a link or handle as `read_link` does, and raise an error that lists the forms for other text.
 
     Raises:
-        UnrecognizedLink: It has none of the forms that are understood.
+        UnrecognizedLink: The text has an unknown form.
     """
     link = read_link(text)
     if link is None:
@@ -78,12 +78,12 @@ def parse_link(text: str) -> Link:
 
 
 def expect_kind(kind: Kind, text: str, link: Link | None) -> Link:
-    """Take a link that leads to what is asked for, and no other.
+    """Give a link back if it leads to what is asked for.
 
     Args:
         kind: What is asked for.
         text: What a user gave, for the message.
-        link: What it was read as; None if it could not be read.
+        link: What `read_link` made of it.
 
     Raises:
         UnrecognizedLink: It leads to something else, or nowhere.

@@ -1,8 +1,8 @@
-"""What the AppView serves, as far as the raw layer has columns for it.
+"""Structs for what the AppView serves, with the fields that the raw layer has columns for.
 
-Structs for one typed decode of an item's JSON. They accept unknown fields and unknown `$type`s, and nothing in them is
-required: the lexicon (https://github.com/bluesky-social/atproto, `lexicons/app/bsky`) says what should be there, but
-records are written by anybody's software. A value of a wrong type is left out and named; the rest of the item is read.
+`decode` reads an item's JSON into them in one typed pass. They accept unknown fields and unknown `$type`s, and every
+field is optional: the lexicon (https://github.com/bluesky-social/atproto, `lexicons/app/bsky`) says what should be
+there, but any software writes records. `decode` leaves a value of a wrong type out, names it, and reads the rest.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class ByteSlice(_Lexicon):
 
 
 class FacetFeature(_Lexicon):
-    """`app.bsky.richtext.facet#mention`, `#link`, `#tag` or one that is not known."""
+    """`app.bsky.richtext.facet#mention`, `#link`, `#tag` or an unknown one."""
 
     type: str | None = msgspec.field(default=None, name="$type")
     did: str | None = None
@@ -87,7 +87,7 @@ class EmbeddedRecord(_Lexicon):
 
 
 class Embed(_Lexicon):
-    """Any `app.bsky.embed.*` of a post record: the fields of all of them, since an unknown `$type` must be readable."""
+    """Any `app.bsky.embed.*` of a post record: it has the fields of all, so that an unknown `$type` is readable."""
 
     type: str | None = msgspec.field(default=None, name="$type")
     images: list[Image | None] | None = None
@@ -144,7 +144,7 @@ class PostView(_Lexicon):
 
 
 class Reason(_Lexicon):
-    """`app.bsky.feed.defs#reasonRepost`, `#reasonPin` or one that is not known."""
+    """`app.bsky.feed.defs#reasonRepost`, `#reasonPin` or an unknown one."""
 
     type: str | None = msgspec.field(default=None, name="$type")
     uri: str | None = None
@@ -252,8 +252,8 @@ def decode(raw: bytes | msgspec.Raw, lexicon: type[T]) -> tuple[T, list[str]]:
         lexicon: The struct to read it as.
 
     Returns:
-        The item, without the values that are not what the lexicon says, and for each of those its path and what was
-        wrong with it. Nothing is raised for what somebody wrote into a record.
+        The item without the values that break the lexicon, and a line for each of those: its path and what is wrong.
+        Whatever a record holds, nothing is raised.
     """
     try:
         return _decoder(lexicon).decode(raw), []
@@ -264,8 +264,8 @@ def decode(raw: bytes | msgspec.Raw, lexicon: type[T]) -> tuple[T, list[str]]:
 def _decoder(lexicon: type[T]) -> msgspec.json.Decoder[T]:
     """Make the decoder of a struct when it is first needed, one at a time.
 
-    msgspec lets other threads see a struct while it is still finding out the types of its fields: a second decoder of
-    the same struct, made meanwhile, has none for some, and reading with it ends the process.
+    msgspec shows a struct to other threads before it has resolved the types of all fields. A second decoder of the
+    struct, made meanwhile, lacks some types, and decoding with it crashes the process.
     """
     decoder = _DECODERS.get(lexicon)
     if decoder is None:
@@ -321,7 +321,7 @@ def _without_surrogates(value: Any) -> Any:
 
 
 def readable_text(raw: bytes) -> str:
-    """Turn bytes that should be UTF-8 into text; what is not becomes U+FFFD."""
+    """Decode bytes that should be UTF-8; invalid ones become U+FFFD."""
     return raw.decode("utf-8", "replace")
 
 

@@ -1,4 +1,4 @@
-"""How fast a service may be asked: a pace of our own, and what the service's responses say of its allowance."""
+"""Paces the requests to a service, by a rate of our own and by the rate limits that its responses report."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 LONGEST_WINDOW: Final = 900.0
-"""Seconds. A window that ends later is taken to end then: a run that would have to wait longer had better hear so."""
+"""Seconds. The pacer takes a longer window to end after this time, so that an answer tells the run of a longer wait."""
 
 PACE: Final = 0.99
-"""Share of the allowed pace that is used, so that a thread woken late does not put one request too many in a second."""
+"""Share of the allowed rate that is used. The rest absorbs the lateness of threads, which could otherwise put one
+request too many into a second."""
 
 _POLICY: Final = re.compile(r"\s*\d+\s*;\s*w=(\d+(?:\.\d+)?)\s*")
 
@@ -32,7 +33,7 @@ class _Window:
         reset: End of the window as the service wrote it (epoch seconds): tells one window from the next.
         remaining: Requests that were left when it answered.
         reset_at: The latest moment, on our clock, at which the window can end.
-        is_expected: Whether this is the window that should follow the last known one; no answer confirmed it yet.
+        is_expected: Whether the pacer assumes this window, as the one after the last known, until an answer tells.
     """
 
     limit: int
@@ -43,7 +44,7 @@ class _Window:
     is_expected: bool = False
 
     def begin_anew(self, now: float) -> None:
-        """Take the next window to be like this one, until an answer says more."""
+        """Assume that the next window is like this one, until an answer tells."""
         self.remaining = self.limit
         self.reset_at = now + self.length
         self.is_expected = True
@@ -52,11 +53,11 @@ class _Window:
 class Pacer:
     """The pace of all workers that ask one service.
 
-    Two rules decide when the next request may be sent. Our own: requests are `1 / requests_per_second` apart, so that
-    no stretch of time holds more than that rate allows. The service's: what is left of its window
-    (`RateLimit-Remaining`, less what is under way and not yet counted) is spread evenly over the time until
-    `RateLimit-Reset`, so that the allowance is used to the end of the window and never overrun. The first request goes
-    alone: what an earlier run left of the allowance is not known before its answer.
+    Two rules decide when the next request may be sent. By our own, requests are `1 / requests_per_second` apart, so
+    that no stretch of time holds more than that rate allows. By the service's, the rest of its window
+    (`RateLimit-Remaining`, less the requests under way) is spread evenly over the time until `RateLimit-Reset`, so that
+    the window's allowance lasts to its end. The first request goes alone, as only its answer tells what an earlier run
+    left of the allowance.
 
     Each `acquire` is followed by one `observe` (an answer came) or one `lost` (none did).
 
@@ -67,7 +68,7 @@ class Pacer:
         requests_per_second: Never above this.
         clock: Monotonic seconds.
         epoch_clock: Epoch seconds; asked only where a response has no `Date`.
-        wait: How to wait on a condition for some seconds.
+        wait: Waits on a condition for some seconds.
     """
 
     def __init__(
@@ -106,14 +107,14 @@ class Pacer:
             while (due := self._due_at()) > self._clock():
                 slot = due
                 self._wait(self._changed, due - self._clock())
-            # The next slot counts from this one, not from when the thread woke up: lateness must not add up.
+            # The next slot counts from this slot, so that the lateness of threads does not add up.
             self._last_slot = min(slot, self._clock())
             self._last_sent = self._clock()
             self._in_flight += 1
             return self._last_sent - begin
 
     def observe(self, headers: Mapping[str, str]) -> None:
-        """Take what a response says of the allowance.
+        """Read the rate limits that a response reports.
 
         Args:
             headers: The response's headers; names in any case if the mapping ignores case, else as in the class's
@@ -136,13 +137,13 @@ class Pacer:
         self._changed.notify_all()
 
     def pause(self, seconds: float) -> None:
-        """Let all workers wait, at least so long."""
+        """Make all workers wait for at least so many seconds."""
         with self._changed:
             self._not_before = max(self._not_before, self._clock() + seconds)
             self._changed.notify_all()
 
     def penalize(self, seconds: float) -> None:
-        """Let all workers wait as long as the service asks (`Retry-After`), whatever it said before of its windows."""
+        """Make all workers wait as long as the service asks (`Retry-After`), whatever it reported of its windows."""
         with self._changed:
             self.pause(seconds)
             for window in self._windows.values():

@@ -1,4 +1,4 @@
-"""What the pages of XRPC have in common."""
+"""Pages of XRPC: their cursor, and how many empty ones are read."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final, Protocol
 import msgspec
 
 EMPTY_PAGES_IN_A_ROW: Final = 10
-"""A service that sends this many empty pages, each with another cursor, is not going to send items."""
+"""After so many empty pages, each with another cursor, a client stops asking."""
 
 
 class Page(Protocol):
@@ -15,7 +15,7 @@ class Page(Protocol):
 
     Attributes:
         cursor: Where the next page begins; None on the last one.
-        is_cursor_broken: Whether what follows cannot be asked for: see `read_cursor`.
+        is_cursor_broken: Whether the next page cannot be asked for: see `read_cursor`.
     """
 
     @property
@@ -26,10 +26,10 @@ class Page(Protocol):
 
 
 def read_cursor(raw: msgspec.Raw) -> tuple[str | None, bool]:
-    """Read a cursor apart from its page, so that a bad one does not take the page's items with it.
+    """Read a cursor apart from its page, so that the page's items can be read beside a bad one.
 
     Returns:
-        The cursor, None where there is none; and whether there is one that cannot be used, as it is no text.
+        The cursor, or None; and whether the page has a cursor of another type than text.
     """
     if not bytes(raw):
         return None, False

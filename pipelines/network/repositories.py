@@ -1,4 +1,4 @@
-"""What only an account's own server knows: its records as they are, those that the AppView hides too."""
+"""Records from the servers that hold them (PDS), including those that the AppView hides."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ class _RecordsPage:
 
 
 class Repositories:
-    """Reads records from the servers (PDS) that hold them. Each server is asked at a pace of its own.
+    """Reads records from the servers (PDS) that hold them. Each server has a client and a pace of its own.
 
-    Safe to use from several threads. All methods raise a subclass of `NetworkError` when they bring nothing.
+    Safe to use from several threads. Every method raises a subclass of `NetworkError` when it gets no usable answer.
 
     Args:
-        client: Whose settings (pace, attempts, timeouts, User-Agent) are used; its session is not.
+        client: Gives the servers' clients its settings (pace, attempts, timeouts, User-Agent), but no session.
         plc_directory: Where DIDs of the method `plc` are looked up.
     """
 
@@ -71,7 +71,7 @@ class Repositories:
 
     @property
     def stats(self) -> RequestStats:
-        """What was done so far, at all servers together."""
+        """What the clients of all servers together have done so far."""
         with self._changing:
             return sum((client.stats for client in self._clients.values()), RequestStats())
 
@@ -88,8 +88,9 @@ class Repositories:
     def list_item_records(self, creator_did: str, list_uri: str) -> Iterator[msgspec.Raw]:
         """Read the memberships of a list from its creator's own records (`app.bsky.graph.listitem`).
 
-        Unlike `getList` this includes members who are unavailable or in a block relation with the creator. The
-        creator's other lists are read over on the way: stop when as many were found as the list has.
+        Unlike `getList`, the records include members who are unavailable or in a block relation with the creator. The
+        method reads the creator's records of other lists too and skips them, so the caller should stop at the last
+        member of the list.
 
         Args:
             creator_did: Whose list it is.

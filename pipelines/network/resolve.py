@@ -1,4 +1,4 @@
-"""What a link or handle leads to: the at:// URI or the DID, as the network knows it."""
+"""Resolves links and handles to at:// URIs and DIDs, by asking the network."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def resolve_pack(link: str, appview: AppView, short_links: str = SHORT_LINKS) ->
         Its at:// URI, with a DID.
 
     Raises:
-        UnrecognizedLink: It is no link to a starter pack.
+        UnrecognizedLink: The link leads to something other than a starter pack.
         NetworkError: The handle or the short link cannot be resolved.
     """
     parsed = read_link(link)

@@ -1,7 +1,7 @@
-"""Reading a page that a JSON decoder refuses, item by item.
+"""Reads a page that a JSON decoder refuses, item by item.
 
 A single bad item (half of a surrogate pair, a number like `NaN`) makes a decoder refuse the whole page. Brackets and
-strings are enough to tell where each item begins and ends, so the others can be kept, and the bad one by its bytes.
+strings tell where each item begins and ends, so that the others can be read, and the bad one kept as bytes.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class Container:
 
     Attributes:
         parts: The bytes between its brackets, split at its own commas: elements, or members (`"key": value`). Where it
-            is not whole, the last one is what was left.
-        is_whole: Whether its closing bracket was found, with nothing behind it.
+            is cut off, the last one may be incomplete.
+        is_whole: Whether the text ends with its closing bracket.
     """
 
     parts: list[bytes]
@@ -75,20 +75,20 @@ def members(text: bytes) -> dict[str, bytes]:
 
 
 def whole_members(text: bytes) -> dict[str, bytes]:
-    """Give the members of an object as `members` does; none if it is cut off or damaged between them."""
+    """Give the members of an object as `members` does, if it is whole."""
     container = split_container(text)
     return members(text) if container and container.is_whole else {}
 
 
 @dataclass(frozen=True)
 class SavedPage:
-    """What could be read of a page.
+    """The readable part of a page.
 
     Attributes:
         items: Its items, by their bytes. Of a page that is whole, all that are objects; of one that is cut off or
             damaged between its items, those that are in order.
         cursor: Where the next page begins.
-        is_cursor_broken: Whether what follows cannot be asked for.
+        is_cursor_broken: Whether the next page cannot be asked for.
     """
 
     items: list[msgspec.Raw]
@@ -97,14 +97,14 @@ class SavedPage:
 
 
 def save_page(body: bytes, key: str) -> SavedPage | None:
-    """Read what can be read of a page.
+    """Read the readable part of a page.
 
     Args:
         body: The page.
         key: The name of its list.
 
     Returns:
-        None if there is nothing.
+        None if nothing is readable.
     """
     page = split_container(body)
     parts = members(body)

@@ -1,7 +1,7 @@
-"""Asking as an account: log-in with an app password, where a user wants that.
+"""The session of an account: log-in with an app password, for users who want to ask as their account.
 
-Plain XRPC (`com.atproto.server.createSession`, `refreshSession`) rather than the SDK's client: two calls, and here the
-tokens are saved before they are used, and several threads and processes share one refresh.
+The module makes two XRPC calls itself (`com.atproto.server.createSession`, `refreshSession`), in place of the SDK's
+client, so that tokens are saved before they are used, and threads and processes share one refresh.
 """
 
 from __future__ import annotations
@@ -25,13 +25,14 @@ from pipelines.network.pacing import Pacer
 from pipelines.network.xrpc import XrpcClient
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 DEFAULT_SERVICE: Final = "https://bsky.social"
 REFRESH_BEFORE: Final = 300.0
-"""Seconds before its end at which an access token is replaced."""
+"""Seconds before its end at which the session replaces an access token."""
 
 LOCK_TIMEOUT: Final = 60.0
+"""Seconds that a process waits for another one that holds the session file."""
 
 
 class SessionCacheError(NetworkError):
@@ -42,7 +43,7 @@ class _Tokens(msgspec.Struct, rename="camel", frozen=True):
     """A session as it is cached.
 
     Attributes:
-        identifier: What the user logs in with. With `service` it tells whether the file is that of another account.
+        identifier: What the user logs in with. If it or `service` differs, the file is that of another account.
         service: Where the user logs in.
     """
 
@@ -75,10 +76,10 @@ class _Claims(msgspec.Struct):
 
 
 class Session:
-    """An account's session, kept in a file between runs: log-ins are limited (300 a day).
+    """An account's session. A file keeps it between runs, as the service limits log-ins (300 a day).
 
-    Tokens are rotated: each refresh makes the ones before it useless. So they are saved before they are used, and
-    threads and processes that share the file refresh in turn, each looking first whether another just did.
+    The service rotates tokens: each refresh invalidates those before it. So the session saves new tokens before it uses
+    them, and threads and processes that share the file refresh in turn; each first looks for tokens that another saved.
 
     Args:
         identifier: Handle, DID or email address.
@@ -88,6 +89,8 @@ class Session:
         user_agent: As for `XrpcClient`.
         timeout: As for `XrpcClient`.
         backoff: As for `XrpcClient`.
+        lock_timeout: Seconds to wait for another process that holds the file.
+        epoch_clock: Tells the time in epoch seconds.
     """
 
     def __init__(
@@ -100,6 +103,8 @@ class Session:
         user_agent: str = user_agent(),
         timeout: float = 30,
         backoff: float = 1.0,
+        lock_timeout: float = LOCK_TIMEOUT,
+        epoch_clock: Callable[[], float] = time.time,
     ) -> None:
         self._identifier = identifier.strip().removeprefix("@")
         self._password = password
@@ -108,6 +113,8 @@ class Session:
         self._user_agent = user_agent
         self._timeout = timeout
         self._backoff = backoff
+        self._lock_timeout = lock_timeout
+        self._epoch_clock = epoch_clock
         self._owner = threading.RLock()
         self._tokens: _Tokens | None = None
         self._refresh_at = 0.0
@@ -129,8 +136,8 @@ class Session:
         """Give a token for the `Authorization` header, refreshed if its end is near.
 
         Raises:
-            AuthenticationFailed: The password is not accepted.
-            NetworkError: The service cannot be asked.
+            AuthenticationFailed: The service rejects the password.
+            NetworkError: The service gives no usable answer.
         """
         with self._owner:
             tokens = self._current()
@@ -142,8 +149,8 @@ class Session:
         """Replace a token that a service has refused, unless another thread already did.
 
         Raises:
-            AuthenticationFailed: The password is not accepted.
-            NetworkError: The service cannot be asked.
+            AuthenticationFailed: The service rejects the password.
+            NetworkError: The service gives no usable answer.
         """
         with self._owner:
             tokens = self._current()
@@ -156,22 +163,25 @@ class Session:
                 with self._file_lock():
                     saved = self._load()
                     self._tokens = saved or self._log_in()
-                    self._refresh_at = _refresh_at(self._tokens.access_jwt, is_new=saved is None)
+                    self._refresh_at = self._refresh_at_of(self._tokens.access_jwt, is_new=saved is None)
             return self._tokens
 
     def _replace(self, stale: _Tokens) -> _Tokens:
-        """Get new tokens: those that another process has saved, by refreshing, or by the password."""
+        """Get new tokens: those that another process has saved, else by a refresh, else by a log-in."""
         with self._file_lock():
             saved = self._load()
             if saved and saved.access_jwt != stale.access_jwt:
-                refresh_at = _refresh_at(saved.access_jwt, is_new=False)
+                refresh_at = self._refresh_at_of(saved.access_jwt, is_new=False)
                 if time.monotonic() < refresh_at:
                     self._tokens, self._refresh_at = saved, refresh_at
                     return saved
                 stale = saved
             self._tokens = self._refresh(stale) or self._log_in()
-            self._refresh_at = _refresh_at(self._tokens.access_jwt, is_new=True)
+            self._refresh_at = self._refresh_at_of(self._tokens.access_jwt, is_new=True)
             return self._tokens
+
+    def _refresh_at_of(self, jwt: str, *, is_new: bool) -> float:
+        return time.monotonic() + _seconds_until_refresh(jwt, self._epoch_clock, is_new=is_new)
 
     def _refresh(self, stale: _Tokens) -> _Tokens | None:
         try:
@@ -210,12 +220,14 @@ class Session:
         return self._save(body, self._service)
 
     def _client(self, service: str) -> XrpcClient:
-        # Log-in has limits of its own, which say nothing of the pace of other requests: so a pacer of its own.
+        # The service limits log-ins apart from other requests: so they have a pacer of their own.
         return XrpcClient(service, Pacer(10), user_agent=self._user_agent, timeout=self._timeout, backoff=self._backoff)
 
     @contextmanager
     def _file_lock(self) -> Iterator[None]:
-        lock = filelock.FileLock(self._path.with_name(self._path.name + ".lock"), timeout=LOCK_TIMEOUT, mode=0o600)
+        lock = filelock.FileLock(
+            self._path.with_name(self._path.name + ".lock"), timeout=self._lock_timeout, mode=0o600
+        )
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock.acquire()
@@ -259,7 +271,7 @@ class Session:
 
 
 def _write_private(path: Path, content: bytes) -> None:
-    """Write a file that nobody else can read at any moment, and that is whole after a crash."""
+    """Write a file that only its owner can read at any moment, and that is whole after a crash."""
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -272,23 +284,23 @@ def _write_private(path: Path, content: bytes) -> None:
         raise
 
 
-def _refresh_at(jwt: str, *, is_new: bool) -> float:
-    """Tell when a token is to be replaced, on the monotonic clock.
+def _seconds_until_refresh(jwt: str, epoch_clock: Callable[[], float], *, is_new: bool) -> float:
+    """Tell in how many seconds a token is to be replaced.
 
-    A new token's lifetime is read from the token alone, so that a wrong clock here does not refresh it at once, again
-    and again. A token that says nothing of its end is used until it is refused.
+    The lifetime of a new token is read from the token alone, so that a wrong clock on this machine cannot cause a
+    refresh at every request. A token that tells no end is used until a service refuses it.
     """
     try:
         payload = jwt.split(".")[1]
         claims = msgspec.json.decode(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)), type=_Claims)
     except (IndexError, ValueError):
         return float("inf")
-    issued_at = claims.iat if is_new and claims.iat is not None else time.time()
+    issued_at = claims.iat if is_new and claims.iat is not None else epoch_clock()
     lifetime = claims.exp - issued_at
     until_refresh = lifetime - REFRESH_BEFORE
-    if is_new:  # one that lives shorter than that would be replaced at every request
+    if is_new:  # a token of a shorter life would otherwise be replaced at every request
         until_refresh = max(until_refresh, lifetime / 2)
-    return time.monotonic() + until_refresh
+    return until_refresh
 
 
 def _pds_of(body: _SessionBody) -> str | None:

@@ -1,7 +1,7 @@
-"""Asking a service over XRPC: one pool of connections, one pace, retries, errors with types.
+"""A client of one service over XRPC: one pool of connections, one pace, retries and typed errors.
 
-XRPC is HTTP and JSON (https://atproto.com/specs/xrpc). Bodies are handed to the caller's decoder as the bytes they
-came as.
+XRPC is HTTP and JSON (https://atproto.com/specs/xrpc). The client hands the bytes of a body to the caller's
+decoder.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ P = TypeVar("P", bound=Page)
 Params: TypeAlias = "Mapping[str, str | int | Sequence[str] | None]"
 
 LONGEST_RETRY_AFTER: Final = 900.0
-"""Seconds. A service that asks for a longer wait is not waited for: the next run will do."""
+"""Seconds. Where a service asks for a longer wait, the request fails; the next run asks again."""
 
 LONGEST_BACKOFF: Final = 30.0
 LARGEST_BODY: Final = 16 * 1024 * 1024
@@ -45,10 +45,10 @@ class RequestStats:
 
     Attributes:
         requests: Requests sent, each attempt counted.
-        retries: Those of them that repeat a request that failed.
+        retries: Those of them that repeat a failed request.
         rate_limited: Answers with status 429.
-        seconds_waited: By all threads together: for their turn, and before repeating a request.
-        bytes_received: Of bodies, as they came over the wire.
+        seconds_waited: Seconds that all threads together waited for their turn and before retries.
+        bytes_received: Bytes of bodies, as they came over the wire.
         requests_by_endpoint: `requests` by NSID.
     """
 
@@ -71,7 +71,7 @@ class RequestStats:
 
 
 class AccountSession(Protocol):
-    """What a client has to know of an account that it asks as; `session.py` logs it in.
+    """The account that a client asks as; `session.py` implements it.
 
     Every member raises a `NetworkError` when the account cannot be logged in.
     """
@@ -92,9 +92,9 @@ class XrpcClient:
 
     Args:
         service: Its URL, e.g. `https://public.api.bsky.app`.
-        pacer: The pace, shared by all who ask this service.
-        session: The account to ask as; None to ask without one. Then its own server is asked, which passes on what is
-            for the AppView.
+        pacer: The pace, which all clients of this service share.
+        session: The account to ask as; None to ask without one. The account's own server takes its requests and passes
+            on those for the AppView.
         max_connections: Requests under way at once.
         timeout: Seconds for one attempt, from connecting to the last byte.
         max_attempts: How often a request is sent before it counts as failed.
@@ -102,7 +102,7 @@ class XrpcClient:
         backoff: Seconds: before retry n the wait is random, up to `backoff * 2 ** (n - 1)`.
 
     Raises:
-        ValueError: The service is no http(s) URL.
+        ValueError: `service` is something other than an http(s) URL.
     """
 
     def __init__(
@@ -147,7 +147,7 @@ class XrpcClient:
 
     @property
     def stats(self) -> RequestStats:
-        """What was done so far."""
+        """What the client has done so far."""
         with self._counting:
             return RequestStats(
                 requests=self._counts["requests"],
@@ -184,9 +184,9 @@ class XrpcClient:
         Args:
             nsid: Its name, e.g. `app.bsky.feed.getAuthorFeed`.
             params: Its parameters; those that are None are left out.
-            decode: Reads the body. A `ValueError` or `RecursionError` means that the body is damaged: asked again.
-            subject: Whom or what it is about, for messages.
-            salvage: Reads what it can of a body that came damaged at every attempt; None if there is nothing.
+            decode: Reads the body. Its `ValueError` or `RecursionError` means a damaged body: the client asks again.
+            subject: The actor or record that the query is about, for messages.
+            salvage: Reads the readable part of a body that came damaged at every attempt; None if there is none.
 
         Raises:
             NetworkError: One of its subclasses.
@@ -209,21 +209,21 @@ class XrpcClient:
     ) -> Iterator[P]:
         """Ask an XRPC query page by page.
 
-        The end is where the cursor is absent or was there before, or where a page holds only what was seen. A page that
-        is short or empty is not the end: services filter pages after cutting them
+        The last page is the one whose cursor is absent or repeats an earlier one, or that holds only items of earlier
+        pages. A short or empty page may have a next one: services filter pages after they cut them
         (https://github.com/bluesky-social/atproto/issues/2616).
 
         Args:
             nsid: As for `query`.
             params: As for `query`, without the cursor.
             decode: As for `query`.
-            keys_of: What names the items of a page.
+            keys_of: Gives the keys of a page's items.
             subject: As for `query`.
             salvage: As for `query`.
-            must_end: Take only an absent cursor for the end; pages that repeat are a failure.
+            must_end: Take only an absent cursor for the end, and pages that repeat for a failure.
 
         Raises:
-            ServiceFailed: After the last page that could be read, if there is more that cannot be asked for.
+            ServiceFailed: After the last readable page, if the next one cannot be asked for.
             NetworkError: One of its other subclasses.
         """
         cursor: str | None = None
@@ -283,12 +283,12 @@ class XrpcClient:
         return self._ask(Request("POST", f"{self._service}/xrpc/{nsid}", nsid, subject, headers, body), decode)
 
     def document(self, path: str, decode: Callable[[bytes], T], *, endpoint: str, subject: str = "") -> T:
-        """Fetch a JSON document that is not XRPC from the same service.
+        """Fetch a plain JSON document, outside XRPC, from the same service.
 
         Args:
             path: Its path, with the first slash.
             decode: As for `query`.
-            endpoint: What it is, for messages and counts.
+            endpoint: What the document is, for messages and counts.
             subject: As for `query`.
 
         Raises:
@@ -394,7 +394,7 @@ class XrpcClient:
 
 
 def _read(response: urllib3.BaseHTTPResponse, deadline: float, timeout: float) -> tuple[bytes, str | None]:
-    """Read a body: what came of it, and what is wrong with it. A server that trickles must not hold up a worker."""
+    """Read a body up to a deadline, as a server that trickles would hold up a worker; tell what is wrong with it."""
     chunks: list[bytes] = []
     size = 0
     try:

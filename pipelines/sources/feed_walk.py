@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 ROWS_PER_TABLE: Final = 500
 
 ORDER_TOLERANCE: Final = timedelta(hours=1)
-"""How far the order of a feed may be off `item_at`: it goes by milliseconds, and for a repost by the time that the
-reposter's client claims, which is not served and may be earlier than when the repost was indexed."""
+"""How far the order of a feed may differ from `item_at`. The AppView orders a feed by milliseconds, and a repost by the
+time that the reposter's client claims. It does not serve that time, which may be earlier than the indexing."""
 
 _OUTCOMES: Final[dict[type[NetworkError], str]] = {
     AccountDeactivated: "deactivated",
@@ -37,7 +37,7 @@ _OUTCOMES: Final[dict[type[NetworkError], str]] = {
 
 
 class MemberState(TypedDict):
-    """What is kept of a member from run to run. Moved only by a walk that was completed.
+    """What dlt's state keeps of a member between runs. Only a completed walk changes it.
 
     Attributes:
         cursor: The newest `item_indexed_at` seen, ISO 8601.
@@ -45,8 +45,8 @@ class MemberState(TypedDict):
         swept_at: When a walk last went as far as `WalkRules` ever ask for, ISO 8601.
         end_uri: The item that the feed ended with when its end was last reached; empty for an empty feed, None if it
             never was.
-        doubtful_end_uri: The item that the last walk ended with, if that end is not believed. Then each walk goes to
-            the end, until it gets as far as before or ends there again. (Feeds that end early for no reason are known:
+        doubtful_end_uri: The item that the last walk ended with, if the walk doubts that end. Then each walk reads to
+            the end, until it gets as far as before or ends there again. (Feeds are known to end early:
             https://github.com/bluesky-social/atproto/issues/2134.)
     """
 
@@ -62,8 +62,8 @@ class WalkRules:
     """How far walks go.
 
     Attributes:
-        refresh: What is younger than this is stored again, with its counts. A walk also reads so far past the cursor,
-            for what was dated back a little or indexed late.
+        refresh: Items younger than this are stored again, with their counts. A walk also reads this far past the
+            cursor, for items that were dated back a little or indexed late.
         backfill: How far back a first walk and a sweep go; None is to the end.
         sweep_every: How often a feed is read to its end again, for items dated back.
         is_full: Read every feed to its end now.
@@ -84,7 +84,7 @@ class FeedWalk:
     Attributes:
         outcome: As in the column `feed_pulls.outcome`.
         error: What went wrong, or what is odd though the outcome is `ok`.
-        next_state: What to keep for the next run; what it was, unless the walk was completed.
+        next_state: The state for the next run; the old one, unless the walk was completed.
     """
 
     appview: AppView
@@ -138,9 +138,9 @@ class FeedWalk:
 
     @property
     def _stored_from(self) -> datetime | None:
-        """The time after which all that is read is stored; None for everything."""
+        """The time after which every item is stored; None to store all items."""
         if not self._goes_to_end and self._cursor:
-            # All that is newer than the cursor is new, and all that is younger than the window is observed again.
+            # Items newer than the cursor are new, and items inside the refresh window are observed again.
             return min(self._cursor, self.observed_at - self.rules.refresh)
         return self._floor
 
@@ -175,7 +175,7 @@ class FeedWalk:
             self.page_count += 1
             rows = [feed_item_row(raw) for raw in page.feed]
             keys = {_key(row) for row in rows}
-            # Something posted since the last page was read moves that page's last items to the top of this one.
+            # A post that was written since the last page was read moves that page's last items to the top of this one.
             new_rows = [row for row in rows if _key(row) not in previous]
             yield self._take(new_rows)
             if page.is_cursor_broken:
@@ -199,7 +199,7 @@ class FeedWalk:
             previous = keys
 
     def _take(self, rows: list[Row]) -> list[Row]:
-        """Count the rows of a page, and choose those that are to be stored."""
+        """Count the rows of a page, and choose those to store."""
         cursor = microseconds(self._cursor) if self._cursor else None
         stored_from = microseconds(self._stored_from) if self._stored_from else None
         chosen = []
@@ -207,7 +207,7 @@ class FeedWalk:
             item_at, indexed_at = row["item_at"], row["item_indexed_at"]
             if indexed_at is not None:
                 self._newest_indexed_at = max(indexed_at, self._newest_indexed_at or indexed_at)
-            # The order of the feed decides where it was read to, not the smallest time: a pinned post is out of order.
+            # How far the walk has read is told by the feed's last item in order; a pinned post stands out of order.
             if item_at is not None and row.get("reason_type") != "pin":
                 self._oldest_item_at = item_at
             self._own_post_count += row.get("reason_type") is None and row["author_did"] == self.did
@@ -215,7 +215,7 @@ class FeedWalk:
             self._passed_known_end |= row["item_uri"] is not None and row["item_uri"] == self._known_end
             is_new = cursor is None or (indexed_at is not None and indexed_at > cursor)
             time = item_at if item_at is not None else indexed_at
-            # What was dated back and is new is stored wherever it is found.
+            # A new item that was dated back is stored wherever the walk finds it.
             if stored_from is None or time is None or time > stored_from or (is_new and cursor is not None):
                 chosen.append(row)
                 self.new_item_count += is_new
@@ -252,7 +252,7 @@ class FeedWalk:
         return self.posts_count is not None and self._own_post_count >= 0.98 * self.posts_count - 2
 
     def _outcome_of(self, error: NetworkError) -> tuple[str, str]:
-        """Tell apart the members who cannot be read: the feed says "Profile not found" for all of them."""
+        """Ask for the profile to tell why a feed cannot be read: the feed says "Profile not found" for every reason."""
         if isinstance(error, ActorNotFound):
             try:
                 self.appview.profile(self.did)

@@ -1,4 +1,4 @@
-"""The dlt source of the live leg: events of any feed, a micro-batch at a time, each stored with its position."""
+"""The dlt source of the live job: the events of any feed, loaded in micro-batches, each with its position."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -31,14 +31,14 @@ class _SubjectRecord(msgspec.Struct, rename="camel", gc=False):
 
 @dataclass
 class Batch:
-    """Events of one feed that are loaded together, with the position that they bring it to.
+    """Events of one feed that are loaded together, with the feed's position after them.
 
     Attributes:
         feed: The feed's name.
-        service: Whose feed.
+        service: URL of the service that the feed comes from.
         observed_at: When the first of them was taken from the feed.
-        tables: Parts of `repo_events`. Rows are put into Arrow as they come: as objects they would take ten times the
-            memory, and the time of the garbage collector.
+        tables: Parts of `repo_events`. Each delivery becomes Arrow at once: as Python objects, its rows would take ten
+            times the memory and occupy the garbage collector.
         event_count: Their rows.
         gaps: Rows of `repo_event_gaps`.
         position: Where the feed goes on once the batch is in the lake; None if it has not moved.

@@ -1,4 +1,4 @@
-"""Who is followed: the members of the packs and lists that the configuration names, and the actors it names."""
+"""Reads whom a run follows: the members of the packs and lists in the configuration, and its single actors."""
 
 from __future__ import annotations
 
@@ -84,8 +84,8 @@ class RosterReader:
         """Read packs, lists, members and profiles.
 
         Raises:
-            ServiceUnreachable: Nobody answers at all.
-            NobodyToFollow: There are no members.
+            ServiceUnreachable: The service cannot be reached, and no member is known yet.
+            NobodyToFollow: The seeds have no members.
         """
         roster = Roster()
         for kind, links in (
@@ -147,9 +147,9 @@ class RosterReader:
         roster.members.extend(member | seen for member in members.values())
 
     def _add_hidden_members(self, pack: Row, members: dict[str, Row], roster: Roster) -> bool:
-        """Members who are unavailable, or in a block relation with the creator, are left out of `getList`.
+        """Add the members that `getList` leaves out: who is unavailable, or in a block relation with the creator.
 
-        The creator's own repository still has them, so that somebody who is hidden is told from somebody who left.
+        The creator's own repository still names them, which tells a hidden member from one who left.
         """
         list_creator = pack["list_uri"].removeprefix("at://").partition("/")[0]
         try:
@@ -181,10 +181,9 @@ class RosterReader:
 
 
 def _add(members: dict[str, Row], row: Row) -> bool:
-    """Add a member unless they are there; say whether the row names one at all.
+    """Add the member that a row names, once; tell whether the row names one.
 
-    Anybody's software writes records: one whose subject is no DID would make the service refuse its whole batch of
-    profiles.
+    Any software writes records. A subject that is malformed would make the service refuse a whole batch of profiles.
     """
     names_somebody = row["did"] is not None and is_did(row["did"])
     if names_somebody:

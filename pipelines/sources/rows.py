@@ -1,4 +1,4 @@
-"""From items as they are served to rows of the raw layer."""
+"""Turns items, as the services send them, into rows of the raw layer."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def arrow_table(table: RawTable, rows: Sequence[Row]) -> pa.Table:
 
     Args:
         table: Which table.
-        rows: Its columns by name; those that are missing are null. Times are microseconds since 1970, UTC.
+        rows: Its columns by name; missing ones are null. Times are microseconds since 1970, UTC.
 
     Returns:
         An Arrow table with the schema of `table`.
@@ -75,7 +75,7 @@ def _label_values(labels: list[lexicon.Label | None] | None) -> list[str] | None
 
 
 def _labels_of_labelers(post: lexicon.PostView, author: lexicon.Actor) -> list[lexicon.Label | None] | None:
-    """Leave out what the author put on the post: the view repeats the record's own labels."""
+    """Leave out the author's own labels, which the view repeats from the record."""
     if not post.labels or author.did is None:
         return post.labels
     return [label for label in post.labels if label is None or label.src != author.did]
@@ -170,7 +170,7 @@ def post_record_columns(record: lexicon.PostRecord, path: str, issues: list[str]
     Args:
         record: The record, as far as it could be read.
         path: Where it stands in the item's JSON.
-        issues: Takes what does not fit.
+        issues: Takes a line for each value that does not fit its column.
     """
     row: Row = {
         "created_at": _time(record.created_at, f"{path}.createdAt", issues),

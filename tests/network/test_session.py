@@ -9,12 +9,11 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import filelock
 import pytest
 
-from pipelines.network import session as session_module
 from pipelines.network.appview import AppView, AuthenticationFailed, RateLimited
 from pipelines.network.pacing import Pacer
 from pipelines.network.session import Session, SessionCacheError
@@ -40,9 +39,9 @@ class Account:
         self.handle = day.actors[self.did].handle(day.now)
         self.cache = folder / "cache" / "session.json"
 
-    def session(self, password: str | None = None, handle: str | None = None) -> Session:
+    def session(self, password: str | None = None, handle: str | None = None, **settings: Any) -> Session:
         given = password or self.server.sessions.app_password
-        return Session(handle or self.handle, given, self.cache, service=self.server.url, backoff=0.001)
+        return Session(handle or self.handle, given, self.cache, service=self.server.url, backoff=0.001, **settings)
 
     def ask(self, session: Session) -> None:
         AppView("http://127.0.0.1:9", Pacer(1_000), session=session, backoff=0.001, max_attempts=2).profile(self.did)
@@ -256,24 +255,19 @@ def test_a_file_that_cannot_be_written_is_named(account: Account) -> None:
         account.ask(account.session())
 
 
-def test_a_run_that_holds_the_session_for_ever_is_named(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session_module, "LOCK_TIMEOUT", 0.05)
+def test_a_run_that_holds_the_session_for_ever_is_named(account: Account) -> None:
     account.cache.parent.mkdir()
     with filelock.FileLock(f"{account.cache}.lock"), pytest.raises(SessionCacheError, match="another run"):
-        account.session().access_token()
+        account.session(lock_timeout=0.05).access_token()
 
 
-def test_a_wrong_clock_here_does_not_refresh_at_every_request(
-    account: Account, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_wrong_clock_here_does_not_refresh_at_every_request(account: Account) -> None:
     session = account.session()
     session.access_token()
     in_a_day = time.time() + 86_400
-    monkeypatch.setattr(time, "time", lambda: in_a_day)
-    late = account.session()
+    late = account.session(epoch_clock=lambda: in_a_day)
     for _ in range(5):
         late.access_token()
-    monkeypatch.undo()
     assert account.asked()["refreshSession"] <= 1
 
 
