@@ -61,7 +61,7 @@ def built_once(tmp_path_factory: pytest.TempPathFactory, name: str, build: Calla
 def parsed_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What dbt keeps of the project that it parsed: in a new target folder, it spares the longest part of a first run.
 
-    dbt does not use it where its `--target` is another or `--vars` are given.
+    dbt does not use it where its `--target` is another.
     """
     return built_once(tmp_path_factory, "parsed_project", _parse) / "target" / "partial_parse.msgpack"
 
