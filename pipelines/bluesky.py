@@ -26,11 +26,12 @@ from pipelines.explain import explain
 from pipelines.lake.bucket import LakeError, lake_location, use_project_settings
 from pipelines.lake.filesystems import use_lake_filesystems
 from pipelines.lake.working_folder import only_one, open_pipeline, recover
-from pipelines.network.appview import PAGE_LIMIT, RequestStats
+from pipelines.network.appview import PAGE_LIMIT
 from pipelines.progress import show_progress
 from pipelines.sample.appview.server import SampleServer
 from pipelines.sample.world.world import World
-from pipelines.sources.bluesky import PullRun, bluesky
+from pipelines.sources.bluesky import bluesky
+from pipelines.sources.pull_run import PullRun
 from pipelines.sources.roster import Roster
 from pipelines.warehouse import build_warehouse
 
@@ -137,9 +138,9 @@ def settings_from(options: argparse.Namespace) -> dict[str, Any]:
     return settings
 
 
-def real_night(options: argparse.Namespace) -> Generator[Night]:
-    """Yield the one night that there is outside of the sample."""
-    yield Night(settings_from(options))
+def real_night(options: argparse.Namespace, run: PullRun | None) -> Generator[Night]:
+    """Yield the one night that a command pulls from the real network."""
+    yield Night(settings_from(options), run or PullRun())
 
 
 def sample_nights(pipeline: dlt.Pipeline, options: argparse.Namespace) -> Generator[Night]:
@@ -202,8 +203,8 @@ def pull(pipeline: dlt.Pipeline, night: Night, console: Console) -> int:
     source = bluesky(**night.settings, run=night.run)
     with show_progress(night.run, console):
         night.count_files(pipeline.run(source))
-        while night.run.deferred:
-            night.run.begin_load()
+        while night.run.load_room.deferred_count:
+            night.run.load_room.begin_load()
             night.count_files(pipeline.run(source.with_resources("author_feed", "feed_pulls")))
     night.seconds = time.monotonic() - begun
     print_summary(night, lake_location(pipeline), console)
@@ -213,7 +214,7 @@ def pull(pipeline: dlt.Pipeline, night: Night, console: Console) -> int:
 def print_summary(night: Night, lake: str, console: Console) -> None:
     """Say what a night brought: in full if the command ends with it, else in a line."""
     run, roster = night.run, night.run.roster or Roster()
-    stats = run.appview.stats if run.appview else RequestStats()
+    stats = run.stats
     packs = Counter(pack["seed_type"] for pack in roster.starter_packs)
     outcomes = ", ".join(f"{count:,} {outcome}" for outcome, count in run.outcomes.most_common())
     facts = {
@@ -271,7 +272,7 @@ def dry_run(pipeline: dlt.Pipeline, night: Night, console: Console) -> int:
         console,
         *roster.problems,
         f"  members  {len(roster.dids):,}, {new_count:,} of them for the first time",
-        f"    asked  {night.run.request_count:,} requests for packs, lists and profiles",
+        f"    asked  {night.run.stats.requests:,} requests for packs, lists and profiles",
         f"would ask  about {pages:,} feed pages, more where people repost much",
         f"would take about {timedelta(seconds=math.ceil(pages / pace))} at {pace:g} requests a second",
     )
@@ -283,8 +284,13 @@ def catch_up(options: argparse.Namespace) -> None:
     live.main(["jetstream", "--until-caught-up", *(["--sample"] if options.sample else [])])
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the job and return its exit code."""
+def main(arguments: list[str] | None = None, *, run: PullRun | None = None) -> int:
+    """Run the job and return its exit code.
+
+    Args:
+        arguments: The command line; that of the process if not given.
+        run: The run of the real network, for callers who hand in clients or another size of a load.
+    """
     options = parse_arguments(arguments)
     console = Console(soft_wrap=True)
     use_lake_filesystems()
@@ -297,7 +303,7 @@ def main(arguments: list[str] | None = None) -> int:
         name = "bluesky_sample" if options.sample else "bluesky"
         with only_one(name):
             pipeline = recover(open_pipeline(name))
-            with closing(sample_nights(pipeline, options) if options.sample else real_night(options)) as nights:
+            with closing(sample_nights(pipeline, options) if options.sample else real_night(options, run)) as nights:
                 if options.dry_run:
                     return dry_run(pipeline, next(nights), console)
                 exit_code = max(pull(pipeline, night, console) for night in nights)

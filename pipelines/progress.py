@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from pipelines.sources.bluesky import PullRun
+    from pipelines.sources.pull_run import PullRun
 
 SECONDS_BETWEEN_LINES: Final = 15.0
 
@@ -54,7 +54,7 @@ def _show_bar(run: PullRun, console: Console, is_over: threading.Event) -> None:
         while not is_over.wait(0.1):
             progress.update(
                 task,
-                description=f"members  {run.item_count:,} items, {run.request_count:,} requests",
+                description=f"members  {run.item_count:,} items, {run.stats.requests:,} requests",
                 total=len(run.roster.dids) if run.roster else None,
                 completed=run.outcomes.total(),
             )
@@ -63,4 +63,4 @@ def _show_bar(run: PullRun, console: Console, is_over: threading.Event) -> None:
 def _print_lines(run: PullRun, console: Console, is_over: threading.Event) -> None:
     while not is_over.wait(SECONDS_BETWEEN_LINES):
         members = f"{run.outcomes.total():,} of {len(run.roster.dids):,} members" if run.roster else "reading the packs"
-        console.print(f"{members}, {run.item_count:,} items, {run.request_count:,} requests")
+        console.print(f"{members}, {run.item_count:,} items, {run.stats.requests:,} requests")

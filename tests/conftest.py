@@ -9,7 +9,7 @@ from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import cache, partial
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import dlt
@@ -25,9 +25,12 @@ from pipelines.lake.filesystems import use_lake_filesystems
 from pipelines.lake.tables import RAW_TABLES
 from pipelines.lake.working_folder import open_pipeline, recover
 from pipelines.network.appview import AppView
+from pipelines.network.connect import Network
+from pipelines.network.pacing import Pacer
+from pipelines.network.repositories import Repositories
 from pipelines.sample.appview.server import SampleServer
 from pipelines.sample.world.world import World
-from pipelines.sources.bluesky import PullRun
+from pipelines.sources.pull_run import ITEMS_PER_LOAD, LoadRoom, PullRun
 from tests.dbt_command import run_dbt
 
 if TYPE_CHECKING:
@@ -121,11 +124,13 @@ class Lake:
         folder: The project's folder, as far as dlt knows: relative paths begin there.
         pipeline_name: `bluesky`; `bluesky_sample` to look into what `--sample` made.
         client: Settings of the AppView client: as patient as usual, but for the backoff.
+        items_per_load: After how many items a load is closed and the next one begun.
     """
 
     folder: Path
     pipeline_name: str = "bluesky"
     client: dict[str, Any] = field(default_factory=lambda: {"backoff": 0.01})
+    items_per_load: int = ITEMS_PER_LOAD
     _last_now: datetime | None = field(default=None, repr=False)
 
     @property
@@ -147,24 +152,19 @@ class Lake:
         if self._last_now and now <= self._last_now:
             now = self._last_now + timedelta(minutes=1)
         self._last_now = now
-        network = {
-            "service": server.url,
-            "plc_directory": server.url,
-            "short_link_service": server.url,
-            "requests_per_second": 10_000.0,
-        }
+        appview = AppView(server.url, Pacer(10_000), **self.client)
+        network = Network(appview, Repositories(appview, server.url), server.url)
         seeds: dict[str, list[str]] = {"starter_packs": [], "lists": [], "actors": []}
         if not settings.keys() & seeds.keys():
             seeds["starter_packs"] = [server.world.packs[0].uri]
-        night = bluesky.Night(network | seeds | settings, PullRun(lambda: now))
+        run = PullRun(lambda: now, network, LoadRoom(self.items_per_load))
+        night = bluesky.Night(seeds | settings, run)
         output = io.StringIO()
         asked_before = len(server.requests)
         console = Console(file=output, soft_wrap=True, width=200)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("pipelines.sources.bluesky.AppView", partial(AppView, **self.client))
-            exit_code = bluesky.pull(recover(open_pipeline(self.pipeline_name)), night, console)
+        exit_code = bluesky.pull(recover(open_pipeline(self.pipeline_name)), night, console)
         requests = Counter(request.nsid.rpartition(".")[2] for request in server.requests[asked_before:])
-        return Pull(exit_code, night.run, output.getvalue(), requests)
+        return Pull(exit_code, run, output.getvalue(), requests)
 
     def query(self, sql: str) -> list[Record]:
         """Ask the lake in SQL; each raw table that is asked for and has rows is a view of its name."""

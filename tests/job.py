@@ -18,7 +18,7 @@ import pyarrow.parquet  # noqa: F401
 import requests  # noqa: F401
 
 from pipelines import bluesky
-from pipelines.sources import bluesky as source
+from pipelines.sources.pull_run import ITEMS_PER_LOAD, LoadRoom, PullRun
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -100,7 +100,7 @@ def run_job(
     *,
     arguments: tuple[str, ...] = ("--no-transform", "--no-report"),
     death: AtCall | AtChange | None = None,
-    items_per_load: int = 100_000,
+    items_per_load: int = ITEMS_PER_LOAD,
 ) -> int:
     """Run the job.
 
@@ -132,7 +132,6 @@ def _main(
     with output.open("ab") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
-    source.ITEMS_PER_LOAD = items_per_load  # type: ignore[misc]
     if death:
         death.arm()
-    sys.exit(bluesky.main(list(arguments)))
+    sys.exit(bluesky.main(list(arguments), run=PullRun(load_room=LoadRoom(items_per_load))))

@@ -141,6 +141,11 @@ class XrpcClient:
         return host_of(self._service)
 
     @property
+    def requests_per_second(self) -> float:
+        """The pace that is never exceeded."""
+        return self._pacer.requests_per_second
+
+    @property
     def stats(self) -> RequestStats:
         """What was done so far."""
         with self._counting:

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pipelines.network.appview import PROFILES_LIMIT, AppView, NetworkError, ServiceUnreachable
+from pipelines.network.appview import PROFILES_LIMIT, NetworkError, ServiceUnreachable
 from pipelines.network.identifiers import UnrecognizedLink, is_did
 from pipelines.network.resolve import resolve_actor, resolve_list, resolve_pack
 from pipelines.sources.rows import (
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from pipelines.network.repositories import Repositories
+    from pipelines.network.connect import Network
 
 
 class NobodyToFollow(Exception):  # noqa: N818 (named as the errors of the network are)
@@ -71,16 +71,12 @@ class RosterReader:
     """Reads a roster from the network.
 
     Attributes:
-        appview: Whom to ask.
-        repositories: Where to look up members that the AppView does not show.
-        short_links: The service behind go.bsky.app.
-        clock: Tells the time at which something is observed.
-        workers: How many requests for profiles may be under way at once.
+        network: The clients to ask.
+        clock: Tells the time of an observation.
+        workers: Requests for profiles under way at once.
     """
 
-    appview: AppView
-    repositories: Repositories
-    short_links: str
+    network: Network
     clock: Callable[[], datetime]
     workers: int
 
@@ -113,17 +109,17 @@ class RosterReader:
         return roster
 
     def _read_starter_pack(self, link: str, roster: Roster) -> None:
-        uri = resolve_pack(link, self.appview, self.short_links)
+        uri = resolve_pack(link, self.network.appview, self.network.short_links)
         observed_at = microseconds(self.clock())
-        pack = starter_pack_row(self.appview.starter_pack(uri)) | {"observed_at": observed_at, "uri": uri}
+        pack = starter_pack_row(self.network.appview.starter_pack(uri)) | {"observed_at": observed_at, "uri": uri}
         self._read_members(pack, roster)
 
     def _read_list(self, link: str, roster: Roster) -> None:
-        uri = resolve_list(link, self.appview)
+        uri = resolve_list(link, self.network.appview)
         self._read_members({"uri": uri, "list_uri": uri, "observed_at": microseconds(self.clock())}, roster)
 
     def _read_actor(self, link: str, roster: Roster) -> None:
-        did = resolve_actor(link, self.appview)
+        did = resolve_actor(link, self.network.appview)
         seen = {"pack_uri": f"at://{did}", "did": did, "observed_at": microseconds(self.clock())}
         roster.members.append(seen | {"seed_type": "actor", "is_listed": True})
 
@@ -134,7 +130,7 @@ class RosterReader:
             roster.problems.append(f"{pack['uri']}: the service does not say which list holds its members")
         else:
             try:
-                for page in self.appview.list_pages(pack["list_uri"]):
+                for page in self.network.appview.list_pages(pack["list_uri"]):
                     if "seed_type" not in pack:
                         pack |= list_row(page.list) | {"uri": pack["uri"], "list_uri": pack["list_uri"]}
                     for raw in page.items:
@@ -157,7 +153,7 @@ class RosterReader:
         """
         list_creator = pack["list_uri"].removeprefix("at://").partition("/")[0]
         try:
-            for raw in self.repositories.list_item_records(list_creator, pack["list_uri"]):
+            for raw in self.network.repositories.list_item_records(list_creator, pack["list_uri"]):
                 _add(members, hidden_member_row(raw))
                 if len(members) == pack["list_item_count"]:
                     break
@@ -178,7 +174,7 @@ class RosterReader:
     def _profile_rows(self, dids: Sequence[str]) -> tuple[list[Row], str | None]:
         seen = {"observed_at": microseconds(self.clock())}
         try:
-            rows = [profile_row(raw) | seen for raw in self.appview.profiles(dids)]
+            rows = [profile_row(raw) | seen for raw in self.network.appview.profiles(dids)]
         except NetworkError as error:
             return [], f"profiles of {len(dids)} members: {error}"
         return [row for row in rows if row["did"] is not None], None

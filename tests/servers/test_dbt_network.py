@@ -15,7 +15,8 @@ import duckdb
 import pytest
 
 from pipelines.lake.bucket import PROJECT_ROOT
-from pipelines.sources.bluesky import PullRun, bluesky
+from pipelines.sources.bluesky import bluesky
+from pipelines.sources.pull_run import PullRun
 
 if TYPE_CHECKING:
     from tests.conftest import Lake

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pipelines.sources.bluesky import PullRun, bluesky
+from pipelines.sources.bluesky import bluesky
+from pipelines.sources.pull_run import PullRun
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 import socket
-from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +12,10 @@ import pytest
 from pipelines.bluesky import main
 from pipelines.lake.working_folder import only_one
 from pipelines.network.appview import AppView
+from pipelines.network.connect import Network
+from pipelines.network.pacing import Pacer
+from pipelines.network.repositories import Repositories
+from pipelines.sources.pull_run import PullRun
 
 if TYPE_CHECKING:
     from pipelines.sample.appview.server import SampleServer
@@ -20,11 +23,6 @@ if TYPE_CHECKING:
     from tests.conftest import Lake
 
 PULL_ONLY = ("--no-transform", "--no-report")
-
-
-@pytest.fixture(autouse=True)
-def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipelines.sources.bluesky.AppView", partial(AppView, backoff=0.001))
 
 
 @pytest.fixture
@@ -71,11 +69,11 @@ def test_wrong_arguments_are_named(arguments: list[str], option: str, capsys: py
 
 @pytest.mark.usefixtures("lake")
 def test_without_a_network_the_default_fails_in_one_line_that_names_the_service_and_the_sample(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     service = f"127.0.0.1:{closed_port()}"
-    monkeypatch.setenv("SOURCES__BLUESKY__SERVICE", f"http://{service}")
-    assert main([]) == 1
+    appview = AppView(f"http://{service}", Pacer(10_000), backoff=0.001)
+    assert main([], run=PullRun(network=Network(appview, Repositories(appview)))) == 1
     line = error_line(capsys)
     assert service in line
     assert "--sample" in line

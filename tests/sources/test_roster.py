@@ -11,6 +11,7 @@ import pytest
 
 from pipelines.lake.tables import PROFILES, STARTER_PACK_MEMBERS, STARTER_PACKS
 from pipelines.network.appview import AppView, NetworkError
+from pipelines.network.connect import Network
 from pipelines.network.pacing import Pacer
 from pipelines.network.repositories import Repositories
 from pipelines.sample.appview.faults import Fault
@@ -33,7 +34,8 @@ LIST_RECORDS = "com.atproto.repo.listRecords"
 def read(server: SampleServer, **seeds: list[str]) -> Roster:
     appview = AppView(server.url, Pacer(10_000), backoff=0.001)
     clock = lambda: datetime(2026, 3, 2, 23, tzinfo=UTC)  # noqa: E731
-    return RosterReader(appview, Repositories(appview, server.url), server.url, clock, 4).read(Seeds(**seeds))
+    network = Network(appview, Repositories(appview, server.url), server.url)
+    return RosterReader(network, clock, 4).read(Seeds(**seeds))
 
 
 def changing(key: str, change: Callable[[list[Json]], list[Json]]) -> Callable[[bytes], bytes]:

@@ -69,11 +69,9 @@ def test_another_lake_has_its_own_cursors(
     assert back.requests["getAuthorFeed"] == len(actors)
 
 
-def test_a_long_first_night_is_loaded_in_parts(
-    lake: Lake, sample_server: SampleServer, world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_long_first_night_is_loaded_in_parts(lake: Lake, sample_server: SampleServer, world: World) -> None:
     """Each part is a load of its own, so that a run that ends keeps its progress; nobody is asked for twice."""
-    monkeypatch.setattr("pipelines.sources.bluesky.ITEMS_PER_LOAD", 200)
+    lake.items_per_load = 200
     pack = world.packs[1]
     pull = lake.pull(sample_server, starter_packs=[pack.uri], lists=[world.lists[0].uri])
     assert pull.exit_code == 0

@@ -1,0 +1,121 @@
+"""One run of the nightly pull: what its caller hands in, and what it tells whoever watches."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from pipelines.network.appview import RequestStats
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pipelines.network.connect import Network
+    from pipelines.sources.feed_walk import FeedWalk
+    from pipelines.sources.roster import Roster
+
+ITEMS_PER_LOAD: Final = 100_000
+"""A load that holds so many items is closed and the next one begun, so that a long first night keeps its progress."""
+
+
+def utc_now() -> datetime:
+    """Tell the time."""
+    return datetime.now(UTC)
+
+
+class LoadRoom:
+    """How many more items the open load takes. Each member is walked once in a run; a full load defers the others.
+
+    Safe to use from several threads.
+
+    Args:
+        items_per_load: A load that holds so many items takes no further member.
+
+    Attributes:
+        deferred_count: Members that wait for the next load, as the open one is full.
+    """
+
+    def __init__(self, items_per_load: int = ITEMS_PER_LOAD) -> None:
+        self.deferred_count = 0
+        self._items_per_load = items_per_load
+        self._room = items_per_load
+        self._admitted: set[str] = set()
+        self._lock = threading.Lock()
+
+    def begin_load(self) -> None:
+        """Open a new load, which has room for the members that the last one deferred."""
+        with self._lock:
+            self.deferred_count, self._room = 0, self._items_per_load
+
+    def admit(self, did: str) -> bool:
+        """Take a member into the open load, unless the load is full or the run has the member from another pack."""
+        with self._lock:
+            if did in self._admitted:
+                return False
+            if self._room <= 0:
+                self.deferred_count += 1
+                return False
+            self._admitted.add(did)
+            return True
+
+    def fill(self, item_count: int) -> None:
+        """Note that the open load holds so many more items."""
+        with self._lock:
+            self._room -= item_count
+
+
+@dataclass
+class PullRun:
+    """One run of the source, which may take several loads.
+
+    The caller may hand in the clock, the clients and the room of a load. The run sets the other attributes, for
+    whoever watches it.
+
+    Attributes:
+        clock: Tells the time of an observation.
+        network: The clients; the source makes them from its settings where none are handed in.
+        load_room: Decides which members the open load takes.
+        roster: Whom the run follows; None until the first resource has read it.
+        outcomes: Walked members by outcome.
+        notes: One line for each member whose walk `failed` or whose feed is odd.
+        item_count: Feed items that were stored.
+        new_item_count: Those of them that no earlier run had seen.
+    """
+
+    clock: Callable[[], datetime] = utc_now
+    network: Network | None = None
+    load_room: LoadRoom = field(default_factory=LoadRoom)
+    roster: Roster | None = None
+    outcomes: Counter[str] = field(default_factory=Counter)
+    notes: list[str] = field(default_factory=list)
+    item_count: int = 0
+    new_item_count: int = 0
+    _counting: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    @property
+    def stats(self) -> RequestStats:
+        """What the client of the AppView has done so far."""
+        return self.network.appview.stats if self.network else RequestStats()
+
+    @property
+    def requests_per_second(self) -> float:
+        """The pace that is never exceeded."""
+        return self.network.appview.requests_per_second if self.network else 0.0
+
+    def count(self, walk: FeedWalk, name: str) -> None:
+        """Count a walk that is over.
+
+        Args:
+            walk: The walk.
+            name: What the member is called in notes.
+        """
+        self.load_room.fill(walk.item_count)
+        with self._counting:
+            self.outcomes[walk.outcome] += 1
+            self.item_count += walk.item_count
+            self.new_item_count += walk.new_item_count
+            if walk.error and walk.outcome in ("ok", "failed"):
+                self.notes.append(f"{name}: {walk.outcome}: {walk.error}")
