@@ -139,7 +139,13 @@ def test_faults_at_random_lose_nothing_for_good(
     }
 
 
-@pytest.mark.parametrize("fault", [Fault.BAD_GATEWAY, Fault.INVALID_JSON, Fault.LIST_MISSING])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault.BAD_GATEWAY,
+        *(pytest.param(fault, marks=pytest.mark.slow) for fault in (Fault.INVALID_JSON, Fault.LIST_MISSING)),
+    ],
+)
 def test_members_whose_profiles_cannot_be_read_are_walked_all_the_same(
     impatient_lake: Lake, sample_server: SampleServer, world: World, fault: Fault
 ) -> None:
