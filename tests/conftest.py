@@ -16,7 +16,7 @@ import dlt
 import duckdb
 import pytest
 from filelock import FileLock
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from rich.console import Console
 
 from pipelines import bluesky
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 
 Record = dict[str, Any]
 
-# By default; CI tries hypothesis' own number, with `--hypothesis-profile=ci`.
-settings.register_profile("quick", max_examples=25)
+# By default; CI tries hypothesis' own number, with `--hypothesis-profile=ci`. In neither does a busy machine fail a law.
+settings.register_profile("quick", max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def pytest_xdist_auto_num_workers() -> int:
