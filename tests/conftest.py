@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 Record = dict[str, Any]
 
-# By default; CI tries hypothesis' own number, with `--hypothesis-profile=ci`. In neither does a busy machine fail a law.
+# By default; CI tries hypothesis' own number, with `--hypothesis-profile=ci`. A busy machine fails no law in either.
 settings.register_profile("quick", max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 

@@ -18,7 +18,7 @@ from tests.dbt.warehouses import LAST_DAY, Row, Warehouse, differences, differen
 if TYPE_CHECKING:
     from pipelines.sample.world.world import World
 
-# Each law has a quick test in test_traps.py, on a lake of its own; ten pulls and the runs after them take a minute.
+# Ten pulls, and the runs after them, take a minute. What must never be wrong has a quick test in test_traps.py.
 pytestmark = pytest.mark.slow
 
 PAGE = 100
