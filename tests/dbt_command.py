@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from dbt.cli.main import dbtRunnerResult
 
 
+LEFT_OUT = "did:plc:left_out"
+"""Whom the settings leave out of what is published. One lake has them; a run with other settings parses all anew."""
+
+
 def run_dbt(*arguments: str) -> dbtRunnerResult:
     """Run dbt quietly; where it keeps its files is said by its environment variables."""
     # Imported here: dbt takes longer to import than all else together, and a worker that runs no dbt need not wait.
@@ -19,7 +23,8 @@ def run_dbt(*arguments: str) -> dbtRunnerResult:
     places = [f"--{kind}-dir={PROJECT_ROOT / 'dbt'}" for kind in ("project", "profiles")]
     # What nobody reads is not written: every statement in the log's file, and the whole project as JSON, at each run.
     options = ["--quiet", "--no-use-colors", "--log-level-file=none", "--no-write-json"]
-    outcome = dbtRunner().invoke([*options, *arguments, *places])
+    settings = f"--vars={{unpublished_dids: [{LEFT_OUT}]}}"
+    outcome = dbtRunner().invoke([*options, *arguments, settings, *places])
     # Else this process would hold the warehouse until its end, and nobody could open it.
     DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
     return outcome

@@ -47,7 +47,7 @@ def _uri(item: dict[str, Any]) -> str:
     return str(item["reason"]["uri"] if item.get("reason") else item["post"]["uri"])
 
 
-@pytest.mark.parametrize("day", [1, 4])
+@pytest.mark.parametrize("day", [pytest.param(1, marks=pytest.mark.slow), 4])
 def test_paging_through_every_feed_gives_the_truth(world: World, ask: Ask, day: int) -> None:
     with SampleServer(world, day) as server:
         seen = world.on(day)
