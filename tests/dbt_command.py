@@ -21,8 +21,8 @@ def run_dbt(*arguments: str) -> dbtRunnerResult:
     from dbt.cli.main import dbtRunner  # noqa: PLC0415
 
     places = [f"--{kind}-dir={PROJECT_ROOT / 'dbt'}" for kind in ("project", "profiles")]
-    # What nobody reads is not written: every statement in the log's file, and the whole project as JSON, at each run.
-    options = ["--quiet", "--no-use-colors", "--log-level-file=none", "--no-write-json"]
+    # Nobody reads the log's file, in which each statement would stand.
+    options = ["--quiet", "--no-use-colors", "--log-level-file=none"]
     settings = f"--vars={{unpublished_dids: [{LEFT_OUT}]}}"
     outcome = dbtRunner().invoke([*options, *arguments, settings, *places])
     # Else this process would hold the warehouse until its end, and nobody could open it.

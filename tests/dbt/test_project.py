@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 Node = dict[str, Any]
 
+pytestmark = pytest.mark.slow  # As long as they look at the ten days.
+
 
 @pytest.fixture(scope="module")
 def models(ten_days: Warehouse) -> dict[str, Node]:
