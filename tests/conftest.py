@@ -9,12 +9,14 @@ from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import dlt
 import duckdb
 import pytest
 from filelock import FileLock
+from hypothesis import HealthCheck, settings
 from rich.console import Console
 
 from pipelines import bluesky
@@ -29,6 +31,7 @@ from pipelines.network.repositories import Repositories
 from pipelines.sample.appview.server import SampleServer
 from pipelines.sample.world.world import World
 from pipelines.sources.pull_run import ITEMS_PER_LOAD, LoadRoom, PullRun
+from tests.dbt_command import run_dbt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,10 +39,13 @@ if TYPE_CHECKING:
 
 Record = dict[str, Any]
 
+# By default; CI tries hypothesis' own number, with `--hypothesis-profile=ci`. A busy machine fails no law in either.
+settings.register_profile("quick", max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Take more workers than cores: many tests wait, for a server or for another process."""
-    return (os.cpu_count() or 1) + 3
+    """Take one worker more than there are cores, for tests that wait; each costs seconds of imports and fixtures."""
+    return (os.cpu_count() or 1) + 1
 
 
 def built_once(tmp_path_factory: pytest.TempPathFactory, name: str, build: Callable[[Path], object]) -> Path:
@@ -55,8 +61,36 @@ def built_once(tmp_path_factory: pytest.TempPathFactory, name: str, build: Calla
 
 
 @pytest.fixture(scope="session")
+def parsed_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What dbt keeps of the project that it parsed: in a new target folder, it spares the longest part of a first run.
+
+    dbt does not use it where its `--target` is another.
+    """
+    return built_once(tmp_path_factory, "parsed_project", _parse) / "target" / "partial_parse.msgpack"
+
+
+def _parse(folder: Path) -> None:
+    with isolated_lake(folder), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DBT_TARGET_PATH", str(folder / "target"))
+        patch.setenv("DBT_LOG_PATH", str(folder / "logs"))
+        outcome = run_dbt("parse", "--target=sample")
+        assert outcome.success, outcome.exception
+
+
+shared_world = cache(World)
+
+
+@pytest.fixture(scope="session")
 def world() -> World:
-    return World()
+    return shared_world()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_world() -> Iterator[None]:
+    """Let `--sample` show the world that the tests know, where it would begin another with each run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bluesky, "World", shared_world)
+        yield
 
 
 @pytest.fixture
@@ -133,11 +167,11 @@ class Lake:
         return Pull(exit_code, run, output.getvalue(), requests)
 
     def query(self, sql: str) -> list[Record]:
-        """Ask the lake in SQL; each raw table that has rows is a view of its name."""
+        """Ask the lake in SQL; each raw table that is asked for and has rows is a view of its name."""
         with duckdb.connect() as connection:
             for table in RAW_TABLES:
                 files = self.dataset / table.name / "**" / "*.parquet"
-                if (self.dataset / table.name).is_dir():
+                if table.name in sql and (self.dataset / table.name).is_dir():
                     connection.sql(f"from read_parquet('{files}', union_by_name=true)").create_view(table.name)
             return connection.sql(sql).to_arrow_table().to_pylist()
 

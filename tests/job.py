@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import chardet  # noqa: F401  (dlt imports these while a run is under way; here they are imported once for all runs)
+import pyarrow.compute
 import pyarrow.parquet  # noqa: F401
 import requests  # noqa: F401
 

@@ -13,19 +13,7 @@ elif [ "${UNREAD:-}" = yes ]; then
   problem="The night is published, but something could not be read: it is named in the run's summary, and asked for again next night."
 fi
 
-if [ "$(gh repo view "$GITHUB_REPOSITORY" --json hasIssuesEnabled --jq .hasIssuesEnabled)" = true ]; then
-  issue=$(gh issue list --repo "$GITHUB_REPOSITORY" --label nightly --state open --json number --jq '.[0].number // empty')
-  if [ -z "${problem:-}" ]; then
-    [ -z "$issue" ] || gh issue close "$issue" --repo "$GITHUB_REPOSITORY" --comment "A night went well again: $run"
-  elif [ -n "$issue" ]; then
-    gh issue comment "$issue" --repo "$GITHUB_REPOSITORY" --body "$problem $run"
-  else
-    gh label create nightly --repo "$GITHUB_REPOSITORY" --force --description "The nightly run" --color 0A5BC4
-    gh issue create --repo "$GITHUB_REPOSITORY" --label nightly --title "The nightly needs a look" --body "$problem $run
-
-This issue is kept up to date, and closed by the next night that goes well."
-  fi
-fi
+bash "$(dirname "$0")/../issue.sh" nightly "The nightly needs a look" "${problem:-}" "A night went well again"
 
 if [ -n "${problem:-}" ] && [ -n "${CHAT_WEBHOOK_URL:-}" ]; then
   # Slack and Mattermost read `text`, Discord reads `content`. The address is a secret, so it is no argument.

@@ -1,4 +1,29 @@
-{#- Reading the files of the lake. What only DuckDB can say is behind adapter.dispatch: another engine brings its own. -#}
+{#- Reading the files of the lake. What only DuckDB can say is behind adapter.dispatch, so that another engine can bring
+    its own. -#}
+
+{#- A base model: the rows of a raw table that this model has not read yet. It has the columns that the source
+    declares, or the named ones alone. `raw` stays in the lake, where source_file and file_row_number find it; of
+    `issues` it keeps whether there are any. -#}
+{% macro base_model(table_name, columns=none) -%}
+    {#- Called here so that dbt sees both when it parses, which is when it draws the graph. -#}
+    {%- do source('bluesky', table_name) -%}
+    {%- do ref('base_lake__files') -%}
+    {%- set unread = unread_files(table_name) -%}
+    {%- set declared = raw_columns(table_name) | map(attribute='name') | list -%}
+    select
+        {%- for column in columns or declared | reject('in', ['issues', 'raw', '_dlt_load_id']) %}
+        {{ column }},
+        {%- endfor %}
+        {%- if 'issues' in declared %}
+        issues is not null as has_issues,
+        {%- endif %}
+        _dlt_load_id as load_id,
+        source_file,
+        file_row_number,
+        {{ unread.batch_number }} as batch_number
+    from {{ read_lake_files(table_name, unread.files) }} as files
+{%- endmacro %}
+
 
 {% macro lake_path() %}
     {{- return(adapter.dispatch('lake_path', 'bluesky_lake')()) -}}
@@ -20,8 +45,8 @@
 {% endmacro %}
 
 
-{#- Files of a table that this model has not read yet, and the number of the newest batch of files; of dlt's own tables
-    only those of one schema, which their names begin with. -#}
+{#- Files of a table that this model has not read yet, and the number of the newest batch of files. The names of dlt's
+    own files begin with a schema: `schema_name` selects its files. -#}
 {% macro unread_files(table_name, schema_name=none) %}
     {%- set nothing = {'files': [], 'batch_number': 0} -%}
     {%- if not execute or load_relation(ref('base_lake__files')) is none -%}
@@ -49,8 +74,8 @@
 {% endmacro %}
 
 
-{#- The rows of the given files of a raw table, with the columns that the source declares, whatever the files hold: a
-    column that a file does not have is null, one that nobody knows yet is left out. -#}
+{#- The rows of the given files of a raw table. Its columns are those that the source declares: a column that a file
+    lacks is null, and a column that the source lacks is left out. -#}
 {% macro read_lake_files(table_name, files) %}
     {{- return(adapter.dispatch('read_lake_files', 'bluesky_lake')(table_name, files)) -}}
 {% endmacro %}
@@ -144,7 +169,7 @@
 {% endmacro %}
 
 
-{#- The tables of the nightly pull. What other pipelines load into the same dataset is none of its loads. -#}
+{#- The tables that the pull writes. Other pipelines load into the same dataset: their loads are counted elsewhere. -#}
 {% macro pulled_tables() -%}
     'starter_packs', 'starter_pack_members', 'profiles', 'author_feed', 'feed_pulls'
 {%- endmacro %}

@@ -1,4 +1,4 @@
-{#- What engines write differently. -#}
+{#- SQL that engines write differently. -#}
 
 {% macro regexp_first(value, pattern) %}
     {{- return(adapter.dispatch('regexp_first', 'bluesky_lake')(value, pattern)) -}}

@@ -1,5 +1,5 @@
--- Every post that was seen in its author's feed has a history, as long as it was seen and as new as its latest version.
--- A post that only the live leg heard has none yet.
+-- Every post that a pull saw in its author's feed has a history, from its first observation to its last. A post that
+-- only the live job heard has none yet.
 with engagement as (
     select
         post_uri,

@@ -1,6 +1,6 @@
 {{ config(severity='warn') }}
 
--- Nothing was loaded yet, so every mart is empty: pull first (`python pipelines/bluesky.py`).
+-- The lake is empty, and so is every mart: pull first (`python pipelines/bluesky.py`).
 select 'the lake has no load that is complete' as problem
 where
     not exists (

@@ -1,7 +1,7 @@
 {{ config(severity='warn') }}
 
-{#- The lake's newest schema against the sources' columns. A column that nobody knows is left out of the marts, one that
-    is not there is null in them: both work, and both should be known. -#}
+{#- Compares the newest schema of the lake with the columns of the sources. Marts leave out a column that the sources
+    lack, and hold null for one that the lake lacks. Both work, and the warning tells whoever runs dbt. -#}
 with known as (
     {%- if execute %}
     {%- for source in graph.sources.values() if source.source_name == 'bluesky' %}

@@ -1,7 +1,7 @@
 {{ config(severity='warn') }}
 
--- A file that was read and is in the lake no more. If somebody put another lake in its place, the warehouse holds both:
--- `dbt build --full-refresh` reads the lake anew. If old files expire on purpose, the warehouse is where they live on.
+-- dbt read a file that has since left the lake. If another lake took its place, the warehouse holds the rows of both:
+-- `dbt build --full-refresh` reads the lake anew. If old files expire on purpose, the warehouse keeps their rows.
 select source_file
 from {{ ref('base_lake__files') }}
 where not is_present and table_name in ({{ pulled_tables() }})

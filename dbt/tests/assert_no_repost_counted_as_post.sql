@@ -1,5 +1,5 @@
--- A post belongs to who wrote it: nobody's repost of it makes it theirs. Two joins, each by a key: one with an `or`
--- would compare every repost with every post.
+-- A post belongs to its author, whoever reposts it. There are two joins, each by a key: a join with an `or` would
+-- compare every repost with every post.
 select
     reposts.repost_uri,
     posts.post_uri

@@ -1,4 +1,4 @@
--- Nobody is twice in a pack at once, nor has two handles.
+-- At any time a person is in a pack once at most, and has one handle at most.
 with spans as (
     select
         did || ' in ' || pack_uri as what,

@@ -1,4 +1,4 @@
-"""The contract of the raw layer: one Arrow schema for each table that the pull or the live leg writes.
+"""The contract of the raw layer: one Arrow schema for each table that the pull or the live job writes.
 
 Tables are append-only. A row says what was seen, and when (`observed_at`); dlt adds `_dlt_load_id`, the load that
 brought it. Times are UTC with a zone. Columns that come from other people's records are nullable: a value that does
@@ -64,6 +64,27 @@ _ISSUES = _column(
 _RAW = _column("raw", pa.string(), "The item's own JSON, byte for byte as it was served.")
 _SEED_TYPE = _required("seed_type", pa.string(), "What the configuration named: starter_pack, list or actor.")
 
+_CONTENT: Final = (
+    _column("text", pa.string(), "Text of the post."),
+    _column("langs", STRINGS, "Languages the author's client claims, as BCP-47 tags."),
+    _column("tags", STRINGS, "Tags of the record that are not in the text."),
+    _column(
+        "facets",
+        FACETS,
+        "Features of the text, in order: `mention` (value: DID), `link` (URI), `tag` (without #), or another"
+        " feature's full type (value null). Offsets count UTF-8 bytes.",
+    ),
+    _column("reply_parent_uri", pa.string(), "URI of the post this one answers."),
+    _column("reply_root_uri", pa.string(), "URI of the first post of the thread."),
+    _column("embed_type", pa.string(), "Full type of the record's embed, e.g. `app.bsky.embed.images`."),
+    _column("quoted_uri", pa.string(), "URI of the embedded record: a quoted post, or a list, feed or pack."),
+    _column("link_uri", pa.string(), "Address of the link card."),
+    _column("link_title", pa.string(), "Title of the link card."),
+    _column("link_description", pa.string(), "Description of the link card."),
+    _column("media", MEDIA, "Pictures and videos in order: kind `image` or `video`, and the alt text."),
+)
+"""What a post record says, in a feed item and in an event alike."""
+
 STARTER_PACKS: Final = RawTable(
     "starter_packs",
     "A starter pack, or a plain list that is followed like one, as seen by one run.",
@@ -73,17 +94,17 @@ STARTER_PACKS: Final = RawTable(
             _required("uri", pa.string(), "at:// URI of the pack (of the list, when a plain list is followed)."),
             _OBSERVED_AT,
             _SEED_TYPE,
-            _column("name", pa.string(), "Its name."),
-            _column("description", pa.string(), "What its creator says of it."),
-            _column("creator_did", pa.string(), "DID of its creator."),
-            _column("creator_handle", pa.string(), "Handle of its creator at that moment."),
+            _column("name", pa.string(), "Name of the pack."),
+            _column("description", pa.string(), "What its creator says of the pack."),
+            _column("creator_did", pa.string(), "DID of the pack's creator."),
+            _column("creator_handle", pa.string(), "Handle of the pack's creator at observed_at."),
             _column("list_uri", pa.string(), "at:// URI of the list that holds the members."),
             _column("list_item_count", pa.int64(), "Members by the service's count; includes those it does not show."),
             _column("joined_week_count", pa.int64(), "People who joined Bluesky through the pack in the last week."),
             _column("joined_all_time_count", pa.int64(), "People who ever joined Bluesky through the pack."),
-            _column("created_at", UTC_TIMESTAMP, "When its creator says it was made."),
-            _column("indexed_at", UTC_TIMESTAMP, "When the service indexed it."),
-            _column("labels", STRINGS, "Values of the labels on it."),
+            _column("created_at", UTC_TIMESTAMP, "When its creator says the pack was made."),
+            _column("indexed_at", UTC_TIMESTAMP, "When the service indexed the pack."),
+            _column("labels", STRINGS, "Values of the labels on the pack."),
             _required(
                 "is_membership_complete",
                 pa.bool_(),
@@ -105,7 +126,7 @@ STARTER_PACK_MEMBERS: Final = RawTable(
             _required(
                 "pack_uri",
                 pa.string(),
-                "URI of the row in starter_packs. For an actor that the configuration names, at://<did>.",
+                "at:// URI of the pack, or of the plain list; `at://<did>` for an actor whom the settings name.",
             ),
             _required("did", pa.string(), "The member's DID."),
             _OBSERVED_AT,
@@ -117,8 +138,8 @@ STARTER_PACK_MEMBERS: Final = RawTable(
                 "Whether the service showed the member. False: still a member by the creator's own records, but hidden"
                 " (deactivated, suspended, gone, or in a block relation with the creator).",
             ),
-            _column("handle", pa.string(), "Handle at that moment; null when hidden."),
-            _column("display_name", pa.string(), "Display name at that moment."),
+            _column("handle", pa.string(), "Handle at observed_at; null when hidden."),
+            _column("display_name", pa.string(), "Display name at observed_at."),
             _column("labels", STRINGS, "Values of the labels on the member's account and profile."),
             _ISSUES,
             _RAW,
@@ -134,14 +155,14 @@ PROFILES: Final = RawTable(
         [
             _required("did", pa.string(), "The member's DID."),
             _OBSERVED_AT,
-            _column("handle", pa.string(), "Handle at that moment; may be `handle.invalid`."),
+            _column("handle", pa.string(), "Handle at observed_at; may be `handle.invalid`."),
             _column("display_name", pa.string(), "Display name; null where there is no profile record."),
             _column("description", pa.string(), "What the member says of themself."),
             _column("avatar_url", pa.string(), "Address of the picture."),
-            _column("followers_count", pa.int64(), "Followers."),
-            _column("follows_count", pa.int64(), "Accounts the member follows."),
+            _column("followers_count", pa.int64(), "Followers of the account."),
+            _column("follows_count", pa.int64(), "Accounts that the member follows."),
             _column("posts_count", pa.int64(), "Posts and replies, by the service's count; no reposts."),
-            _column("pinned_post_uri", pa.string(), "at:// URI of the pinned post."),
+            _column("pinned_post_uri", pa.string(), "at:// URI of the post that the member pinned."),
             _column("joined_via_pack_uri", pa.string(), "Starter pack through which the member joined Bluesky."),
             _column("created_at", UTC_TIMESTAMP, "When the account says it was made."),
             _column("indexed_at", UTC_TIMESTAMP, "When the service indexed the profile record."),
@@ -181,32 +202,16 @@ AUTHOR_FEED: Final = RawTable(
             _column("post_cid", pa.string(), "CID of the post record: the version. An edit changes it."),
             _column("post_indexed_at", UTC_TIMESTAMP, "When the service indexed the post."),
             _column("author_did", pa.string(), "DID of the post's author."),
-            _column("author_handle", pa.string(), "Handle of the post's author at that moment."),
-            _column("author_display_name", pa.string(), "Display name of the post's author at that moment."),
+            _column("author_handle", pa.string(), "Handle of the post's author at observed_at."),
+            _column("author_display_name", pa.string(), "Display name of the post's author at observed_at."),
             _column("author_labels", STRINGS, "Values of the labels on the author, `!no-unauthenticated` too."),
             _column("created_at", UTC_TIMESTAMP, "When the author's client says the post was written."),
-            _column("text", pa.string(), "Text of the post."),
-            _column("langs", STRINGS, "Languages the author's client claims, as BCP-47 tags."),
-            _column("tags", STRINGS, "Tags of the record that are not in the text."),
-            _column(
-                "facets",
-                FACETS,
-                "Features of the text, in order: `mention` (value: DID), `link` (URI), `tag` (without #), or another"
-                " feature's full type (value null). Offsets count UTF-8 bytes.",
-            ),
-            _column("reply_parent_uri", pa.string(), "URI of the post this one answers."),
-            _column("reply_root_uri", pa.string(), "URI of the first post of the thread."),
-            _column("embed_type", pa.string(), "Full type of the record's embed, e.g. `app.bsky.embed.images`."),
-            _column("quoted_uri", pa.string(), "URI of the embedded record: a quoted post, or a list, feed or pack."),
-            _column("link_uri", pa.string(), "Address of the link card."),
-            _column("link_title", pa.string(), "Title of the link card."),
-            _column("link_description", pa.string(), "Description of the link card."),
-            _column("media", MEDIA, "Pictures and videos in order: kind `image` or `video`, and the alt text."),
-            _column("like_count", pa.int64(), "Likes at that moment."),
-            _column("repost_count", pa.int64(), "Reposts at that moment."),
-            _column("reply_count", pa.int64(), "Replies at that moment."),
-            _column("quote_count", pa.int64(), "Quotes at that moment."),
-            _column("bookmark_count", pa.int64(), "Bookmarks at that moment."),
+            *_CONTENT,
+            _column("like_count", pa.int64(), "Likes of the post at observed_at."),
+            _column("repost_count", pa.int64(), "Reposts of the post at observed_at."),
+            _column("reply_count", pa.int64(), "Replies of the post at observed_at."),
+            _column("quote_count", pa.int64(), "Quotes of the post at observed_at."),
+            _column("bookmark_count", pa.int64(), "Bookmarks of the post at observed_at."),
             _column("labels", STRINGS, "Values of the labels that labelers put on the post."),
             _column("self_labels", STRINGS, "Values of the labels that the author put on the post."),
             _ISSUES,
@@ -221,7 +226,7 @@ FEED_PULLS: Final = RawTable(
     ("member_did", "observed_at"),
     pa.schema(
         [
-            _required("member_did", pa.string(), "DID of the member."),
+            _required("member_did", pa.string(), "DID of the member whose feed was read."),
             _required(
                 "observed_at", UTC_TIMESTAMP, "When the walk began; the same on each author_feed row it brought."
             ),
@@ -250,7 +255,9 @@ FEED_PULLS: Final = RawTable(
                 " older, and to items without an item_at. False where the end came earlier than what is known of the"
                 " member, until a second walk ends there too.",
             ),
-            _column("posts_count", pa.int64(), "The service's own count of the member's posts at that time."),
+            _column(
+                "posts_count", pa.int64(), "Posts and replies of the member at observed_at, by the service's count."
+            ),
             _column("cursor_before", UTC_TIMESTAMP, "The member's cursor before the walk; null on a first walk."),
             _column("cursor_after", UTC_TIMESTAMP, "The cursor after it: the newest item_indexed_at seen."),
         ]
@@ -259,7 +266,7 @@ FEED_PULLS: Final = RawTable(
 
 REPO_EVENTS: Final = RawTable(
     "repo_events",
-    "An event of a repository, as a feed of the live leg delivered it: a record created, updated or deleted, a new"
+    "An event of a repository, as a feed of the live job delivered it: a record created, updated or deleted, a new"
     " handle, a new status. Feeds deliver at least once: what came twice, or through two feeds, has equal keys.",
     ("kind", "did", "collection", "rkey", "rev", "operation", "event_at"),
     pa.schema(
@@ -274,7 +281,7 @@ REPO_EVENTS: Final = RawTable(
             _column(
                 "event_at",
                 UTC_TIMESTAMP,
-                "When it happened: when the network saw it, else the time of `rev`, else when it reached us. It belongs"
+                "When it happened: when the network saw it, else the time of `rev`, else observed_at. It belongs"
                 " to the key of events other than commits only: feeds may tell different times of the same commit.",
             ),
             _column("rev", pa.string(), "Revision of the repository: a TID that grows with each of its commits."),
@@ -296,25 +303,14 @@ REPO_EVENTS: Final = RawTable(
             _required(
                 "position", pa.int64(), "Its number in that feed: sequence, microseconds or offset; not always unique."
             ),
-            _required("observed_at", UTC_TIMESTAMP, "When it reached us."),
+            _required("observed_at", UTC_TIMESTAMP, "When the live job received it."),
             _column("created_at", UTC_TIMESTAMP, "When the author's client says the record was written."),
             _column(
                 "subject_uri",
                 pa.string(),
                 "What a repost or like is of (at:// URI), or whom a follow, block or list item names (DID).",
             ),
-            _column("text", pa.string(), "Text of a post."),
-            _column("langs", STRINGS, "Languages the author's client claims, as BCP-47 tags."),
-            _column("tags", STRINGS, "Tags of the record that are not in the text."),
-            _column("facets", FACETS, "Features of the text, as in author_feed."),
-            _column("reply_parent_uri", pa.string(), "URI of the post this one answers."),
-            _column("reply_root_uri", pa.string(), "URI of the first post of the thread."),
-            _column("embed_type", pa.string(), "Full type of the record's embed, e.g. `app.bsky.embed.images`."),
-            _column("quoted_uri", pa.string(), "URI of the embedded record: a quoted post, or a list, feed or pack."),
-            _column("link_uri", pa.string(), "Address of the link card."),
-            _column("link_title", pa.string(), "Title of the link card."),
-            _column("link_description", pa.string(), "Description of the link card."),
-            _column("media", MEDIA, "Pictures and videos in order: kind `image` or `video`, and the alt text."),
+            *_CONTENT,
             _column(
                 "self_labels",
                 STRINGS,
@@ -333,18 +329,18 @@ REPO_EVENTS: Final = RawTable(
 
 REPO_EVENT_GAPS: Final = RawTable(
     "repo_event_gaps",
-    "A stretch of time that a feed of the live leg did not deliver and will not: a pull has to fill it.",
+    "A stretch of time that a feed of the live job did not deliver and will not: the next pull fills it.",
     ("feed", "service", "observed_at", "reason", "position_before", "position_after"),
     pa.schema(
         [
             _required("feed", pa.string(), "Which feed: `jetstream`, `firehose`, `webhook` or `kafka`."),
             _required("service", pa.string(), "Whose feed: a host, or a topic."),
-            _required("observed_at", UTC_TIMESTAMP, "When it was noticed."),
-            _column("gap_from", UTC_TIMESTAMP, "Time of the last event before it."),
-            _column("gap_to", UTC_TIMESTAMP, "Time of the first event after it."),
+            _required("observed_at", UTC_TIMESTAMP, "When the live job noticed it."),
+            _column("gap_from", UTC_TIMESTAMP, "Time of the last event before the gap."),
+            _column("gap_to", UTC_TIMESTAMP, "Time of the first event after the gap."),
             _required("reason", pa.string(), "What happened, for people."),
-            _column("position_before", pa.int64(), "Position of the last event before it."),
-            _column("position_after", pa.int64(), "Position of the first event after it."),
+            _column("position_before", pa.int64(), "Position of the last event before the gap."),
+            _column("position_after", pa.int64(), "Position of the first event after the gap."),
         ]
     ),
 )

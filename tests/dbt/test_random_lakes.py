@@ -97,9 +97,9 @@ class Chance:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
-def test_night_by_night_or_all_at_once_is_the_same(seed: int, tmp_path: Path) -> None:
+def test_night_by_night_or_all_at_once_is_the_same(seed: int, tmp_path: Path, parsed_project: Path) -> None:
     chance = Chance(seed)
-    nights = Warehouse(new_project(tmp_path / "project"))
+    nights = Warehouse(new_project(tmp_path / "project", parsed_project))
     loads = [chance.load(number) for number in NIGHTS]
     late = loads.pop(chance.random.randrange(len(loads)))
     loads.insert(chance.random.randrange(len(loads) + 1), late)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.dbt.raw_lakes import OTHER_PACK, PACK, Load, did, night, post_uri
-from tests.dbt.warehouses import Row, Warehouse, differences_of, new_project
+from tests.dbt.warehouses import WHAT_IS_KEPT, Row, Warehouse, differences_of, new_project
+from tests.dbt_command import LEFT_OUT
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MEMBERS = [
     "author", "reposter", "mover", "taker", "double", "half", "state", "editor", "pinner", "clock", "edge", "back",
@@ -17,7 +21,6 @@ MEMBERS = [
 HIDDEN = ["!no-unauthenticated"]
 POSTED = night(1, 12)
 EDITED_TO = POSTED - timedelta(hours=1)
-RUN = ("run", f"--vars={{unpublished_dids: [{did('left_out')}]}}")
 
 
 def run_of(number: int, *, load_id: str | None = None) -> Load:
@@ -113,18 +116,18 @@ def lake_of_traps(dataset_of: Warehouse) -> None:
     late.post("late", "series", night(2, 22), POSTED, like_count=3)
 
     first.write(dataset, files=2)
-    dataset_of.dbt(*RUN)
+    dataset_of.dbt("run", WHAT_IS_KEPT)
     second.write(dataset)
     third.write(dataset, evidence=None)
-    dataset_of.dbt(*RUN)
+    dataset_of.dbt("run", WHAT_IS_KEPT)
     fourth.write(dataset, evidence="_dlt_pipeline_state")
     late.write(dataset)
-    dataset_of.dbt(*RUN)
+    dataset_of.dbt("run")
 
 
 @pytest.fixture(scope="session")
-def traps(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
-    warehouse = Warehouse(new_project(tmp_path_factory.mktemp("traps") / "project"))
+def traps(tmp_path_factory: pytest.TempPathFactory, parsed_project: Path) -> Warehouse:
+    warehouse = Warehouse(new_project(tmp_path_factory.mktemp("traps") / "project", parsed_project))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TZ", "America/Los_Angeles")
         lake_of_traps(warehouse)
@@ -260,7 +263,7 @@ def test_who_may_be_published(traps: Warehouse) -> None:
         did("nobody"): "asks_to_be_hidden",
         did("gone"): "unavailable",
         did("leaver"): "no_longer_a_member",
-        did("left_out"): "left_out_by_setting",
+        LEFT_OUT: "left_out_by_setting",
     }
     assert (
         traps.rows(f"select post_uri from int_publishable_reposts where post_uri like '{'at://' + did('nobody')}%'")
@@ -283,5 +286,5 @@ def test_a_late_load_takes_its_place(traps: Warehouse) -> None:
 
 def test_reading_it_all_anew_gives_the_same(traps: Warehouse) -> None:
     anew = Warehouse(traps.folder, "anew")
-    anew.dbt(*RUN)
+    anew.dbt("run")
     assert differences_of(traps, anew) == set()

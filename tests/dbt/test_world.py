@@ -18,6 +18,9 @@ from tests.dbt.warehouses import LAST_DAY, Row, Warehouse, differences, differen
 if TYPE_CHECKING:
     from pipelines.sample.world.world import World
 
+# Ten pulls, and the runs after them, take a minute. What must never be wrong has a quick test in test_traps.py.
+pytestmark = pytest.mark.slow
+
 PAGE = 100
 REFRESH = timedelta(days=7)
 
@@ -399,7 +402,6 @@ def test_nothing_is_published_that_may_not_be(ten_days: Warehouse, expected: Exp
             assert [secret for secret in secrets if secret and secret in told] == [], table
 
 
-@pytest.mark.slow
 def test_reading_it_all_anew_gives_the_same(ten_days: Warehouse) -> None:
     """And dbt's own tests find nothing wrong with it."""
     anew = Warehouse(ten_days.folder, "anew")

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import duckdb
 import pytest
-from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-from dbt.cli.main import dbtRunner
 
 from pipelines import bluesky, report
-from pipelines.lake.bucket import PROJECT_ROOT, LakeError
+from pipelines.lake.bucket import LakeError
 from pipelines.warehouse import build_warehouse
+from tests.dbt_command import run_dbt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from pipelines.sample.world.world import World
     from tests.conftest import Lake
 
 HOLD = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
@@ -34,8 +35,14 @@ def warehouse(lake: Lake) -> Path:
 
 
 def test_a_warehouse_that_is_open_elsewhere_is_one_line_for_job_and_page_and_dbt(
-    warehouse: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    warehouse: Path,
+    world: World,
+    parsed_project: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
+    (warehouse.parent / "target").mkdir()
+    shutil.copy(parsed_project, warehouse.parent / "target")
     monkeypatch.setenv("DBT_TARGET_PATH", str(warehouse.parent / "target"))
     monkeypatch.setenv("DBT_LOG_PATH", str(warehouse.parent / "logs"))
     command = [sys.executable, "-c", HOLD, str(warehouse)]
@@ -43,16 +50,15 @@ def test_a_warehouse_that_is_open_elsewhere_is_one_line_for_job_and_page_and_dbt
         assert other.stdout
         assert other.stdout.readline() == "held\n"
 
-        assert bluesky.main(["--sample", "--day", "1"]) == 2, "the night is loaded"
+        nils = world.actor("nils").did
+        assert bluesky.main(["--sample", "--day", "1", "--actor", nils]) == 2, "the night is loaded"
         [line] = capfd.readouterr().err.splitlines()
         assert f"{warehouse} is open in another program" in line
 
         assert report.main(["--sample"]) == 1
         assert capfd.readouterr().err.splitlines() == [line]
 
-        places = [f"--{kind}-dir={PROJECT_ROOT / 'dbt'}" for kind in ("project", "profiles")]
-        outcome = dbtRunner().invoke(["--quiet", "run", "--select=int_clock", "--target=sample", *places])
-        DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
+        outcome = run_dbt("run", "--select=int_clock", "--target=sample")
         assert not outcome.success
         printed = "".join(capfd.readouterr())
         assert line in printed

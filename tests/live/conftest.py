@@ -18,12 +18,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.events import stream
-from pipelines.lake.bucket import PROJECT_ROOT
 from pipelines.lake.tables import REPO_EVENT_GAPS, REPO_EVENTS, RawTable
 from pipelines.lake.working_folder import recover
 from pipelines.sample.streams.events import StreamEvent
 from pipelines.sample.world.days import evening
 from pipelines.sources.micro_batches import BatchLimits, MicroBatches
+from tests.dbt_command import run_dbt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -78,15 +78,10 @@ class LiveLake:
 
     def staged(self) -> list[Row]:
         """Let dbt read the lake, and give the rows of `stg_bluesky__repo_events`."""
-        from dbt.adapters.duckdb.connections import DuckDBConnectionManager  # noqa: PLC0415
-        from dbt.cli.main import dbtRunner  # noqa: PLC0415
-
-        places = [f"--{kind}-dir={PROJECT_ROOT / 'dbt'}" for kind in ("project", "profiles")]
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("DBT_TARGET_PATH", str(self.lake.folder / "target"))
             patch.setenv("DBT_LOG_PATH", str(self.lake.folder / "logs"))
-            outcome = dbtRunner().invoke(["--quiet", "run", "--select=+stg_bluesky__repo_events", *places])
-        DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
+            outcome = run_dbt("run", "--select=+stg_bluesky__repo_events")
         assert outcome.success, outcome.exception
         with duckdb.connect(str(self.lake.folder / "_data" / "bluesky.duckdb"), read_only=True) as warehouse:
             return warehouse.sql("from stg_bluesky__repo_events").to_arrow_table().to_pylist()

@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 import chardet  # noqa: F401  (dlt imports these while a run is under way; here they are imported once for all runs)
+import pyarrow.compute
 import pyarrow.parquet  # noqa: F401
 import requests  # noqa: F401
 

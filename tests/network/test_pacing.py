@@ -29,7 +29,9 @@ def test_the_pace_is_reached_and_never_exceeded_whatever_the_latency(latency: fl
 
 @pytest.mark.parametrize("latency", [0.001, 0.05, 0.2])
 @pytest.mark.parametrize("has_date", [True, False])
-@pytest.mark.parametrize(("limit", "window"), [(50, 5), (300, 30), (3000, 300), (100, 60)])
+@pytest.mark.parametrize(
+    ("limit", "window"), [(50, 5), (300, 30), pytest.param(3000, 300, marks=pytest.mark.slow), (100, 60)]
+)
 def test_a_window_is_used_up_and_never_overrun(limit: int, window: float, has_date: bool, latency: float) -> None:
     service = VirtualService(limit, window, has_date=has_date, used_by_others=limit // 2)
     VirtualRun(service, 1_000, workers=8, latency=latency).run(6 * window)

@@ -103,6 +103,20 @@ def test_nights_on_new_runners_with_nothing_but_the_bucket(world: World, bucket:
         assert secret == "auto" or secret not in third.summary()
 
 
+def test_a_mock_cache_that_gives_nothing_of_what_it_has_ends_the_night_before_the_pull(
+    world: World, tmp_path: Path
+) -> None:
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "lake").touch()
+    with SampleServer(world) as server:
+        night = Runner(tmp_path / "night", settings_of(server), cache=tmp_path / "cache")
+        night.is_cache_down = True
+        outcomes = night.run()
+        assert outcomes["See that the cache gave what it has"] == "failure"
+        assert outcomes["Pull"] == outcomes["Keep the lake in the cache"] == "skipped", "no empty lake takes its place"
+
+
+@pytest.mark.slow
 def test_fork_without_settings_keeps_its_lake_in_a_mock_cache_through_a_bad_night(world: World, tmp_path: Path) -> None:
     with SampleServer(world) as server:
 

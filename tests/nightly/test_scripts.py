@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SCRIPTS = PROJECT_ROOT / ".github" / "nightly"
+VERSIONS = PROJECT_ROOT / ".github" / "versions"
 WORKFLOWS = PROJECT_ROOT / ".github" / "workflows"
 
 MOCK_GH = """#!/usr/bin/env bash
@@ -95,6 +96,44 @@ def test_one_issue_for_as_long_as_nights_go_wrong_with_a_mock_gh(
     assert len(told) == 3
     assert "https://github.com/somebody/a-fork/actions/runs/42" in told[0]["text"]
     assert "could not be read" in told[1]["content"]
+
+
+def test_one_issue_for_as_long_as_the_newest_versions_break_something_with_a_mock_gh(tmp_path: Path) -> None:
+    gh = tmp_path / "gh"
+    gh.write_text(MOCK_GH)
+    gh.chmod(0o755)
+
+    def tell(result: str) -> tuple[int, list[str]]:
+        (tmp_path / "said").unlink(missing_ok=True)
+        environment = {"GITHUB_REPOSITORY": "somebody/bluesky-lake", "GITHUB_RUN_ID": "42", "RESULT": result}
+        path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+        code = subprocess.run(
+            ["bash", VERSIONS / "tell.sh"], env=os.environ | environment | {"PATH": path}, check=False
+        ).returncode
+        said = (tmp_path / "said").read_text().splitlines()
+        return code, [line for line in said if line.startswith(("issue c", "issue e"))]
+
+    assert tell("success") == (0, [])
+    code, (created, *_) = tell("failure")
+    assert code == 1
+    assert created.startswith("issue create --repo somebody/bluesky-lake --label versions --title")
+    code, (commented,) = tell("failure")
+    assert commented.startswith("issue comment 7 ")
+    assert "https://github.com/somebody/bluesky-lake/actions/runs/42" in commented
+    code, (closed,) = tell("success")
+    assert (code, closed.split()[:3]) == (0, ["issue", "close", "7"])
+
+
+def test_the_newest_of_each_dependency_is_asked_for_without_its_upper_bound() -> None:
+    printed = subprocess.run(
+        [sys.executable, VERSIONS / "newest.py"], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    project = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text())
+    asked_for = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]
+    assert len(printed) == len(asked_for)
+    assert all(bound.startswith(line) for line, bound in zip(printed, asked_for, strict=True))
+    assert not any("<" in line for line in printed)
+    assert "duckdb>=1.5.5" in printed
 
 
 def settings(folder: Path, **secrets: str) -> tuple[int, str]:

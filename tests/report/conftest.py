@@ -7,17 +7,17 @@ import os
 import re
 import shutil
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
-from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-from dbt.cli.main import dbtRunner
 
 from pipelines import bluesky
 from pipelines.lake.bucket import PROJECT_ROOT, use_project_settings
 from pipelines.report import build_report
 from tests.conftest import built_once
+from tests.dbt_command import run_dbt
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,16 +66,17 @@ def content_of(page: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Published:
-    folder = built_once(tmp_path_factory, "published", build)
+def published(tmp_path_factory: pytest.TempPathFactory, parsed_project: Path) -> Published:
+    folder = built_once(tmp_path_factory, "published", partial(build, parsed_project=parsed_project))
     return Published(folder / WAREHOUSE, folder / PAGE)
 
 
-def build(folder: Path) -> None:
+def build(folder: Path, parsed_project: Path) -> None:
     """Pull the nights into a lake of the folder's own, and build its warehouse and page."""
-    (folder / ".dlt").mkdir(parents=True)
+    for part in (".dlt", "target"):
+        (folder / part).mkdir(parents=True)
     shutil.copy(PROJECT_ROOT / ".dlt" / "config.toml", folder / ".dlt")
-    dbt = str(PROJECT_ROOT / "dbt")
+    shutil.copy(parsed_project, folder / "target")
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
             if "__" in name.strip("_"):
@@ -87,10 +88,7 @@ def build(folder: Path) -> None:
         patch.setenv("DBT_LOG_PATH", str(folder / "logs"))
         for night in NIGHTS:
             assert bluesky.main(["--sample", "--day", str(night), "--no-transform", "--no-report"]) == 0
-        outcome = dbtRunner().invoke(
-            ["--quiet", "run", f"--project-dir={dbt}", f"--profiles-dir={dbt}", "--target=sample"]
-        )
+        outcome = run_dbt("run", "--target=sample")
         assert outcome.success, outcome.exception
-        DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
     use_project_settings()
     build_report(folder / WAREHOUSE, folder / PAGE, MEMORY_LIMIT)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from atproto_client import models
 
 from pipelines.sample.appview.bulk import BulkWorld
 from pipelines.sample.appview.server import SampleServer
@@ -20,6 +19,8 @@ FEED = "app.bsky.feed.getAuthorFeed"
 
 @pytest.mark.parametrize(("day", "limit"), [(1, 100), (1, 7), (3, 100)])
 def test_feeds_have_the_items_that_were_asked_for(ask: Ask, day: int, limit: int) -> None:
+    from atproto_client import models  # noqa: PLC0415 - takes seconds, which workers without this test need not spend
+
     world = BulkWorld(members=3, posts_per_member=250, posts_per_day=10)
     with SampleServer(world, day) as server:
         _, members = ask(server, "app.bsky.graph.getList", list=world.packs[0].list.uri)

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-from atproto import Client
-from atproto_client import models
 
 from pipelines.sample.appview.server import RateLimit, SampleServer
 from pipelines.sample.world.truth import Defect
@@ -49,7 +47,7 @@ def _uri(item: dict[str, Any]) -> str:
     return str(item["reason"]["uri"] if item.get("reason") else item["post"]["uri"])
 
 
-@pytest.mark.parametrize("day", [1, 4])
+@pytest.mark.parametrize("day", [pytest.param(1, marks=pytest.mark.slow), 4])
 def test_paging_through_every_feed_gives_the_truth(world: World, ask: Ask, day: int) -> None:
     with SampleServer(world, day) as server:
         seen = world.on(day)
@@ -318,6 +316,8 @@ def test_the_appview_says_nothing_of_limits(
 
 
 def test_the_sdk_logs_in_reads_and_refreshes(world: World, sample_server: SampleServer) -> None:
+    from atproto import Client  # noqa: PLC0415 - takes seconds, which workers without this test need not spend
+
     client = Client(sample_server.url)
     profile = client.login("mara.bsky.test", sample_server.sessions.app_password)
     assert profile.did == world.actor("mara").did
@@ -386,6 +386,8 @@ def test_who_is_logged_in_cannot_read_who_blocks_them(
 def test_what_is_served_fits_the_lexicon_but_for_what_is_broken_on_purpose(
     world: World, sample_server: SampleServer, ask: Ask
 ) -> None:
+    from atproto_client import models  # noqa: PLC0415 - as above
+
     strict = {"strict_string_format": True}
     sample_server.day = 5
     day = world.on(5)

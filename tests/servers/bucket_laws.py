@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING
 from unittest.mock import patch
 
 import duckdb
-from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-from dbt.cli.main import dbtRunner
 
 from pipelines.lake.bucket import PROJECT_ROOT
 from pipelines.lake.duckdb_settings import duckdb_settings
 from pipelines.sample.streams.events import StreamEvent
 from pipelines.sample.streams.jetstream import SampleJetstream
 from pipelines.sample.world.days import evening
+from tests.dbt_command import run_dbt
 from tests.job import AtCall
 from tests.servers.bucket_jobs import stream_and_compact
 
@@ -55,11 +54,8 @@ def places(nights: BucketNights) -> dict[str, str]:
 
 
 def dbt(nights: BucketNights, *words: str) -> None:
-    """Run dbt in this process, which is quicker."""
-    folders = [f"--{kind}-dir={PROJECT_ROOT / 'dbt'}" for kind in ("project", "profiles")]
     with patch.dict(os.environ, places(nights)):
-        outcome = dbtRunner().invoke(["--quiet", "--no-use-colors", *words, *folders])
-    DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
+        outcome = run_dbt(*words)
     assert outcome.success, outcome.exception or outcome.result
 
 

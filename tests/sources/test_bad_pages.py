@@ -15,6 +15,7 @@ from pipelines.network.pacing import Pacer
 from pipelines.sample.appview.views import Views
 from pipelines.sources.rows import feed_item_row, feed_table
 from tests.network.scripted_server import Reply
+from tests.seeds import seeds
 from tests.sources.member_feed import MEMBER, NOW, MemberFeed, Walked
 
 if TYPE_CHECKING:
@@ -318,7 +319,7 @@ def good_items(world: World) -> list[bytes]:
     ]
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", seeds(10, by_default=2))
 def test_bad_items_cost_no_other_item_and_keep_their_bytes(
     bad_feed: MemberFeed, good_items: list[bytes], seed: int
 ) -> None:
@@ -333,7 +334,7 @@ def test_bad_items_cost_no_other_item_and_keep_their_bytes(
         assert walked.pull["outcome"] == "ok", body
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", seeds(10, by_default=2))
 def test_a_broken_page_costs_no_item_before_the_break(bad_feed: MemberFeed, good_items: list[bytes], seed: int) -> None:
     dice = random.Random(seed)
     for _ in range(80):
@@ -366,7 +367,7 @@ def test_a_page_that_is_cut_off_gives_the_items_before_the_cut_and_fails(
         assert walked.pull["outcome"] == "failed"
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", seeds(4, by_default=1))
 def test_whatever_happens_to_a_page_the_walk_ends_with_an_outcome(
     bad_feed: MemberFeed, good_items: list[bytes], seed: int
 ) -> None:

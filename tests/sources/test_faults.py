@@ -108,6 +108,7 @@ def test_a_fault_that_passes_costs_nothing_but_a_retry(
     assert pull.run.network.appview.stats.retries >= len(victims) - 1, "an empty page is no failure"
 
 
+@pytest.mark.slow
 def test_faults_at_random_lose_nothing_for_good(
     impatient_lake: Lake, sample_server: SampleServer, world: World
 ) -> None:
@@ -139,7 +140,13 @@ def test_faults_at_random_lose_nothing_for_good(
     }
 
 
-@pytest.mark.parametrize("fault", [Fault.BAD_GATEWAY, Fault.INVALID_JSON, Fault.LIST_MISSING])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault.BAD_GATEWAY,
+        *(pytest.param(fault, marks=pytest.mark.slow) for fault in (Fault.INVALID_JSON, Fault.LIST_MISSING)),
+    ],
+)
 def test_members_whose_profiles_cannot_be_read_are_walked_all_the_same(
     impatient_lake: Lake, sample_server: SampleServer, world: World, fault: Fault
 ) -> None:
@@ -190,6 +197,7 @@ def test_odd_text_from_one_member_is_loaded_and_can_be_read(
     assert landed(lake, world, "nils") == items_of(world, "nils")
 
 
+@pytest.mark.slow
 def test_pages_that_are_damaged_at_random_end_no_run_and_lose_nothing_for_good(
     impatient_lake: Lake, sample_server: SampleServer, world: World
 ) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from pipelines.sources.rows import from_microseconds, microseconds
 from tests.network.scripted_server import Reply, error_reply
+from tests.seeds import seeds
 from tests.sources.member_feed import NOW, Item, MemberFeed, daily_posts, post
 
 if TYPE_CHECKING:
@@ -317,7 +318,7 @@ def test_an_empty_feed_is_read_to_its_end(scripted_server: ScriptedServer) -> No
 # What is claimed.
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", seeds(40, by_default=10))
 def test_what_a_walk_claims_to_cover_it_has_stored(scripted_server: ScriptedServer, seed: int) -> None:
     """Deletions are concluded from these claims: whatever was there and is covered must be among the rows."""
     dice = random.Random(seed)

@@ -201,11 +201,13 @@ def test_links_of_any_form_lead_to_the_same_pack(
 
 
 @pytest.mark.usefixtures("lake")
-def test_the_sample_has_no_use_for_the_log_in_of_the_real_network(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_sample_has_no_use_for_the_log_in_of_the_real_network(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SOURCES__BLUESKY__HANDLE", "somebody.example.org")
     monkeypatch.setenv("SOURCES__BLUESKY__APP_PASSWORD", "abcd-efgh-ijkl-mnop")
     monkeypatch.setenv("SOURCES__BLUESKY__LOGIN_SERVICE", f"http://127.0.0.1:{closed_port()}")
-    assert main(["--sample", "--day", "1", *PULL_ONLY]) == 0
+    assert main(["--sample", "--day", "1", "--actor", world.actor("nils").did, *PULL_ONLY]) == 0
 
 
 def test_the_sample_is_pulled_day_by_day_and_apart_from_the_real_lake(

@@ -17,6 +17,7 @@ from pipelines.network.repositories import Repositories
 from pipelines.sample.appview.faults import Fault
 from pipelines.sources.roster import NobodyToFollow, Roster, RosterReader, Seeds
 from pipelines.sources.rows import arrow_table
+from tests.seeds import seeds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -152,7 +153,7 @@ def test_a_pack_whose_creator_cannot_be_read_is_followed_all_the_same(
     assert roster.problems == []
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", seeds(40, by_default=10))
 def test_bad_answers_end_in_problems_and_not_in_a_crash(sample_server: SampleServer, world: World, seed: int) -> None:
     dice = random.Random(seed)
 

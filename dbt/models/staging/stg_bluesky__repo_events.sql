@@ -1,49 +1,9 @@
-with source as (
-    select * from {{ ref('base_bluesky__repo_events') }}
-)
-
-select
-    kind,
-    did,
-    event_at,
-    rev,
-    operation,
-    collection,
-    rkey,
-    uri,
-    cid,
-    handle,
-    is_active,
-    status,
-    feed,
-    service,
-    position,
-    observed_at,
-    created_at,
-    subject_uri,
-    text,
-    langs,
-    tags,
-    facets,
-    reply_parent_uri,
-    reply_root_uri,
-    embed_type,
-    quoted_uri,
-    link_uri,
-    link_title,
-    link_description,
-    media,
-    self_labels,
-    has_issues,
-    load_id,
-    source_file,
-    file_row_number,
-    batch_number
-from source
+select *
+from {{ ref('base_bluesky__repo_events') }}
 -- What cannot be read stays in the lake, in `raw`.
 where kind != 'unreadable'
--- Feeds deliver at least once, two feeds deliver the same, and a compacted file holds what small ones held. Feeds may
--- tell different times of one commit: the earliest is nearest to it.
+-- Feeds deliver at least once, two feeds deliver the same event, and a compacted file holds again what small ones held.
+-- Feeds may tell different times of one commit: the earliest is nearest to it.
 qualify
     row_number() over (
         partition by

@@ -1,26 +1,4 @@
-with source as (
-    select * from {{ ref('base_bluesky__starter_packs') }}
-)
-
-select
-    uri as pack_uri,
-    observed_at,
-    seed_type,
-    name as pack_name,
-    description,
-    creator_did,
-    creator_handle,
-    list_uri,
-    list_item_count,
-    joined_week_count,
-    joined_all_time_count,
-    created_at,
-    labels,
-    is_membership_complete,
-    has_issues,
-    load_id,
-    source_file,
-    batch_number
-from source
--- What one run saw twice, or what was loaded again after a crash, is one row.
+select * rename (uri as pack_uri, name as pack_name)
+from {{ ref('base_bluesky__starter_packs') }}
+-- A row that one run saw twice, or that was loaded again after a crash, counts once.
 qualify row_number() over (partition by uri, observed_at order by load_id desc, source_file desc) = 1

@@ -41,7 +41,7 @@ select
     coalesce(data_files.file_count, 0) as file_count,
     case
         when completed.load_id is not null then '_dlt_loads'
-        -- dlt writes the state first: a crash between the two has moved the cursors, so the data was all there.
+        -- dlt writes data, then state, then _dlt_loads: after a crash between the last two, all of the data is there.
         when state_files.load_id is not null then '_dlt_pipeline_state'
     end as evidence,
     completed.load_id is not null or state_files.load_id is not null as is_complete

@@ -1,4 +1,4 @@
-{#- Rows whose key is not whole, and keys that more than one row has. -#}
+{#- Finds keys with a null in them, and keys that more than one row has. -#}
 {% test is_key(model, columns) %}
 select
     {{ columns | join(', ') }},

@@ -10,10 +10,9 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING, Final
 
 from pipelines.sample.appview.views import Views
-from pipelines.sample.world.days import evening
+from pipelines.sample.world.days import evening, timestamp
 from pipelines.sample.world.ids import cid, did, microseconds, tid_of
 from pipelines.sample.world.repositories import Stored
-from pipelines.sample.world.simulation import timestamp
 from pipelines.sample.world.truth import (
     ACTIVE,
     LIST,

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from pipelines.sample.world.days import timestamp
 from pipelines.sample.world.records import record
-from pipelines.sample.world.simulation import timestamp
 from pipelines.sample.world.truth import (
     EXTERNAL,
     GALLERY,

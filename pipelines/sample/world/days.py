@@ -28,3 +28,8 @@ def moment(slot: int, clock: str) -> datetime:
 def slot_of(at: datetime) -> int:
     """Give the slot in which a moment lies: the first day whose evening sees what happened then."""
     return 1 - (_DAY_ONE - at) // timedelta(days=1)
+
+
+def timestamp(at: datetime) -> str:
+    """Write a time as most clients do: UTC, milliseconds, Z."""
+    return at.isoformat(timespec="milliseconds")[:-6] + "Z"

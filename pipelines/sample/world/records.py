@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, assert_never
 
-from pipelines.sample.world.simulation import timestamp
+from pipelines.sample.world.days import timestamp
 from pipelines.sample.world.truth import (
     BLOCK,
     EXTERNAL,

@@ -14,8 +14,8 @@ from functools import partial
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
-from pipelines.sample.world import phrases, script
-from pipelines.sample.world.days import FIRST_SLOT, evening, moment
+from pipelines.sample.world import phrases
+from pipelines.sample.world.days import FIRST_SLOT, evening, moment, timestamp
 from pipelines.sample.world.dice import Dice
 from pipelines.sample.world.ids import blob_cid, cid, did, tid
 from pipelines.sample.world.people import NEWCOMER_FIRST_NAMES, NEWCOMER_LAST_NAMES, PEOPLE, Person
@@ -69,6 +69,10 @@ _FALLING: Final = frozenset({"Kafka", "ML", "Iceberg"})
 class Simulation:
     """The world as it grows: nothing in it is ever taken back but, with its time, a membership.
 
+    Args:
+        seed: Same seed, same world.
+        prepare: Puts what is bound to happen into the calendar, once everybody is there, before people choose friends.
+
     Attributes:
         slot: The last slot that has happened.
         actors: Everybody, by DID.
@@ -80,7 +84,7 @@ class Simulation:
         scenes: What is bound to happen, by slot.
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, prepare: Callable[[Simulation], object]) -> None:
         self.seed = seed
         self.actors: dict[str, Actor] = {}
         self.posts: list[Post] = []
@@ -103,7 +107,7 @@ class Simulation:
                 person, evening(FIRST_SLOT) - timedelta(days=self.dice.between(30, 700)), evening(FIRST_SLOT)
             )
         self.packs, self.lists = self._found_packs()
-        script.prepare(self)
+        prepare(self)
         for actor in self.actors.values():
             self._befriend(actor)
 
@@ -609,8 +613,3 @@ class Simulation:
             present = [item.subject for item in members.items if item.exists(at) and item.subject != members.creator]
             leaver = self.actors[self.dice.pick(present)]
             self.scenes[slot].append((at, partial(self.remove_member, members, leaver, at)))
-
-
-def timestamp(at: datetime) -> str:
-    """Write a time as most clients do: UTC, milliseconds, Z."""
-    return at.isoformat(timespec="milliseconds")[:-6] + "Z"

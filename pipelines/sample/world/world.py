@@ -9,6 +9,7 @@ from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from pipelines.sample.world import script
 from pipelines.sample.world.days import FIRST_SLOT, evening, slot_of
 from pipelines.sample.world.ids import did
 from pipelines.sample.world.repositories import Stored, history, records
@@ -37,7 +38,7 @@ class World:
     def __init__(self, seed: int = 1) -> None:
         self.seed = seed
         self.labeler = did(f"{seed}/moderation")
-        self._simulation = Simulation(seed)
+        self._simulation = Simulation(seed, script.prepare)
         self._days: dict[int, Day] = {}
         # Servers in threads of their own look at the same world.
         self._lock = threading.RLock()

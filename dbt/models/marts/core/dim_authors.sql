@@ -24,7 +24,7 @@ posts as (
     where author_did is not null
 ),
 
--- People whose posts were reposted are known from their posts alone.
+-- People who are no members are known from the posts of theirs that members reposted.
 seen_in_posts as (
     select
         author_did as did,

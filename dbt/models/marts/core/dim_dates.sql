@@ -9,7 +9,7 @@ days as (
 
 bounds as (
     select
-        -- Some dates in records are centuries off: only the days that carry such a post are added, not the centuries.
+        -- Some dates in records are centuries off. The series spans twenty years; days before it are added one by one.
         greatest(
             min(days.date_day), cast({{ utc_date(before('min(clock.newest_observed_at)', 7305)) }} as date)
         ) as first_date,

@@ -19,7 +19,7 @@ member_counts as (
     group by pack_uri
 ),
 
--- Somebody whom the settings name is a pack of one.
+-- An actor whom the settings name counts as a pack with one member.
 actors as (
     select
         memberships.pack_uri,

@@ -1,9 +1,8 @@
 {{ config(materialized='incremental', incremental_strategy='replace_by_post', on_schema_change='fail') }}
--- depends_on: {{ ref('base_lake__files') }}
 
 with posts as (
     select * from {{ ref('int_posts') }}
-    where is_in_own_feed and batch_number > {% if is_incremental() %}{{ last_batch_of_files() }}{% else %}0{% endif %}
+    where {{ is_own_post_to_read() }}
 ),
 
 facets as (
@@ -29,7 +28,7 @@ tags as (
     from outline_tags
 ),
 
--- #DuckDB and #duckdb are one tag.
+-- Tags differ in case alone (#DuckDB, #duckdb): they are one tag.
 folded as (
     select
         post_uri,

@@ -1,9 +1,8 @@
 {{ config(materialized='incremental', incremental_strategy='replace_by_post', on_schema_change='fail') }}
--- depends_on: {{ ref('base_lake__files') }}
 
 with posts as (
     select * from {{ ref('int_posts') }}
-    where is_in_own_feed and batch_number > {% if is_incremental() %}{{ last_batch_of_files() }}{% else %}0{% endif %}
+    where {{ is_own_post_to_read() }}
 ),
 
 media as (

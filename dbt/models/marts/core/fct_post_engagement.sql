@@ -7,7 +7,6 @@
         on_schema_change='fail'
     )
 }}
--- depends_on: {{ ref('base_lake__files') }}
 
 with posts as (
     select
@@ -16,7 +15,7 @@ with posts as (
         posted_at,
         first_observed_at
     from {{ ref('int_posts') }}
-    where is_in_own_feed and batch_number > {% if is_incremental() %}{{ last_batch_of_files() }}{% else %}0{% endif %}
+    where {{ is_own_post_to_read() }}
 ),
 
 feed_items as (
@@ -24,14 +23,25 @@ feed_items as (
     {% if is_incremental() -%}
     where
         post_uri in (select posts.post_uri from posts)
-        -- So that older files' rows, which are the most, are not looked through.
+        -- Bounds the scan: DuckDB skips the row groups of older files, which are the most.
         and observed_at >= (select min(posts.first_observed_at) from posts)
     {%- endif %}
 ),
 
--- As in int_post_observations, but of these posts alone.
+-- One run can see a post several times: pinned and at its place, posted and reposted by its author, in the feeds of
+-- several members. What was seen at one moment is one observation.
 observations as (
-    select * from {{ post_observations('feed_items') }} as folded
+    select
+        post_uri,
+        observed_at,
+        max(like_count) as like_count,
+        max(repost_count) as repost_count,
+        max(reply_count) as reply_count,
+        max(quote_count) as quote_count,
+        max(bookmark_count) as bookmark_count,
+        max(source_file) as source_file
+    from feed_items
+    group by post_uri, observed_at
 ),
 
 of_members as (
@@ -73,5 +83,5 @@ select
     source_file
 from of_members
 window post_history as (partition by post_uri order by observed_at)
--- What is asked for is recent, and young: old posts, which only the first night saw, are kept apart.
+-- Reports ask for recent observations of young posts: sorted so, DuckDB skips the many old ones of the first night.
 {% if not is_incremental() %}order by observed_date, hours_since_posted{% endif %}

@@ -1,9 +1,9 @@
 {{ config(materialized='view') }}
 
-{#- A view: the versions are kept in int_posts, and only what becomes of them changes from night to night. -#}
+{#- A view: int_posts stores the versions, and deletions are joined to them. -#}
 with pulled as (
     select * from {{ ref('int_posts') }}
-    -- What was only ever seen as somebody's repost is not a member's post.
+    -- A post that was only seen as somebody's repost is no member's post.
     where is_in_own_feed
 ),
 
@@ -45,7 +45,7 @@ posts as (
         file_row_number
     from pulled
     union all
-    -- Their counts are unknown until a pull sees them, never zero.
+    -- Counts are null until a pull sees the post: zero would be a count.
     select
         post_uri,
         post_cid,

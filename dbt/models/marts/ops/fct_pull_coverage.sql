@@ -1,4 +1,3 @@
-{#- How much of each member's feed has been read, from when to when, and where there are gaps. -#}
 with pulls as (
     select * from {{ ref('int_member_pulls') }}
 ),
@@ -56,7 +55,7 @@ claims as (
     where pulls.is_coverage
 ),
 
--- A later reading to the end fills every gap before it.
+-- A pull that read the feed to its end fills every gap before it.
 gaps as (
     select
         claims.member_did,

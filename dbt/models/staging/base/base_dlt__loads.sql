@@ -1,6 +1,6 @@
 -- depends_on: {{ ref('base_lake__files') }}
 -- depends_on: {{ source('dlt', '_dlt_loads') }}
-{#- The live leg's loads, one a minute, are not even opened: nothing is claimed from them. -#}
+{#- The pull's schema alone: the live job records a load a minute, which no model needs. -#}
 {%- set unread = unread_files('_dlt_loads', schema_name='bluesky') %}
 select
     load_id,

@@ -1,6 +1,6 @@
 {{ config(unique_key='source_file', incremental_strategy='delete+insert') }}
 
-{#- No ref() or source(): this model is how the others know which files there are. -#}
+{#- The first model of the graph: it lists the files itself, and the other base models read the list. -#}
 with listed as (
     {{ list_lake_files('**/*.parquet') }}
     union all

@@ -1,0 +1,41 @@
+{#- dbt merges the items of new files into those that are there, so that a night's cost does not grow with history.
+    The record key, though contained in the URI, is a column of the merge's key: record keys sort by time, so DuckDB
+    skips the row groups that are older than all that the night brings. -#}
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='merge',
+        unique_key=['member_did', 'item_uri', 'item_rkey'],
+        merge_update_columns=['item_at', 'first_observed_at', 'last_observed_at', 'batch_number'],
+        merge_update_set_expressions={
+            'item_at': 'case
+                when DBT_INTERNAL_SOURCE.last_observed_at >= DBT_INTERNAL_DEST.last_observed_at
+                    then DBT_INTERNAL_SOURCE.item_at
+                else DBT_INTERNAL_DEST.item_at
+            end',
+            'first_observed_at': 'least(DBT_INTERNAL_DEST.first_observed_at, DBT_INTERNAL_SOURCE.first_observed_at)',
+            'last_observed_at': 'greatest(DBT_INTERNAL_DEST.last_observed_at, DBT_INTERNAL_SOURCE.last_observed_at)'
+        },
+        on_schema_change='fail'
+    )
+}}
+
+select
+    member_did,
+    item_uri,
+    {{ rkey_of('item_uri') }} as item_rkey,
+    max(post_uri) as post_uri,
+    max(author_did) as author_did,
+    bool_or(is_repost) as is_repost,
+    -- An edit can change a post's time, or make it unreadable: the newest observation decides, null included.
+    {{ value_at_newest('item_at', 'observed_at') }} as item_at,
+    min(observed_at) as first_observed_at,
+    max(observed_at) as last_observed_at,
+    max(batch_number) as batch_number
+from {{ ref('stg_bluesky__author_feed') }}
+{% if is_incremental() -%}
+where batch_number > {{ last_batch() }}
+{%- endif %}
+group by member_did, item_uri
+-- In the order in which nights add them: readers that ask by time skip the row groups of old items.
+{% if not is_incremental() %}order by item_rkey{% endif %}

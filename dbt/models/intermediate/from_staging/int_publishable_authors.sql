@@ -1,0 +1,110 @@
+with clock as (
+    select * from {{ ref('int_clock') }}
+),
+
+members as (
+    select
+        did,
+        max(last_observed_at) as last_member_at,
+        bool_or(is_current) as is_current_member
+    from {{ ref('int_membership_spans') }}
+    group by did
+),
+
+-- Labels come with profiles, pack members and posts. One of the three that asks to be hidden is enough.
+labels_of_profiles as (
+    select
+        did,
+        labels
+    from (
+        select
+            did,
+            observed_at,
+            labels
+        from {{ ref('stg_bluesky__profiles') }}
+        union all
+        -- The live job hears between two pulls that somebody asks to be hidden.
+        select
+            did,
+            event_at as observed_at,
+            self_labels as labels
+        from {{ ref('int_record_states') }}
+        where collection = 'app.bsky.actor.profile'
+    )
+    qualify row_number() over (partition by did order by observed_at desc) = 1
+),
+
+labels_of_memberships as (
+    select
+        did,
+        labels
+    from {{ ref('stg_bluesky__starter_pack_members') }}
+    where is_listed
+    qualify row_number() over (partition by did order by observed_at desc, pack_uri asc) = 1
+),
+
+labels_of_posts as (
+    select
+        author_did as did,
+        bool_or({{ contains_element('author_labels', "'!no-unauthenticated'") }}) as asks_to_be_hidden
+    from (
+        select
+            author_did,
+            author_labels,
+            last_observed_at,
+            max(last_observed_at) over (partition by author_did) as author_last_observed_at
+        from {{ ref('int_posts') }}
+        where author_did is not null
+    )
+    where last_observed_at = author_last_observed_at
+    group by author_did
+),
+
+hidden as (
+    select did
+    from labels_of_profiles
+    where {{ contains_element('labels', "'!no-unauthenticated'") }}
+    union
+    select did
+    from labels_of_memberships
+    where {{ contains_element('labels', "'!no-unauthenticated'") }}
+    union
+    select labels_of_posts.did
+    from labels_of_posts
+    left join members on labels_of_posts.did = members.did
+    -- Every run asks for a member's profile, so a member's label on an old post may be out of date.
+    where labels_of_posts.asks_to_be_hidden and members.did is null
+),
+
+dids as (
+    select did from members
+    union
+    select did from labels_of_posts
+),
+
+decided as (
+    select
+        dids.did,
+        members.did is not null as is_member,
+        case
+            when dids.did in ({{ string_list(var('unpublished_dids')) }}) then 'left_out_by_setting'
+            when hidden.did is not null then 'asks_to_be_hidden'
+            when members.did is not null and not coalesce(availability.is_available, false) then 'unavailable'
+            when members.did is not null and not members.is_current_member then 'no_longer_a_member'
+            when
+                members.last_member_at < {{ before('clock.newest_observed_at', var('publish_within_days')) }}
+                then 'not_looked_at_recently'
+        end as withheld_because
+    from dids
+    cross join clock
+    left join members on dids.did = members.did
+    left join hidden on dids.did = hidden.did
+    left join {{ ref('int_author_availability') }} as availability on dids.did = availability.did
+)
+
+select
+    did,
+    is_member,
+    withheld_because is null as is_publishable,
+    withheld_because
+from decided

@@ -1,0 +1,71 @@
+"""How the dbt project is built: what reads what, and what says what a column is."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.dbt.warehouses import Warehouse
+
+Node = dict[str, Any]
+
+pytestmark = pytest.mark.slow  # As long as they look at the ten days.
+
+
+@pytest.fixture(scope="module")
+def models(ten_days: Warehouse) -> dict[str, Node]:
+    """The models of the project as dbt sees them, by their id in its graph."""
+    manifest = json.loads((ten_days.folder / "target" / "manifest.json").read_text())
+    return {key: node for key, node in manifest["nodes"].items() if node["resource_type"] == "model"}
+
+
+def folder(node: Node) -> str:
+    return "/".join(node["fqn"][1:-1])
+
+
+def test_a_model_describes_each_of_its_columns_and_no_other(ten_days: Warehouse, models: dict[str, Node]) -> None:
+    """Those of a base model are its source's: it describes what it adds."""
+    described = {
+        (node["name"], column["name"])
+        for node in models.values()
+        for column in node["columns"].values()
+        if column["description"]
+    }
+    there = set(ten_days.rows("select table_name, column_name from duckdb_columns() where database_name = 'bluesky'"))
+    base = {(name, column) for name, column in there if name.startswith("base_bluesky__")}
+    assert {f"{name}.{column}" for name, column in there - base - described} == set(), "have no description"
+    assert {f"{name}.{column}" for name, column in described - there} == set(), "are described, and not there"
+
+
+def test_a_mart_carries_its_descriptions(ten_days: Warehouse, models: dict[str, Node]) -> None:
+    marts = [node for node in models.values() if folder(node).startswith("marts")]
+    assert marts
+    expected = {
+        (node["name"], column["name"], column["description"]) for node in marts for column in node["columns"].values()
+    }
+    comments = ten_days.rows("""
+        select table_name, column_name, comment
+        from duckdb_columns()
+        where database_name = 'bluesky' and comment is not null
+    """)
+    assert set(comments) == expected
+    assert not [text for _, _, text in comments if "{{" in text or "\n" in text]
+
+
+def test_what_is_made_from_staging_does_not_read_core_and_what_is_made_from_core_does(
+    models: dict[str, Node],
+) -> None:
+    read = {
+        key: {folder(models[parent]) for parent in node["depends_on"]["nodes"] if parent in models}
+        for key, node in models.items()
+    }
+    before = {models[key]["name"]: folders for key, folders in read.items() if "from_staging" in folder(models[key])}
+    after = {models[key]["name"]: folders for key, folders in read.items() if "from_core" in folder(models[key])}
+    from_core = {"marts/core", "intermediate/from_core"}
+    assert before
+    assert after
+    assert {name for name, folders in before.items() if folders & from_core} == set()
+    assert {name for name, folders in after.items() if not folders & from_core} == set()
