@@ -472,8 +472,9 @@ def main(arguments: list[str] | None = None, *, limits: StreamLimits = DEFAULT_L
         print("Interrupted. Nothing is lost: the next run goes on from the last complete load.", file=sys.stderr)
         return 130
     except Exception as error:
-        has_sample = isinstance(options, StreamOptions) and not options.is_sample
-        sample = f"python pipelines/live.py {options.feed} --sample" if has_sample else None
+        sample = None
+        if isinstance(options, StreamOptions) and not options.is_sample:
+            sample = f"python pipelines/live.py {options.feed} --sample"
         reason = str(error) if isinstance(error, KafkaUnusable) else explain(error, sample=sample)
         if reason is None:
             raise

@@ -233,7 +233,7 @@ class Bookmark:
         """
         if self.cursor != self._connection.known_upto:
             return  # Events came before it. The next connection goes on right before the frame.
-        self._skip = max(1 + self._numbering.overlap, 2 * self._skip)
+        self._skip = max(1, 2 * self._skip)
         self._gap_reason = reason
 
     @property
