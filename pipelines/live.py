@@ -20,8 +20,8 @@ import sys
 import threading
 import time
 from collections.abc import Collection
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import dlt
 from dlt.common.configuration import with_config
@@ -34,13 +34,13 @@ from pipelines.events.kafka import Kafka, load_decoder
 from pipelines.events.kafka_bridge import Bridge
 from pipelines.events.kafka_client import KafkaUnusable
 from pipelines.events.spool import Spool
-from pipelines.events.stream import Stream
+from pipelines.events.stream import DEFAULT_LIMITS, Stream, StreamLimits
 from pipelines.events.webhook import Webhook
 from pipelines.explain import explain
 from pipelines.lake.bucket import PROJECT_ROOT, LakeError, lake_location, use_project_settings
 from pipelines.lake.compaction import compact
 from pipelines.lake.filesystems import use_lake_filesystems
-from pipelines.lake.members import read_members
+from pipelines.lake.members import Members, read_members
 from pipelines.lake.working_folder import only_one, open_pipeline, recover
 from pipelines.panel import show_live
 from pipelines.sample.streams.live_day import SECONDS as SAMPLE_SECONDS
@@ -48,13 +48,79 @@ from pipelines.sample.streams.live_day import live_day
 from pipelines.sources.micro_batches import BatchLimits, MicroBatches
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from datetime import datetime
+    from collections.abc import Callable
 
     from pipelines.events.repo_event import Feed, Gap
 
 MEMBERS_ARE_READ_EVERY: Final = 600.0
 """Seconds after which a run looks whether somebody else is to be followed."""
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """What the command line says of a run that loads.
+
+    Attributes:
+        batch_seconds: A batch is loaded so long after its first event; None for what the configuration says.
+        batch_events: A batch is loaded with so many events; None for what the configuration says.
+        seconds: The run ends after so long; None for never.
+        until_caught_up: Whether it ends when what was there at its start is loaded.
+    """
+
+    batch_seconds: float | None
+    batch_events: int | None
+    seconds: float | None
+    until_caught_up: bool
+
+
+@dataclass(frozen=True)
+class StreamOptions(LoadOptions):
+    """What the command line says of a run that loads what a stream delivers.
+
+    Attributes:
+        feed: Which stream.
+        is_legacy: Whether Jetstream is read by the older protocol.
+        takes_all: Whether everybody's events are wanted, not only the members'.
+        is_sample: Whether the sample network is streamed, into its own lake.
+    """
+
+    feed: Literal["jetstream", "firehose"]
+    is_legacy: bool
+    takes_all: bool
+    is_sample: bool
+
+
+@dataclass(frozen=True)
+class WebhookOptions(LoadOptions):
+    """What the command line says of a run that loads what is pushed."""
+
+
+@dataclass(frozen=True)
+class KafkaOptions(LoadOptions):
+    """What the command line says of a run that loads what is in a topic."""
+
+
+@dataclass(frozen=True)
+class BridgeOptions:
+    """What the command line says of a run that fills a topic from a Jetstream.
+
+    Attributes:
+        seconds: The run ends after so long; None for never.
+        until_caught_up: Whether it ends when what was there at its start is sent.
+        takes_all: Whether everybody's events are wanted, not only the members'.
+    """
+
+    seconds: float | None
+    until_caught_up: bool
+    takes_all: bool
+
+
+@dataclass(frozen=True)
+class CompactOptions:
+    """What the command line says of a compaction: nothing."""
+
+
+Options: TypeAlias = StreamOptions | WebhookOptions | KafkaOptions | BridgeOptions | CompactOptions
 
 _DURATION: Final = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?")
 
@@ -76,7 +142,15 @@ def positive(text: str) -> float:
     return number
 
 
-def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+def natural(text: str) -> int:
+    """Read a whole number from 1."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
+
+
+def parse_arguments(arguments: list[str] | None = None) -> Options:
     """Read the command line."""
     parser = argparse.ArgumentParser(
         prog="python pipelines/live.py",
@@ -88,7 +162,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     common.add_argument(
         "--batch-seconds", type=positive, metavar="N", help="load a batch so long after its first event"
     )
-    common.add_argument("--batch-events", type=int, metavar="N", help="load a batch with so many events")
+    common.add_argument("--batch-events", type=natural, metavar="N", help="load a batch with so many events")
     common.add_argument("--for", type=duration, dest="seconds", metavar="10m", help="end after so long")
     streams = argparse.ArgumentParser(add_help=False)
     streams.add_argument("--until-caught-up", action="store_true", help="end when what was missed is loaded")
@@ -104,12 +178,24 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     kafka.add_argument("--produce", action="store_true", help="fill the topic from a Jetstream; nothing is loaded")
     kafka.add_argument("--all", action="store_true", help="with --produce: everybody's events")
     feeds.add_parser("compact", help="make few large files of the many small ones")
-    options = parser.parse_args(arguments)
-    if getattr(options, "batch_events", None) is not None and options.batch_events < 1:
-        parser.error("--batch-events takes a number from 1")
-    if options.feed == "kafka":
-        options.until_caught_up, options.v1 = not options.follow, False
-    return options
+    return _typed(parser.parse_args(arguments))
+
+
+def _typed(parsed: argparse.Namespace) -> Options:
+    if parsed.feed == "compact":
+        return CompactOptions()
+    is_kafka = parsed.feed == "kafka"
+    until_caught_up = not parsed.follow if is_kafka else parsed.until_caught_up
+    if is_kafka and parsed.produce:
+        return BridgeOptions(parsed.seconds, until_caught_up, parsed.all)
+    load = (parsed.batch_seconds, parsed.batch_events, parsed.seconds, until_caught_up)
+    match parsed.feed:
+        case "kafka":
+            return KafkaOptions(*load)
+        case "webhook":
+            return WebhookOptions(*load)
+        case feed:
+            return StreamOptions(*load, feed, feed == "jetstream" and parsed.v1, parsed.all, parsed.sample)
 
 
 @with_config(sections=("sources", "repo_events"))
@@ -128,6 +214,7 @@ def jetstream_feed(
     *,
     dids: Collection[str] | None,
     is_legacy: bool,
+    limits: StreamLimits,
     jetstream_service: str = dlt.config.value,
     jetstream_legacy_service: str = dlt.config.value,
     collections: list[str] = dlt.config.value,
@@ -137,35 +224,30 @@ def jetstream_feed(
     """Make a Jetstream subscription from dlt's configuration."""
     kind = LegacyJetstream if is_legacy else Jetstream
     service = jetstream_legacy_service if is_legacy else jetstream_service
-    return kind(service, dids=dids, collections=collections, stall_seconds=stall_seconds, contact=contact)
-
-
-def followed(pipeline: dlt.Pipeline, options: argparse.Namespace) -> frozenset[str] | None:
-    """Tell whose events are wanted; None for everybody's.
-
-    Raises:
-        LakeError: Nobody is followed yet.
-    """
-    if options.all:
-        return None
-    dids = read_members(pipeline).dids
-    if not dids:
-        pull = "python pipelines/bluesky.py" + (" --sample" if getattr(options, "sample", False) else "")
-        raise LakeError(f"There are no members in the lake yet. Pull first ({pull}), or take everybody: --all")
-    return dids
+    return kind(
+        service, dids=dids, collections=collections, stall_seconds=stall_seconds, contact=contact, limits=limits
+    )
 
 
 @with_config(sections=("sources", "repo_events"))
 def firehose_feed(
     *,
     dids: Collection[str] | None,
+    limits: StreamLimits,
     firehose_service: str = dlt.config.value,
     collections: list[str] = dlt.config.value,
     stall_seconds: float = dlt.config.value,
     contact: str | None = None,
 ) -> Firehose:
     """Make a firehose subscription from dlt's configuration."""
-    return Firehose(firehose_service, dids=dids, collections=collections, stall_seconds=stall_seconds, contact=contact)
+    return Firehose(
+        firehose_service,
+        dids=dids,
+        collections=collections,
+        stall_seconds=stall_seconds,
+        contact=contact,
+        limits=limits,
+    )
 
 
 @with_config(sections=("sources", "repo_events"))
@@ -201,37 +283,75 @@ def kafka_bridge(
     return Bridge(stream, kafka_topic, kafka_settings)
 
 
-def begin_at(pipeline: dlt.Pipeline, options: argparse.Namespace) -> datetime | None:
-    """Tell from when on a Jetstream that was never read is wanted: since the newest pull, which saw what was before."""
-    return read_members(pipeline).pulled_at if options.feed == "jetstream" and not options.all else None
+def followed(members: Members, *, is_sample: bool = False) -> frozenset[str]:
+    """Tell whose events are wanted where not everybody's are.
 
-
-def make_feed(pipeline: dlt.Pipeline, options: argparse.Namespace) -> tuple[Feed, Callable[[], None]]:
-    """Make the feed that the command line names.
-
-    Returns:
-        The feed, and what is to be done between two batches.
+    Raises:
+        LakeError: Nobody is followed yet.
     """
-    match options.feed:
-        case "webhook":
-            return webhook_feed(), lambda: None
-        case "kafka":
-            return kafka_feed(), lambda: None
-        case "firehose":
-            stream: Firehose | Jetstream = firehose_feed(dids=followed(pipeline, options))
-        case _:
-            stream = jetstream_feed(dids=followed(pipeline, options), is_legacy=options.v1)
-    return stream, _refresh_members(pipeline, stream, options)
+    if not members.dids:
+        pull = "python pipelines/bluesky.py" + (" --sample" if is_sample else "")
+        raise LakeError(f"There are no members in the lake yet. Pull first ({pull}), or take everybody: --all")
+    return members.dids
 
 
-def _refresh_members(
-    pipeline: dlt.Pipeline, feed: Firehose | Jetstream, options: argparse.Namespace
-) -> Callable[[], None]:
+def stream_feed(
+    options: StreamOptions, dids: Collection[str] | None, limits: StreamLimits, *, sample_url: str | None = None
+) -> Firehose | Jetstream:
+    """Make the stream that the command line names.
+
+    Args:
+        options: The command line.
+        dids: Whose events are wanted; None for everybody's.
+        limits: How long it waits, and how much it holds.
+        sample_url: Where the sample network is served, if it is to be streamed.
+    """
+    if sample_url is None:
+        if options.feed == "firehose":
+            return firehose_feed(dids=dids, limits=limits)
+        return jetstream_feed(dids=dids, is_legacy=options.is_legacy, limits=limits)
+    stream = (
+        firehose_feed(dids=dids, limits=limits, firehose_service=sample_url)
+        if options.feed == "firehose"
+        else jetstream_feed(
+            dids=dids,
+            is_legacy=options.is_legacy,
+            limits=limits,
+            jetstream_service=sample_url,
+            jetstream_legacy_service=sample_url,
+        )
+    )
+    # Each run has another port, but the network is the same.
+    stream.service = "sample"
+    return stream
+
+
+def load_stream(pipeline: dlt.Pipeline, options: StreamOptions, limits: StreamLimits, console: Console) -> int:
+    """Load what a stream delivers, and return the exit code."""
+    # The members are read once; the sample needs the time of the newest pull though everybody is followed.
+    members = read_members(pipeline) if options.is_sample or not options.takes_all else Members(frozenset(), None)
+    dids = None if options.takes_all else followed(members, is_sample=options.is_sample)
+    # A Jetstream that was never read begins with what happened since the newest pull, which saw what was before.
+    begin_at = members.pulled_at if options.feed == "jetstream" and not options.takes_all else None
+    batch = batch_limits(options.batch_seconds, options.batch_events)
+    if options.is_sample:
+        if options.seconds is None and not options.until_caught_up:
+            options = replace(options, seconds=SAMPLE_SECONDS + 3)
+        with live_day(options.feed, members.pulled_at, at_once=options.until_caught_up) as server:
+            feed = stream_feed(options, dids, limits, sample_url=server.url)
+            return run_live(MicroBatches(pipeline, feed, batch, begin_at=begin_at), options, console)
+    feed = stream_feed(options, dids, limits)
+    refresh = (lambda: None) if options.takes_all else _refresh_members(pipeline, feed)
+    batches = MicroBatches(pipeline, feed, batch, begin_at=begin_at, between_batches=refresh)
+    return run_live(batches, options, console)
+
+
+def _refresh_members(pipeline: dlt.Pipeline, feed: Firehose | Jetstream) -> Callable[[], None]:
     looked_at = time.monotonic()
 
     def refresh() -> None:
         nonlocal looked_at
-        if options.all or time.monotonic() - looked_at < MEMBERS_ARE_READ_EVERY:
+        if time.monotonic() - looked_at < MEMBERS_ARE_READ_EVERY:
             return
         looked_at = time.monotonic()
         try:
@@ -244,27 +364,7 @@ def _refresh_members(
     return refresh
 
 
-@contextmanager
-def sample_feed(pipeline: dlt.Pipeline, options: argparse.Namespace) -> Iterator[Feed]:
-    """Serve the day after the newest sample pull on localhost, and make the feed of it."""
-    pulled_at = read_members(pipeline).pulled_at
-    dids = followed(pipeline, options)
-    with live_day(options.feed, pulled_at, at_once=options.until_caught_up) as server:
-        stream = (
-            firehose_feed(dids=dids, firehose_service=server.url)
-            if options.feed == "firehose"
-            else jetstream_feed(
-                dids=dids, is_legacy=options.v1, jetstream_service=server.url, jetstream_legacy_service=server.url
-            )
-        )
-        # Each run has another port, but the network is the same.
-        stream.service = "sample"
-        if not options.until_caught_up and options.seconds is None:
-            options.seconds = SAMPLE_SECONDS + 3
-        yield stream
-
-
-def run_live(batches: MicroBatches, options: argparse.Namespace, console: Console) -> int:
+def run_live(batches: MicroBatches, options: LoadOptions, console: Console) -> int:
     """Load until told to stop, say what happened, and return the exit code."""
     with show_live(batches, console):
         _until_told(
@@ -276,9 +376,10 @@ def run_live(batches: MicroBatches, options: argparse.Namespace, console: Consol
     return 2 if batches.run.gaps else 0
 
 
-def run_bridge(pipeline: dlt.Pipeline, options: argparse.Namespace, console: Console) -> int:
+def run_bridge(pipeline: dlt.Pipeline, options: BridgeOptions, limits: StreamLimits, console: Console) -> int:
     """Fill the Kafka topic until told to stop."""
-    bridge = kafka_bridge(jetstream_feed(dids=followed(pipeline, options), is_legacy=False))
+    dids = None if options.takes_all else followed(read_members(pipeline))
+    bridge = kafka_bridge(jetstream_feed(dids=dids, is_legacy=False, limits=limits))
     gaps: list[Gap] = []
 
     def name_gap(gap: Gap) -> None:
@@ -287,7 +388,7 @@ def run_bridge(pipeline: dlt.Pipeline, options: argparse.Namespace, console: Con
 
     _until_told(
         lambda is_over: bridge.run_until(
-            is_over, seconds=options.seconds, until_caught_up=not options.follow, on_gap=name_gap
+            is_over, seconds=options.seconds, until_caught_up=options.until_caught_up, on_gap=name_gap
         )
     )
     console.print(f"{bridge.sent:,} events sent", highlight=False)
@@ -352,8 +453,13 @@ def print_summary(batches: MicroBatches, console: Console) -> None:
             console.print(f"{name:>10}  {fact}", markup=False, highlight=False)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the job and return its exit code."""
+def main(arguments: list[str] | None = None, *, limits: StreamLimits = DEFAULT_LIMITS) -> int:
+    """Run the job and return its exit code.
+
+    Args:
+        arguments: The command line; the process's own if None.
+        limits: How long a stream waits, and how much it holds.
+    """
     options = parse_arguments(arguments)
     console = Console(soft_wrap=True)
     use_lake_filesystems()
@@ -361,27 +467,14 @@ def main(arguments: list[str] | None = None) -> int:
         use_project_settings()
         pipeline = open_pipeline(_pipeline_name(options))
         with only_one(pipeline.pipeline_name):
-            if options.feed == "compact":
-                return run_compaction(pipeline, console)
-            if options.feed == "kafka" and options.produce:
-                return run_bridge(pipeline, options, console)
-            pipeline = recover(pipeline)
-            limits = batch_limits(options.batch_seconds, options.batch_events)
-            if getattr(options, "sample", False):
-                with sample_feed(pipeline, options) as feed:
-                    batches = MicroBatches(pipeline, feed, limits, begin_at=begin_at(pipeline, options))
-                    return run_live(batches, options, console)
-            feed, between_batches = make_feed(pipeline, options)
-            batches = MicroBatches(
-                pipeline, feed, limits, begin_at=begin_at(pipeline, options), between_batches=between_batches
-            )
-            return run_live(batches, options, console)
+            return _run(pipeline, options, limits, console)
     except KeyboardInterrupt:
         print("Interrupted. Nothing is lost: the next run goes on from the last complete load.", file=sys.stderr)
         return 130
     except Exception as error:
-        has_sample = getattr(options, "sample", None) is False
-        sample = f"python pipelines/live.py {options.feed} --sample" if has_sample else None
+        sample = None
+        if isinstance(options, StreamOptions) and not options.is_sample:
+            sample = f"python pipelines/live.py {options.feed} --sample"
         reason = str(error) if isinstance(error, KafkaUnusable) else explain(error, sample=sample)
         if reason is None:
             raise
@@ -389,11 +482,34 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
 
 
-def _pipeline_name(options: argparse.Namespace) -> str:
+def _run(pipeline: dlt.Pipeline, options: Options, limits: StreamLimits, console: Console) -> int:
+    match options:
+        case CompactOptions():
+            return run_compaction(pipeline, console)
+        case BridgeOptions():
+            return run_bridge(pipeline, options, limits, console)
+        case StreamOptions():
+            return load_stream(recover(pipeline), options, limits, console)
+        case WebhookOptions() | KafkaOptions():
+            pipeline = recover(pipeline)
+            batch = batch_limits(options.batch_seconds, options.batch_events)
+            feed: Feed = webhook_feed() if isinstance(options, WebhookOptions) else kafka_feed()
+            return run_live(MicroBatches(pipeline, feed, batch), options, console)
+
+
+def _pipeline_name(options: Options) -> str:
     """Name a pipeline for each feed, so that two feeds can run at once; each has its own state."""
-    if getattr(options, "sample", False):
-        return f"bluesky_sample_{options.feed}"
-    return "bluesky_kafka_bridge" if getattr(options, "produce", False) else f"bluesky_{options.feed}"
+    match options:
+        case StreamOptions():
+            return f"bluesky_sample_{options.feed}" if options.is_sample else f"bluesky_{options.feed}"
+        case WebhookOptions():
+            return "bluesky_webhook"
+        case KafkaOptions():
+            return "bluesky_kafka"
+        case BridgeOptions():
+            return "bluesky_kafka_bridge"
+        case CompactOptions():
+            return "bluesky_compact"
 
 
 if __name__ == "__main__":

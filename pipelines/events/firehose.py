@@ -7,22 +7,24 @@ only where a commit holds something that is wanted.
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
 import libipld
 import msgspec
 
+from pipelines.events.bookmark import Edge, Numbering, Unwanted
 from pipelines.events.event_json import StreamError, StreamInfo
 from pipelines.events.repo_event import ACCOUNT, COMMIT, IDENTITY, SYNC, RepoEvent, time_of_rev, unreadable
-from pipelines.events.stream import NUMBERED_ANEW, Refused, Stream, Unwanted
+from pipelines.events.stream import DEFAULT_LIMITS, Answer, Stream, utc_now
 from pipelines.network.lexicon import parse_datetime
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
+    from datetime import datetime
 
-    from pipelines.events.repo_event import Position
+    from pipelines.events.bookmark import Start
+    from pipelines.events.stream import StreamLimits
 
 _CID_PREFIXES: Final = (b"\x01\x71\x12\x20", b"\x01\x55\x12\x20")
 _CID_BYTES: Final = 36
@@ -36,9 +38,14 @@ class Firehose(Stream):
         service: Base URL of a relay or a PDS, e.g. `wss://relay1.us-east.bsky.network`.
         dids: Whose events are wanted; None for everybody's.
         collections: Which types of records, exact or `app.bsky.feed.*`; empty for all.
+        stall_seconds: As of a `Stream`.
+        contact: As of a `Stream`.
+        limits: As of a `Stream`.
+        clock: As of a `Stream`.
     """
 
     name = "firehose"
+    numbering = Numbering(takes_times=False)
 
     def __init__(
         self,
@@ -48,40 +55,34 @@ class Firehose(Stream):
         collections: Sequence[str] = (),
         stall_seconds: float = 60.0,
         contact: str | None = None,
+        limits: StreamLimits = DEFAULT_LIMITS,
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
-        super().__init__(service, stall_seconds=stall_seconds, contact=contact)
+        super().__init__(service, stall_seconds=stall_seconds, contact=contact, limits=limits, clock=clock)
         self._dids = None if dids is None else frozenset(dids)
         self._exact = frozenset(name for name in collections if not name.endswith(".*"))
         self._prefixes = tuple(name[:-1] for name in collections if name.endswith(".*"))
         self._wants_all_collections = not collections
-        self._starts_over = False
-
-    def start(self, position: Position | None) -> None:
-        """Begin to read."""
-        if position and position["cursor"] is None:
-            self._gap_reason = "another host, whose numbers say nothing of what was read before"
-        super().start(position)
 
     def follow(self, dids: Collection[str]) -> None:
         """Change whose events are wanted."""
         if self._dids is not None:
             self._dids = frozenset(dids)
 
-    def _url(self) -> str:
+    def _url(self, start: Start) -> str:
         query = {}
-        if self._starts_over:
+        if start is Edge.OLDEST:
             query["cursor"] = 0
-        elif self._resume_at is not None:
-            # One before: a commit of several records may have been taken in part.
-            query["cursor"] = max(0, self._resume_at - 1)
+        elif isinstance(start, int):
+            # A relay begins after its cursor. The commit there may have been taken in part.
+            query["cursor"] = max(0, start - 1)
         return f"{self.base_url}/xrpc/com.atproto.sync.subscribeRepos?{urlencode(query)}"
 
-    def _read(self, frame: bytes) -> Iterable[RepoEvent | Unwanted | StreamInfo]:
+    def _read(self, frame: bytes, last_position: int) -> Iterable[RepoEvent | Unwanted | StreamInfo]:
         try:
             header, body = libipld.decode_dag_cbor_multi(frame)
             if header.get("op") == -1:
                 raise StreamError(str(body.get("error")), body.get("message"))
-            self._starts_over = False
             match header.get("t"):
                 case "#commit":
                     return self._read_commit(body)
@@ -90,7 +91,7 @@ class Firehose(Stream):
                 case "#info":
                     return (StreamInfo(str(body.get("name")), body.get("message")),)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-            return (unreadable(frame.hex().encode(), self.cursor or 0, f"{type(error).__name__}: {error}"),)
+            return (unreadable(frame.hex().encode(), last_position, f"{type(error).__name__}: {error}"),)
         return ()
 
     def _read_commit(self, body: dict[str, Any]) -> Sequence[RepoEvent | Unwanted]:
@@ -139,17 +140,8 @@ class Firehose(Stream):
         collection = path.partition("/")[0]
         return self._wants_all_collections or collection in self._exact or collection.startswith(self._prefixes)
 
-    def _is_recoverable(self, refusal: Refused) -> bool:
-        return refusal.status >= HTTPStatus.INTERNAL_SERVER_ERROR or refusal.status in (
-            HTTPStatus.REQUEST_TIMEOUT,
-            HTTPStatus.TOO_MANY_REQUESTS,
-        )
-
-    def _adapt(self, error: StreamError) -> None:
-        if error.error in ("FutureCursor", NUMBERED_ANEW):
-            # The service has begun a new sequence: everything it has is new to us.
-            self._starts_over, self.cursor = True, None
-            self._gap_reason = NUMBERED_ANEW
+    def _after_error(self, error: StreamError) -> Answer:
+        return Answer.NUMBERED_ANEW if error.error == "FutureCursor" else super()._after_error(error)
 
 
 def to_json(value: Any) -> Any:

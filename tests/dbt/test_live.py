@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from pipelines import live
-from pipelines.events import stream
+from pipelines.events.stream import StreamLimits
 from pipelines.lake.bucket import PROJECT_ROOT
 from pipelines.lake.tables import LIVE_TABLES
 from pipelines.sample.world.days import evening, slot_of
@@ -30,14 +30,13 @@ FIRST_DAY, LAST_DAY = 2, 6
 def pulled_and_streamed(tmp_path_factory: pytest.TempPathFactory, parsed_project: Path) -> Warehouse:
     """Days 2 to 6: each day is streamed, then pulled; the last day's stream is not pulled any more."""
     warehouse = Warehouse(new_project(tmp_path_factory.mktemp("live") / "project", parsed_project))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stream, "QUIET_SECONDS", 0.4)
-        for day in range(FIRST_DAY, LAST_DAY + 1):
-            if day > FIRST_DAY:
-                with warehouse._settings():
-                    assert live.main(["jetstream", "--sample", "--until-caught-up"]) == 0
-            if day < LAST_DAY:
-                warehouse.pull(day)
+    for day in range(FIRST_DAY, LAST_DAY + 1):
+        if day > FIRST_DAY:
+            with warehouse._settings():
+                quick = StreamLimits(quiet_seconds=0.4)
+                assert live.main(["jetstream", "--sample", "--until-caught-up"], limits=quick) == 0
+        if day < LAST_DAY:
+            warehouse.pull(day)
     warehouse.dbt("run")
     return warehouse
 

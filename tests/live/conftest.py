@@ -8,7 +8,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import confluent_kafka
 import dlt
@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.events import stream
+from pipelines.events.stream import StreamLimits
 from pipelines.lake.tables import REPO_EVENT_GAPS, REPO_EVENTS, RawTable
 from pipelines.lake.working_folder import recover
 from pipelines.sample.streams.events import StreamEvent
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 Key = tuple[Any, ...]
+
+QUICK: Final = StreamLimits(quiet_seconds=0.15, shortest_backoff=0.02)
+"""Servers on localhost are quick to say what they have, and need not be spared."""
 
 
 @pytest.fixture(scope="session")
@@ -95,14 +98,7 @@ class LiveLake:
 
 
 @pytest.fixture
-def quick_streams(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Servers on localhost are quick to say what they have, and need not be spared."""
-    monkeypatch.setattr(stream, "QUIET_SECONDS", 0.15)
-    monkeypatch.setattr(stream, "SHORTEST_BACKOFF", 0.02)
-
-
-@pytest.fixture
-def live(lake: Lake, quick_streams: None) -> LiveLake:
+def live(lake: Lake) -> LiveLake:
     return LiveLake(lake)
 
 

@@ -14,7 +14,7 @@ import pyarrow.parquet  # noqa: F401
 import requests  # noqa: F401
 
 from pipelines import live
-from pipelines.events import stream
+from pipelines.events.stream import StreamLimits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,5 +54,4 @@ def _run(arguments: list[str], environment: dict[str, str], log: Path) -> None:
         os.dup2(out.fileno(), 1)
         os.dup2(out.fileno(), 2)
         # Servers on localhost are quick to say what they have.
-        stream.QUIET_SECONDS = 0.4  # type: ignore[misc]
-        sys.exit(live.main(arguments))
+        sys.exit(live.main(arguments, limits=StreamLimits(quiet_seconds=0.4)))

@@ -5,18 +5,17 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from pipelines.events import jetstream, stream
 from pipelines.events.firehose import Firehose
 from pipelines.events.jetstream import Jetstream, LegacyJetstream
 from pipelines.sample.streams.events import StreamEvent
 from pipelines.sample.streams.firehose import SampleFirehose
 from pipelines.sample.streams.jetstream import SampleJetstream
 from pipelines.sample.streams.server import StreamFault, StreamStrike
-from tests.live.conftest import key_of, wait_until
+from tests.live.conftest import QUICK, key_of, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +59,8 @@ class Host:
         if len(self.server.log) <= MOST_BEHIND:
             return True
         event = self.server.log[-MOST_BEHIND]
-        return feed.cursor is not None and feed.cursor >= (event.time_us if self.is_legacy else event.seq)
+        cursor = feed.bookmark.cursor
+        return cursor is not None and cursor >= (event.time_us if self.is_legacy else event.seq)
 
 
 class Day:
@@ -105,25 +105,10 @@ class Day:
 
 
 @pytest.fixture
-def day(
-    request: pytest.FixtureRequest,
-    monkeypatch: pytest.MonkeyPatch,
-    kind: type[Stream],
-    world_events: list[StreamEvent],
-) -> Day:
+def day(request: pytest.FixtureRequest, kind: type[Stream], world_events: list[StreamEvent]) -> Day:
     # Version 1 tells one time of each event; of a handle or a state, it is the origin's that is kept.
     is_legacy = kind is LegacyJetstream
-    day = Day(request.param, [event for event in world_events if event.kind == "commit" or not is_legacy])
-
-    class Clock(datetime):
-        @classmethod
-        def now(cls, tz: Any = None) -> datetime:  # type: ignore[override]
-            assert tz is UTC
-            return day.now()
-
-    for module in (stream, jetstream):
-        monkeypatch.setattr(module, "datetime", Clock)
-    return day
+    return Day(request.param, [event for event in world_events if event.kind == "commit" or not is_legacy])
 
 
 def jumping_clock(share: float) -> timedelta:
@@ -157,7 +142,9 @@ def test_a_day_with_disconnections_a_stall_clocks_that_jump_and_a_change_of_host
     serve = SampleFirehose if kind is Firehose else SampleJetstream
 
     def subscription(host: Host) -> Stream:
-        return kind(host.server.url, dids=None, stall_seconds=0.3)  # type: ignore[call-arg]
+        return kind(  # type: ignore[call-arg]
+            host.server.url, dids=None, stall_seconds=0.3, limits=QUICK, clock=day.now
+        )
 
     with serve() as one, serve() as other:
         first = Host(one, lambda number: number, jumping_clock, is_legacy)

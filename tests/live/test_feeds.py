@@ -27,7 +27,7 @@ from pipelines.sample.streams.jetstream import SampleJetstream
 from pipelines.sample.streams.tap import SampleTap
 from pipelines.sample.world.records import record
 from pipelines.sample.world.truth import ACTIVE, AccountEvent, IdentityEvent, RecordEvent
-from tests.live.conftest import fold, key_of, mock_cluster, wait_until
+from tests.live.conftest import QUICK, fold, key_of, mock_cluster, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,21 +42,21 @@ PASSWORD = "correct horse"
 
 def from_start(feed: Stream, events: list[StreamEvent], *, cursor: int = 0) -> Stream:
     """Let a stream begin with its oldest event, and have caught up with its newest."""
-    feed.cursor, feed._started_at = cursor, events[-1].event.at
-    return feed
+    feed.bookmark.go_on(cursor)
+    return until(feed, events)
 
 
 def via_jetstream(live: LiveLake, events: list[StreamEvent], folder: Path) -> None:
     del folder
     with SampleJetstream(events) as server:
-        live.run(from_start(Jetstream(server.url, dids=None), events))
+        live.run(from_start(Jetstream(server.url, dids=None, limits=QUICK), events))
         assert server.connections[0]["zstdDictionary"]
 
 
 def via_firehose(live: LiveLake, events: list[StreamEvent], folder: Path) -> None:
     del folder
     with SampleFirehose(events) as server:
-        live.run(from_start(Firehose(server.url, dids=None), events))
+        live.run(from_start(Firehose(server.url, dids=None, limits=QUICK), events))
 
 
 def via_webhook(live: LiveLake, events: list[StreamEvent], folder: Path) -> None:
@@ -74,7 +74,7 @@ def via_kafka_on_a_mock_cluster(live: LiveLake, events: list[StreamEvent], folde
     del folder
     with mock_cluster() as settings:
         with SampleJetstream(events) as server:
-            stream = from_start(Jetstream(server.url, dids=None), events)
+            stream = from_start(Jetstream(server.url, dids=None, limits=QUICK), events)
             assert bridge(stream, "events", settings) == len(events)
         for _ in range(2):
             live.run(Kafka("events", settings))
@@ -127,7 +127,7 @@ def test_every_feed_gives_the_same_rows_the_worlds_events(count, live, world_eve
 def test_the_older_jetstream_gives_the_worlds_events(live, world_events):  # type: ignore[no-untyped-def]
     events = world_events[-1_000:]
     with SampleJetstream(events) as server:
-        live.run(from_start(LegacyJetstream(server.url, dids=None), events, cursor=events[0].time_us))
+        live.run(from_start(LegacyJetstream(server.url, dids=None, limits=QUICK), events, cursor=events[0].time_us))
     assert_truth(live.folded(), events)
 
 
@@ -142,7 +142,7 @@ def bridge(stream: Stream, topic: str, settings: dict[str, str]) -> int:
 
 def until(feed: Stream, events: list[StreamEvent]) -> Stream:
     """Let a stream have caught up with the newest of these events."""
-    feed._started_at = events[-1].event.at
+    feed.bookmark.present = events[-1].event.at
     return feed
 
 
@@ -151,18 +151,22 @@ def test_a_bridge_to_a_mock_cluster_goes_on_after_its_first_batch_on_another_hos
     renumbered = [StreamEvent(7_000 + event.seq, event.event) for event in world_events[:700]]
     with mock_cluster() as settings:
         with SampleJetstream(world_events[:300]) as server:
-            bridge(from_start(Jetstream(server.url, dids=None), events[:200], cursor=100), "bridged", settings)
+            bridge(
+                from_start(Jetstream(server.url, dids=None, limits=QUICK), events[:200], cursor=100),
+                "bridged",
+                settings,
+            )
             server.log.extend(events[200:400])
             # Somebody else's message, without any value.
             other = confluent_kafka.Producer({**settings, "log_level": 0})
             other.produce("bridged", None, partition=0)
             other.flush()
             # What was sent says where it was: nobody else does.
-            bridge(until(Jetstream(server.url, dids=None), events[:400]), "bridged", settings)
+            bridge(until(Jetstream(server.url, dids=None, limits=QUICK), events[:400]), "bridged", settings)
         with SampleJetstream(renumbered[:600]) as server:
-            bridge(until(Jetstream(server.url, dids=None), events[:500]), "bridged", settings)
+            bridge(until(Jetstream(server.url, dids=None, limits=QUICK), events[:500]), "bridged", settings)
             server.log.extend(renumbered[600:])
-            bridge(until(Jetstream(server.url, dids=None), events), "bridged", settings)
+            bridge(until(Jetstream(server.url, dids=None, limits=QUICK), events), "bridged", settings)
         live.run(Kafka("bridged", settings))
     # Another host is read from a minute before.
     keys = {key_of(event) for event in events}
@@ -173,7 +177,7 @@ def test_a_bridge_that_is_told_to_stop_does_not_wait_for_a_mock_cluster_that_has
     monkeypatch.setattr(kafka_bridge, "LAST_SECONDS", 0.1)
     with SampleJetstream(world_events[:200]) as server, ThreadPoolExecutor(1) as thread:
         with mock_cluster() as settings:
-            made = Bridge(from_start(Jetstream(server.url, dids=None), world_events), "events", settings)
+            made = Bridge(from_start(Jetstream(server.url, dids=None, limits=QUICK), world_events), "events", settings)
             is_over = threading.Event()
             running = thread.submit(made.run_until, is_over, seconds=None, until_caught_up=False, on_gap=print)
             wait_until(lambda: made.sent == 200)

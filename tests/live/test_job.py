@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from pipelines import bluesky, live
-from pipelines.events import kafka_client, stream
+from pipelines.events import kafka_client
+from pipelines.events.stream import StreamLimits
 from pipelines.lake.working_folder import only_one
+from tests.live.conftest import QUICK
 
 
 @pytest.mark.usefixtures("live")
@@ -46,12 +48,11 @@ def test_settings_that_cannot_be_used_are_told_in_one_line(lake, capsys):  # typ
 def test_what_a_user_can_cause_is_told_in_one_line_and_the_sample_where_there_is_one(  # type: ignore[no-untyped-def]
     arguments, settings, told, monkeypatch, capsys
 ):
-    monkeypatch.setattr(stream, "LONGEST_BACKOFF", 0.02)
     monkeypatch.setattr(kafka_client, "ANSWER_SECONDS", (0.3,))
-    monkeypatch.setattr(live, "PROJECT_ROOT", Path(os.environ["DLT_PROJECT_DIR"]))
-    for name, value in settings.items():
+    spool = {"webhook_spool": str(Path(os.environ["DLT_PROJECT_DIR"], "spool.sqlite"))}
+    for name, value in {**spool, **settings}.items():
         monkeypatch.setenv(f"SOURCES__REPO_EVENTS__{name.upper()}", value)
-    assert live.main(arguments) == 1
+    assert live.main(arguments, limits=StreamLimits(longest_backoff=0.02)) == 1
     line = capsys.readouterr().err
     assert told in line
     assert line.count("\n") == 1
@@ -62,9 +63,9 @@ def test_what_a_user_can_cause_is_told_in_one_line_and_the_sample_where_there_is
 @pytest.mark.usefixtures("live")
 def test_the_sample_can_be_heard_after_it_was_pulled(capsys):  # type: ignore[no-untyped-def]
     assert bluesky.main(["--sample", "--day", "2", "--no-transform", "--no-report"]) == 0
-    assert live.main(["jetstream", "--sample", "--until-caught-up"]) == 0
+    assert live.main(["jetstream", "--sample", "--until-caught-up"], limits=QUICK) == 0
     assert " loaded in 1 batches" in capsys.readouterr().out
-    assert live.main(["jetstream", "--sample", "--until-caught-up"]) == 0
+    assert live.main(["jetstream", "--sample", "--until-caught-up"], limits=QUICK) == 0
     assert "0 loaded" in capsys.readouterr().out
 
 

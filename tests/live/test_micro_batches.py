@@ -15,7 +15,7 @@ from pipelines.panel import show_live
 from pipelines.sample.streams.jetstream import SampleJetstream
 from pipelines.sample.streams.server import StreamRefusal, Subscription
 from pipelines.sources.micro_batches import BatchLimits, MicroBatches
-from tests.live.conftest import key_of, wait_until
+from tests.live.conftest import QUICK, key_of, wait_until
 
 
 def refuse(path: str, params: object) -> Subscription:
@@ -25,8 +25,8 @@ def refuse(path: str, params: object) -> Subscription:
 def test_what_a_feed_delivered_before_it_failed_for_good_is_in_the_lake(live, world_events, monkeypatch):  # type: ignore[no-untyped-def]
     live.limits = BatchLimits(seconds=3600, events=10_000)
     with SampleJetstream(world_events[:100]) as server:
-        feed = Jetstream(server.url, dids=None)
-        feed.cursor = 0
+        feed = Jetstream(server.url, dids=None, limits=QUICK)
+        feed.bookmark.go_on(0)
         with ExitStack() as stack:
             batches = stack.enter_context(live.running(feed))
             # The first batch does not wait; the next one would, for an hour.

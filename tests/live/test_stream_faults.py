@@ -20,18 +20,16 @@ from pipelines.sample.streams.events import StreamEvent
 from pipelines.sample.streams.firehose import SampleFirehose
 from pipelines.sample.streams.jetstream import DICTIONARY_ID, SampleJetstream
 from pipelines.sample.streams.server import StreamFault, StreamStrike
-from tests.live.conftest import key_of, moved, row_key, wait_until
+from tests.live.conftest import QUICK, key_of, moved, row_key, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from pipelines.events.repo_event import RepoEvent
-    from pipelines.events.stream import Stream
+    from pipelines.events.stream import Stream, StreamLimits
     from tests.live.conftest import Key
 
 HARMLESS = (StreamFault.REFUSED, StreamFault.BROKEN_OFF, StreamFault.TOO_SLOW)
-
-pytestmark = pytest.mark.usefixtures("quick_streams")
 
 
 @dataclass
@@ -109,12 +107,15 @@ def server(request: pytest.FixtureRequest, events: list[StreamEvent]) -> Iterato
         yield running
 
 
-def subscription(server: SampleJetstream | SampleFirehose, *, from_start: bool = True) -> Stream:
+def subscription(
+    server: SampleJetstream | SampleFirehose, *, from_start: bool = True, limits: StreamLimits = QUICK
+) -> Stream:
     kind = Jetstream if isinstance(server, SampleJetstream) else Firehose
-    feed = kind(server.url, dids=None, stall_seconds=0.5)
-    feed.cursor = 0 if from_start else None
+    feed = kind(server.url, dids=None, stall_seconds=0.5, limits=limits)
+    if from_start:
+        feed.bookmark.go_on(0)
     if server.log:
-        feed._started_at = server.log[-1].event.at  # The world's present: nothing has to be waited for behind it.
+        feed.bookmark.present = server.log[-1].event.at  # The world's present: nothing has to be waited for behind it.
     return feed
 
 
@@ -250,8 +251,8 @@ def test_a_connection_that_breaks_before_its_first_event_loses_none(reader, even
 def test_a_firehose_goes_on_after_what_is_not_wanted_too(reader, events):  # type: ignore[no-untyped-def]
     """Else whoever follows a few would be sent days of everybody's events at every reconnection."""
     with SampleFirehose(events) as server:
-        feed = Firehose(server.url, dids=[events[0].did], stall_seconds=1.0)
-        feed.cursor = 0
+        feed = Firehose(server.url, dids=[events[0].did], stall_seconds=1.0, limits=QUICK)
+        feed.bookmark.go_on(0)
         reader.read(feed)
         assert int(server.connections[-1]["cursor"][0]) == events[-1].seq - 1
     assert reader.keys == keys_of([event for event in events if event.did == events[0].did])
@@ -285,8 +286,9 @@ def test_another_relay_leaves_a_gap_that_is_named(reader, events):  # type: igno
 def test_the_older_protocol_goes_on_by_time(reader, events):  # type: ignore[no-untyped-def]
     with SampleJetstream(events) as server:
         server.strikes.extend(StreamStrike(StreamFault.BROKEN_OFF, after) for after in (500, 10, 600))
-        feed = LegacyJetstream(server.url, dids=None, stall_seconds=1.0)
-        feed._read_until, feed._started_at = events[0].event.at - timedelta(seconds=1), events[-1].event.at
+        feed = LegacyJetstream(server.url, dids=None, stall_seconds=1.0, limits=QUICK)
+        feed.bookmark.go_on(None, events[0].event.at - timedelta(seconds=1))
+        feed.bookmark.present = events[-1].event.at
         reader.read(feed)
     assert reader.keys == keys_of(events)
 
@@ -295,8 +297,8 @@ def test_the_older_protocol_is_caught_up_though_what_it_repeats_is_all_there_is(
     begun_at = events[0].event.at
     crowd = close_together(events[:200], timedelta(milliseconds=1))
     with SampleJetstream(crowd) as server:
-        feed = LegacyJetstream(server.url, dids=None)
-        feed._read_until = begun_at
+        feed = LegacyJetstream(server.url, dids=None, limits=QUICK)
+        feed.bookmark.go_on(None, begun_at)
         reader.read(feed)
     assert reader.keys == keys_of(crowd)
 
@@ -318,8 +320,8 @@ def test_only_what_is_wanted_is_kept_and_the_list_of_members_may_change(server, 
     first, second = by_count[-1], by_count[-2]
     server.log[:] = events[:1_000]
     kind = Jetstream if isinstance(server, SampleJetstream) else Firehose
-    feed = kind(server.url, dids=[first], collections=["app.bsky.feed.post"])
-    feed.cursor = 0
+    feed = kind(server.url, dids=[first], collections=["app.bsky.feed.post"], limits=QUICK)
+    feed.bookmark.go_on(0)
 
     wanted_events = [
         event
@@ -333,15 +335,16 @@ def test_only_what_is_wanted_is_kept_and_the_list_of_members_may_change(server, 
         feed.follow([first, second])
         wait_until(lambda: len(server.connections) == 2 or isinstance(feed, Firehose))
         server.log.extend(events[1_000:])
-        reader.take_until(feed, lambda: feed.cursor == events[-1].seq or feed.cursor == wanted_events[-1].seq)
+        reader.take_until(feed, lambda: feed.bookmark.cursor in (events[-1].seq, wanted_events[-1].seq))
     assert reader.keys == keys_of(wanted_events)
 
 
 def test_members_who_change_while_a_connection_is_being_made_are_asked_for(reader, events, monkeypatch):  # type: ignore[no-untyped-def]
     first, second = sorted({event.did for event in events})[:2]
     with SampleJetstream(events) as server:
-        feed = Jetstream(server.url, dids=[first])
-        feed.cursor, feed._started_at = 0, events[-1].event.at
+        feed = Jetstream(server.url, dids=[first], limits=QUICK)
+        feed.bookmark.go_on(0)
+        feed.bookmark.present = events[-1].event.at
 
         def connect_slowly(*arguments: object, **settings: object) -> object:
             feed.follow([first, second])
@@ -362,10 +365,9 @@ def test_a_gap_is_handed_over_though_the_stream_has_failed(reader):  # type: ign
         reader.take(feed)
 
 
-def test_a_slow_lake_makes_the_service_wait_and_loses_nothing(server, reader, events, monkeypatch):  # type: ignore[no-untyped-def]
-    monkeypatch.setattr("pipelines.events.stream.BUFFERED_EVENTS", 50)
+def test_a_slow_lake_makes_the_service_wait_and_loses_nothing(server, reader, events):  # type: ignore[no-untyped-def]
     server.log[:] = events[:500]
-    feed = subscription(server)
+    feed = subscription(server, limits=replace(QUICK, buffered_events=50))
     with reader.reading(feed):
         wait_until(lambda: len(feed._buffer) >= 50)
         while not feed.is_caught_up:
@@ -374,10 +376,9 @@ def test_a_slow_lake_makes_the_service_wait_and_loses_nothing(server, reader, ev
     assert [event.position for event in reader.events] == [event.seq for event in events[:500]]
 
 
-def test_a_service_that_cannot_be_reached_is_named_in_one_line(reader, monkeypatch):  # type: ignore[no-untyped-def]
-    monkeypatch.setattr("pipelines.events.stream.LONGEST_BACKOFF", 0.1)
+def test_a_service_that_cannot_be_reached_is_named_in_one_line(reader):  # type: ignore[no-untyped-def]
     with pytest.raises(ServiceUnreachable, match=r"^127\.0\.0\.1:9: jetstream: [^\n]+$"):
-        reader.read(Jetstream("ws://127.0.0.1:9", dids=None))
+        reader.read(Jetstream("ws://127.0.0.1:9", dids=None, limits=replace(QUICK, longest_backoff=0.1)))
 
 
 def test_a_proxy_that_is_none_is_named_in_one_line(reader, monkeypatch):  # type: ignore[no-untyped-def]

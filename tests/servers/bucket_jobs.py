@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import dlt
 
-from pipelines.events import stream
 from pipelines.events.jetstream import Jetstream
+from pipelines.events.stream import StreamLimits
 from pipelines.lake.bucket import use_project_settings
 from pipelines.lake.compaction import READERS_NEED, Compaction, compact
 from pipelines.lake.filesystems import use_lake_filesystems
@@ -42,7 +42,6 @@ class Leg:
 def stream_and_compact(jetstream: str, environment: Mapping[str, str]) -> Leg:
     """Load what a Jetstream has, go on from there, and compact the files."""
     os.environ.update(environment)
-    stream.QUIET_SECONDS = 0.4  # type: ignore[misc]
     use_project_settings()
     use_lake_filesystems()
     pipeline = dlt.pipeline("bluesky_compact")
@@ -54,7 +53,8 @@ def stream_and_compact(jetstream: str, environment: Mapping[str, str]) -> Leg:
 
 
 def _stream(jetstream: str) -> int:
-    feed, limits = Jetstream(jetstream, dids=None), BatchLimits(seconds=60, events=50)
-    batches = MicroBatches(recover(open_pipeline("bluesky_jetstream")), feed, limits, begin_at=evening(0))
+    feed = Jetstream(jetstream, dids=None, limits=StreamLimits(quiet_seconds=0.4))
+    pipeline = recover(open_pipeline("bluesky_jetstream"))
+    batches = MicroBatches(pipeline, feed, BatchLimits(seconds=60, events=50), begin_at=evening(0))
     batches.load_until(threading.Event(), seconds=None, until_caught_up=True)
     return batches.run.loaded_count

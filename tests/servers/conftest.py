@@ -20,7 +20,7 @@ from pipelines.lake.bucket import use_project_settings
 from tests.bucket_nights import BucketNights
 from tests.conftest import isolated_lake
 from tests.job import run_job
-from tests.live.conftest import live, quick_streams, world_events
+from tests.live.conftest import live, world_events
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pipelines.sample.appview.server import SampleServer
     from tests.servers.bucket_servers import BucketServer
 
-__all__ = ["live", "quick_streams", "world_events"]
+__all__ = ["live", "world_events"]
 
 
 @pytest.fixture(scope="session")

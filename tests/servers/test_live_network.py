@@ -21,7 +21,7 @@ from websockets.asyncio.client import connect
 
 from pipelines.events.firehose import Firehose
 from pipelines.events.jetstream import LegacyJetstream
-from tests.live.conftest import wait_until
+from tests.live.conftest import QUICK, wait_until
 from tests.live.job import kill, start_job
 from tests.servers.atnet.programs import jetstream_of, relay_of, tap_of
 from tests.servers.atnet.resident import POST, Resident, as_admin, post
@@ -135,9 +135,8 @@ def websocket(url: str) -> str:
 
 def test_every_event_of_a_pds_is_in_the_lake(atnet: Json, live: LiveLake, history: list[Resident]) -> None:
     expected = sdk_events(websocket(atnet["pds"]))
-    feed = Firehose(websocket(atnet["pds"]), dids=None)
-    feed.cursor = 0
-    feed._starts_over = True
+    feed = Firehose(websocket(atnet["pds"]), dids=None, limits=QUICK)
+    feed.bookmark.go_on(0)
     live.run(feed)
     last = max(event[-1] for event in expected)
     # Tests beside this one write too.
@@ -156,8 +155,8 @@ def test_every_event_of_jetstream_is_in_the_lake(
 ) -> None:
     expected = sdk_events(websocket(atnet["pds"]))
     with jetstream_of(atnet, tmp_path, cursor=0) as jetstream:
-        feed = LegacyJetstream(websocket(jetstream.url), dids=None)
-        feed._read_until = datetime.now(UTC) - timedelta(hours=1)
+        feed = LegacyJetstream(websocket(jetstream.url), dids=None, limits=QUICK)
+        feed.bookmark.go_on(None, datetime.now(UTC) - timedelta(hours=1))
         live.run(feed)
     rows = live.rows()
     told = [lake_event(row) for row in rows]
@@ -181,9 +180,8 @@ def test_a_firehose_goes_on_within_a_commit(service: str, atnet: Json, request: 
     expected |= {("update", key) for key in many[10:]}
 
     def read(position: Position | None, *, most: int) -> tuple[list[RepoEvent], Position | None]:
-        feed = Firehose(url, dids=[resident.did], collections=[POST])
-        feed._starts_over = position is None
-        feed.start(position)
+        feed = Firehose(url, dids=[resident.did], collections=[POST], limits=QUICK)
+        feed.start(position or {"cursor": 0, "event_at": None})
         events: list[RepoEvent] = []
 
         def is_over() -> bool:

@@ -1,0 +1,101 @@
+"""Where a stream is, in virtual time: whatever a service does, nothing is lost unnamed, and nothing is told too early.
+
+The laws are `VirtualReader`'s.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipelines.events.firehose import Firehose
+from pipelines.events.jetstream import Jetstream, LegacyJetstream
+from tests.live.virtual_stream import VirtualReader
+
+if TYPE_CHECKING:
+    from pipelines.events.bookmark import Numbering
+
+Step: TypeAlias = tuple[Any, ...]
+"""A method of `VirtualReader`, and its arguments."""
+
+RECORDS: Final = st.lists(st.integers(0, 3), min_size=1, max_size=4)
+READING: Final = st.one_of(
+    st.tuples(st.just("happen"), RECORDS),
+    st.tuples(st.just("read"), st.integers(1, 8)),
+    st.tuples(st.just("take"), st.integers(1, 6)),
+    st.tuples(st.just("crash"), st.integers(0, 6)),
+    st.sampled_from([("drop",), ("stall",), ("read_until_caught_up",)]),
+)
+LOSING: Final = st.one_of(
+    st.tuples(st.just("forget"), st.integers(1, 5)),
+    st.sampled_from([("wait", 1), ("wait", 25)]),
+)
+TOO_LARGE: Final = st.just(("happen_too_large",))
+SLOW_CLOCK: Final = st.tuples(st.just("happen"), RECORDS, st.just(-timedelta(hours=1)))
+FAST_CLOCK: Final = st.tuples(st.just("happen"), RECORDS, st.just(timedelta(hours=3)))
+NUMBERING_ANEW: Final = st.tuples(st.just("number_anew"), st.sampled_from([1, 2, 5, 1_000]))
+FIREHOSE_NUMBERING_ANEW: Final = st.just(("number_anew", 1_000))
+
+deep: Final = [30, pytest.param(5_000, marks=pytest.mark.slow)]
+"""How many stories are tried."""
+
+
+def stories(*kinds: st.SearchStrategy[Step]) -> st.SearchStrategy[list[Step]]:
+    return st.lists(st.one_of(*kinds), max_size=25)
+
+
+def live_through(numbering: Numbering, story: list[Step]) -> VirtualReader:
+    reader = VirtualReader(numbering)
+    for name, *arguments in story:
+        getattr(reader, name)(*arguments)
+    reader.read_until_caught_up()
+    reader.read_all()
+    reader.check_nothing_is_lost()
+    return reader
+
+
+def try_stories(numbering: Numbering, count: int, kinds: list[st.SearchStrategy[Step]]) -> None:
+    @settings(max_examples=count, deadline=None)
+    @given(story=stories(*kinds))
+    def hold(story: list[Step]) -> None:
+        assert live_through(numbering, story).caught_up_count
+
+    hold()
+
+
+each_service = pytest.mark.parametrize(
+    "numbering", [Jetstream.numbering, LegacyJetstream.numbering, Firehose.numbering], ids=["v2", "v1", "firehose"]
+)
+
+
+@each_service
+@pytest.mark.parametrize("count", deep)
+def test_what_a_service_loses_is_named(numbering: Numbering, count: int) -> None:
+    try_stories(numbering, count, [READING, READING, LOSING, SLOW_CLOCK])
+
+
+@each_service
+@pytest.mark.parametrize("count", deep)
+def test_a_clock_that_is_fast_hides_nothing(numbering: Numbering, count: int) -> None:
+    try_stories(numbering, count, [READING, READING, LOSING, FAST_CLOCK])
+
+
+@pytest.mark.parametrize("numbering", [Jetstream.numbering, Firehose.numbering], ids=["v2", "firehose"])
+@pytest.mark.parametrize("count", deep)
+def test_what_is_too_large_is_named(numbering: Numbering, count: int) -> None:
+    """Where numbers are counted: nobody knows by how many microseconds to go on."""
+    try_stories(numbering, count, [READING, READING, TOO_LARGE, SLOW_CLOCK])
+
+
+@pytest.mark.parametrize("count", deep)
+@pytest.mark.parametrize(
+    ("numbering", "anew"),
+    [(Jetstream.numbering, NUMBERING_ANEW), (Firehose.numbering, FIREHOSE_NUMBERING_ANEW)],
+    ids=["v2", "firehose"],
+)
+def test_numbers_that_begin_anew_hide_nothing(numbering: Numbering, anew: st.SearchStrategy[Step], count: int) -> None:
+    try_stories(numbering, count, [READING, READING, anew])
