@@ -172,8 +172,6 @@ function post(index, rank) {
 
 // The first screen
 
-const packNames = () => content.packs.slice(1).map((pack) => pack.name || "an unnamed pack");
-
 function listed(words) {
   if (words.length < 2) return words.join("");
   return `${words.slice(0, -1).join(", ")} and ${words.at(-1)}`;
@@ -310,7 +308,7 @@ function showActivity(view, period) {
   const series = STACK.map((kind) => ({ kind, values: view.bins[content.kinds.indexOf(kind)] }));
   const before = bins.map((index) => sum(view.previous.map((values) => values[index])));
   const total = sum(series.flatMap(({ values }) => values));
-  legend(series, view, words);
+  legend(series, words);
   const versus = sum(before)
     ? `against ${number(sum(before))} in the ${words.before}`
     : `and none known from the ${words.before}`;
@@ -321,7 +319,7 @@ function showActivity(view, period) {
   const labels = bins.map((index) => {
     const when = middle(index);
     if (period.name === "day")
-      return start(index).getUTCHours() % 3 === 0 ? hourMinute(start(index)).slice(0, 2) + "h" : null;
+      return start(index).getUTCHours() % 3 === 0 ? `${hourMinute(start(index)).slice(0, 2)}h` : null;
     if (period.name === "week") return weekdayDate(when);
     if (period.name === "month") return when.getUTCDay() === 1 ? shortDate(when) : null;
     return index && monthName(when) !== monthName(middle(index - 1)) ? monthName(when) : null;
@@ -353,7 +351,7 @@ function showActivity(view, period) {
   });
 }
 
-function legend(series, view, words) {
+function legend(series, words) {
   const hatch = h(
     "svg",
     { viewBox: "0 0 14 14", "aria-hidden": "true" },
