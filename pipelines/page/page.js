@@ -758,6 +758,10 @@ function showCalendar() {
 
 // People
 
+/**
+ * The columns of the table of people, in their order. `key` is the name in `content.members`; `show` makes the cell;
+ * `value` gives what to sort by where that is another thing; small screens leave out what `isForWideScreens`.
+ */
 const COLUMNS = [
   {
     key: "name",
@@ -768,27 +772,27 @@ const COLUMNS = [
   },
   { key: "score", name: "Score", show: (row) => scoreOf(row) },
   { key: "posts_last_week", name: "Posts, 7 d", show: (row) => number(row.posts_last_week) },
-  { key: "posts_per_day", name: "Posts a day", show: (row) => decimal(row.posts_per_day), isRare: true },
-  { key: "reposts_last_month", name: "Reposts", show: (row) => number(row.reposts_last_month), isRare: true },
+  { key: "posts_per_day", name: "Posts a day", show: (row) => decimal(row.posts_per_day), isForWideScreens: true },
+  { key: "reposts_last_month", name: "Reposts", show: (row) => number(row.reposts_last_month), isForWideScreens: true },
   { key: "engagement_last_month", name: "Reactions", show: (row) => number(row.engagement_last_month) },
   {
     key: "median_engagement_last_month",
     name: "Usual post",
     show: (row) => decimal(row.median_engagement_last_month),
-    isRare: true,
+    isForWideScreens: true,
   },
-  { key: "followers_count", name: "Followers", show: (row) => number(row.followers_count), isRare: true },
+  { key: "followers_count", name: "Followers", show: (row) => number(row.followers_count), isForWideScreens: true },
   {
     key: "followers_change_week",
     name: "+ 7 d",
     show: (row) => (row.followers_change_week === null ? "–" : signed(row.followers_change_week)),
-    isRare: true,
+    isForWideScreens: true,
   },
   {
     key: "last_active_at",
     name: "Active",
     show: (row) => (row.last_active_at ? lastActive(row.last_active_at) : "–"),
-    isRare: true,
+    isForWideScreens: true,
   },
 ];
 
@@ -825,7 +829,7 @@ function showMembers() {
       "th",
       {
         scope: "col",
-        class: each.isRare ? "rare" : null,
+        class: each.isForWideScreens ? "for-wide-screens" : null,
         "aria-sort": each === column ? (state.isDescending ? "descending" : "ascending") : null,
       },
       h("button", { type: "button", "data-sort": each.key }, each.name),
@@ -842,7 +846,11 @@ function showMembers() {
           "tr",
           {},
           COLUMNS.map((each, index) =>
-            h(index ? "td" : "th", { scope: index ? null : "row", class: each.isRare ? "rare" : null }, each.show(row)),
+            h(
+              index ? "td" : "th",
+              { scope: index ? null : "row", class: each.isForWideScreens ? "for-wide-screens" : null },
+              each.show(row),
+            ),
           ),
         ),
       ),
