@@ -371,7 +371,7 @@ def test_members(content: dict[str, Any], published: Published, acts: dict[str, 
 
     def share_below(did: str, values: dict[str, Any]) -> float:
         below = sum((value or 0) < (values[did] or 0) for value in values.values())
-        return below / (len(values) - 1)
+        return float(below / (len(values) - 1))
 
     for row in content["members"]:
         did = dids[row["who"]]
