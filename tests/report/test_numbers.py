@@ -471,6 +471,8 @@ def test_how_reactions_grow(content: dict[str, Any], published: Published) -> No
         lives: Counter[str] = Counter()
         for each in histories.values():
             history = [look for look in each if look["count"] is not None]
+            if not history:
+                continue
             half = max(look["count"] for look in history) / 2
             is_followed = history[0]["hours"] <= 36 and history[-1]["hours"] >= 120
             if half >= 2 and is_followed:
