@@ -165,7 +165,8 @@ function stackedBars({ series, before, labels, texts, format }) {
     const pitch = (width - left - right) / count;
     const bar = Math.max(1.5, Math.min(pitch * 0.78, 64));
     const x = (index) => left + pitch * (index + 0.5);
-    const hatch = `hatch-${(patterns += 1)}`;
+    patterns += 1;
+    const hatch = `hatch-${patterns}`;
     const shapes = [
       h(
         "defs",
@@ -184,7 +185,7 @@ function stackedBars({ series, before, labels, texts, format }) {
       );
       shapes.push(h("text", { x: left - 7, y: y(step) + 4, "text-anchor": "end" }, format(step)));
     }
-    labels.forEach((label, index) => {
+    labels.forEach((_, index) => {
       let base = 0;
       for (const { kind, values } of series) {
         const value = values[index];
@@ -503,9 +504,8 @@ function calendarChart({ days, monthNames, dayNames }) {
     const pitch = Math.min(20, (width - left) / weeks);
     const largest = Math.max(1, ...days.map((day) => day.value));
     const shapes = [];
-    [0, 2, 4].forEach((row) =>
-      shapes.push(h("text", { x: left - 7, y: top + pitch * (row + 0.5) + 4, "text-anchor": "end" }, dayNames[row])),
-    );
+    for (const row of [0, 2, 4])
+      shapes.push(h("text", { x: left - 7, y: top + pitch * (row + 0.5) + 4, "text-anchor": "end" }, dayNames[row]));
     const marks = days.map((day) => {
       const [x, y] = [left + pitch * (day.week + 0.5), top + pitch * (day.row + 0.5)];
       const side = day.value ? Math.max(1.6, Math.sqrt(day.value / largest) * pitch * 0.92) : 0.8;
@@ -528,7 +528,8 @@ function calendarChart({ days, monthNames, dayNames }) {
     });
     const labels = Array.from({ length: weeks }, (_, week) => monthNames[week] ?? null);
     const x = (week) => left + pitch * week + 10;
-    placeLabels(labels, x, width).forEach(([week, label]) => shapes.push(h("text", { x: x(week) - 10, y: 11 }, label)));
+    for (const [week, label] of placeLabels(labels, x, width))
+      shapes.push(h("text", { x: x(week) - 10, y: 11 }, label));
     return { height: top + pitch * 7 + 4, shapes, marks };
   };
 }

@@ -172,8 +172,6 @@ function post(index, rank) {
 
 // The first screen
 
-const packNames = () => content.packs.slice(1).map((pack) => pack.name || "an unnamed pack");
-
 function listed(words) {
   if (words.length < 2) return words.join("");
   return `${words.slice(0, -1).join(", ")} and ${words.at(-1)}`;
@@ -310,7 +308,7 @@ function showActivity(view, period) {
   const series = STACK.map((kind) => ({ kind, values: view.bins[content.kinds.indexOf(kind)] }));
   const before = bins.map((index) => sum(view.previous.map((values) => values[index])));
   const total = sum(series.flatMap(({ values }) => values));
-  legend(series, view, words);
+  legend(series, words);
   const versus = sum(before)
     ? `against ${number(sum(before))} in the ${words.before}`
     : `and none known from the ${words.before}`;
@@ -321,7 +319,7 @@ function showActivity(view, period) {
   const labels = bins.map((index) => {
     const when = middle(index);
     if (period.name === "day")
-      return start(index).getUTCHours() % 3 === 0 ? hourMinute(start(index)).slice(0, 2) + "h" : null;
+      return start(index).getUTCHours() % 3 === 0 ? `${hourMinute(start(index)).slice(0, 2)}h` : null;
     if (period.name === "week") return weekdayDate(when);
     if (period.name === "month") return when.getUTCDay() === 1 ? shortDate(when) : null;
     return index && monthName(when) !== monthName(middle(index - 1)) ? monthName(when) : null;
@@ -353,7 +351,7 @@ function showActivity(view, period) {
   });
 }
 
-function legend(series, view, words) {
+function legend(series, words) {
   const hatch = h(
     "svg",
     { viewBox: "0 0 14 14", "aria-hidden": "true" },
@@ -760,6 +758,10 @@ function showCalendar() {
 
 // People
 
+/**
+ * The columns of the table of people, in their order. `key` is the name in `content.members`; `show` makes the cell;
+ * `value` gives what to sort by where that is another thing; small screens leave out what `isForWideScreens`.
+ */
 const COLUMNS = [
   {
     key: "name",
@@ -770,27 +772,27 @@ const COLUMNS = [
   },
   { key: "score", name: "Score", show: (row) => scoreOf(row) },
   { key: "posts_last_week", name: "Posts, 7 d", show: (row) => number(row.posts_last_week) },
-  { key: "posts_per_day", name: "Posts a day", show: (row) => decimal(row.posts_per_day), isRare: true },
-  { key: "reposts_last_month", name: "Reposts", show: (row) => number(row.reposts_last_month), isRare: true },
+  { key: "posts_per_day", name: "Posts a day", show: (row) => decimal(row.posts_per_day), isForWideScreens: true },
+  { key: "reposts_last_month", name: "Reposts", show: (row) => number(row.reposts_last_month), isForWideScreens: true },
   { key: "engagement_last_month", name: "Reactions", show: (row) => number(row.engagement_last_month) },
   {
     key: "median_engagement_last_month",
     name: "Usual post",
     show: (row) => decimal(row.median_engagement_last_month),
-    isRare: true,
+    isForWideScreens: true,
   },
-  { key: "followers_count", name: "Followers", show: (row) => number(row.followers_count), isRare: true },
+  { key: "followers_count", name: "Followers", show: (row) => number(row.followers_count), isForWideScreens: true },
   {
     key: "followers_change_week",
     name: "+ 7 d",
     show: (row) => (row.followers_change_week === null ? "–" : signed(row.followers_change_week)),
-    isRare: true,
+    isForWideScreens: true,
   },
   {
     key: "last_active_at",
     name: "Active",
     show: (row) => (row.last_active_at ? lastActive(row.last_active_at) : "–"),
-    isRare: true,
+    isForWideScreens: true,
   },
 ];
 
@@ -827,7 +829,7 @@ function showMembers() {
       "th",
       {
         scope: "col",
-        class: each.isRare ? "rare" : null,
+        class: each.isForWideScreens ? "for-wide-screens" : null,
         "aria-sort": each === column ? (state.isDescending ? "descending" : "ascending") : null,
       },
       h("button", { type: "button", "data-sort": each.key }, each.name),
@@ -844,7 +846,11 @@ function showMembers() {
           "tr",
           {},
           COLUMNS.map((each, index) =>
-            h(index ? "td" : "th", { scope: index ? null : "row", class: each.isRare ? "rare" : null }, each.show(row)),
+            h(
+              index ? "td" : "th",
+              { scope: index ? null : "row", class: each.isForWideScreens ? "for-wide-screens" : null },
+              each.show(row),
+            ),
           ),
         ),
       ),

@@ -372,8 +372,15 @@ def test_reports_count_what_is_there(ten_days: Warehouse, expected: Expected) ->
         return sum(now - timedelta(days=days_from) < post.item_at <= now - timedelta(days=days_to) for post in posts)
 
     truth = (len(people), count(1, 0), count(2, 1), count(7, 0), count(14, 7))
-    columns = "published_member_count, posts_last_day, posts_previous_day, posts_last_week, posts_previous_week"
-    assert ten_days.rows(f"select {columns} from rpt_packs where pack_uri = 'all'") == [truth]
+    columns = ", ".join(f"{period}.post_count, {period}.previous_post_count" for period in ("day", "week"))
+    query = f"""
+        select packs.published_member_count, {columns}
+        from rpt_packs as packs
+        inner join rpt_activity_by_period as day on packs.pack_uri = day.pack_uri and day.period = 'day'
+        inner join rpt_activity_by_period as week on packs.pack_uri = week.pack_uri and week.period = 'week'
+        where packs.pack_uri = 'all'
+    """
+    assert ten_days.rows(query) == [truth]
     assert {did for (did,) in ten_days.rows("select did from rpt_members")} == set(people)
 
 

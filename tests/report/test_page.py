@@ -77,7 +77,7 @@ def test_policy_lets_the_page_s_own_script_and_style_run(published: Published) -
 
 def test_lake_without_any_load_is_a_page_that_says_so(published: Published) -> None:
     with duckdb.connect() as marts:
-        marts.execute("create view int_clock as select null::timestamptz as newest_observed_at")
+        marts.execute("create view rpt_data_health as select null::timestamptz as newest_observed_at")
         content = read_content(marts)
     page = render(content)
     assert content_of(page) == {"observed_at": None, "packs": []}
@@ -110,7 +110,9 @@ def test_dbt_s_exposure_names_what_the_page_reads() -> None:
     [exposure] = yaml.safe_load((PROJECT_ROOT / "dbt" / "models" / "marts" / "exposures.yml").read_text())["exposures"]
     models = {path.stem for path in (PROJECT_ROOT / "dbt" / "models").rglob("*.sql")}
     words = re.findall(r"\w+", "".join(path.read_text() for path in ASSETS.glob("*.py")))
-    assert exposure["depends_on"] == [f"ref('{model}')" for model in sorted(models.intersection(words))]
+    named = sorted(models.intersection(words))
+    assert exposure["depends_on"] == [f"ref('{model}')" for model in named]
+    assert [model for model in named if not model.startswith("rpt_")] == [], "only reports may be published"
 
 
 def test_reading_the_marts_stays_within_the_memory_limit(published: Published, tmp_path: Path) -> None:

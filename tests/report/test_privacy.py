@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import duckdb
 import pytest
 
-from pipelines.page.content import Withheld
+from pipelines.page.content import read_content
+from tests.dbt.raw_lakes import Load, did, night, post_uri
+from tests.dbt.warehouses import Warehouse, new_project
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pipelines.sample.world.truth import Actor
     from pipelines.sample.world.world import Day, World
     from tests.report.conftest import Published
@@ -70,9 +75,85 @@ def test_posts(world: World, published: Published, withheld: list[Actor]) -> Non
         assert uri.rpartition("/")[2] not in page
 
 
-def test_whoever_names_them_is_left_out_of_what_is_quoted() -> None:
-    withheld = Withheld(["gone.bsky.test", "did:plc:abc"])
-    assert withheld.is_named_in("Thank you, @Gone.bsky.test!")
-    assert withheld.is_named_in("title", "https://bsky.app/profile/did:plc:abc/post/1")
-    assert not withheld.is_named_in("Nobody at all", None)
-    assert not Withheld([]).is_named_in("anything")
+def test_no_report_names_them(world: World, published: Published, withheld: list[Actor]) -> None:
+    """In no column of any report, whether or not the page shows it."""
+    now = world.on(published.day).now
+    others = {actor.handle(now) for actor in world.actors.values() if actor not in withheld}
+    names = {actor.did for actor in withheld}
+    names |= {handle for actor in withheld for _, handle in actor.handles} - others - {"handle.invalid"}
+    reports = published.rows("select table_name from duckdb_tables() where starts_with(table_name, 'rpt_')")
+    assert len(reports) >= 24
+    for report in reports:
+        told = "\n".join(str(row) for row in published.rows(f"from {report['table_name']}")).lower()
+        assert [name for name in names if name.lower() in told] == [], report["table_name"]
+
+
+MOVED = "moved.bsky.test"
+"""A handle that somebody withheld had, and somebody else has now."""
+
+
+@pytest.fixture(scope="module")
+def quoting(tmp_path_factory: pytest.TempPathFactory, parsed_project: Path) -> Warehouse:
+    """A lake in which people name somebody who is withheld, in whatever they write."""
+    load, at = Load("1772406000.5"), night(4)
+    handles = {"gone": MOVED, "writer": "writer.test"}
+    load.pack(night(2), ["writer", "gone"], handles=handles)
+    load.profile("gone", night(2), handle=MOVED)
+    handles = {"gone": "gone.bsky.test", "heir": MOVED}
+    load.pack(at, ["writer", "gone", "heir", "fan"], handles=handles)
+    load.profile("gone", at, handle="gone.bsky.test", labels=["!no-unauthenticated"])
+    load.profile("heir", at, handle=MOVED)
+    load.profile("writer", at, display_name="Writer", description="I know gone.bsky.test")
+    load.profile("fan", at, display_name="Fan of Gone.Bsky.Test", description="Nothing else")
+    for name in ("writer", "gone", "heir", "fan"):
+        load.pull(name, at)
+    texts = {
+        "handle": "Thank you, @Gone.bsky.test!",
+        "did": "https://bsky.app/profile/DID:PLC:gone/post/1",
+        "moved": f"Thank you, @{MOVED}!",
+        "nobody": "Nobody at all",
+        "wordless": None,
+    }
+    for rkey, text in texts.items():
+        load.post("writer", rkey, at, night(3, 12), text=text)
+    links = {
+        "card": ("https://x.test/card", "An interview with GONE.bsky.test"),
+        "address": ("https://gone.bsky.test/about", "About"),
+        "plain": ("https://x.test/plain", "Plain"),
+    }
+    for rkey, (uri, title) in links.items():
+        load.post("writer", rkey, at, night(3, 13), link_uri=uri, link_title=title, tags=["Gone.bsky.test", "plain"])
+    load.post("gone", "own", at, night(3, 12))
+    warehouse = Warehouse(new_project(tmp_path_factory.mktemp("quoting") / "project", parsed_project))
+    load.write(warehouse.dataset)
+    warehouse.dbt("run")
+    return warehouse
+
+
+def test_whoever_names_them_is_left_out_of_what_is_quoted(quoting: Warehouse) -> None:
+    quoted = [post_uri("writer", rkey) for rkey in ("address", "card", "moved", "nobody", "plain", "wordless")]
+    for report in ("rpt_top_posts", "rpt_latest_posts"):
+        assert quoting.rows(f"select distinct post_uri from {report} order by 1") == [(uri,) for uri in quoted]
+    assert quoting.rows("select distinct link_uri from rpt_links") == [("https://x.test/plain",)]
+    assert quoting.rows("select distinct domain from rpt_domains") == [("x.test",)]
+    assert quoting.rows("select distinct hashtag from rpt_hashtags") == [("plain",)]
+    assert set(quoting.rows("select did, handle, display_name, description from rpt_members")) == {
+        (did("writer"), "writer.test", "Writer", None),
+        (did("heir"), MOVED, None, None),
+        (did("fan"), "fan.test", None, "Nothing else"),
+    }
+    for (report,) in quoting.rows("select table_name from duckdb_tables() where starts_with(table_name, 'rpt_')"):
+        told = str(quoting.rows(f"from {report}")).lower()
+        assert "gone.bsky.test" not in told, report
+        assert did("gone") not in told, report
+    with duckdb.connect(str(quoting.path), read_only=True) as marts:
+        content = json.dumps(read_content(marts), ensure_ascii=False).lower()
+    assert "gone.bsky.test" not in content
+    assert did("gone") not in content
+    assert MOVED in content
+
+
+def test_what_is_counted_names_nobody(quoting: Warehouse) -> None:
+    # A post that is not quoted is counted all the same.
+    query = "select post_count from rpt_activity_by_period where pack_uri = 'all' and period = 'week'"
+    assert quoting.rows(query) == [(8,)]

@@ -1,23 +1,15 @@
-with clock as (
-    select * from {{ ref('int_clock') }}
-),
-
-activity as (
-    select
-        activity.did,
-        activity.kind,
-        {{ iso_weekday('activity.acted_date') }} as iso_weekday,
-        {{ utc_hour('activity.acted_at') }} as hour_of_day
-    from {{ ref('int_recent_activity') }} as activity
-    inner join clock on activity.acted_at > clock.month_from
-)
-
 select
     report_members.pack_uri,
-    activity.iso_weekday,
-    activity.hour_of_day,
-    cast(sum(case when activity.kind != 'repost' then 1 else 0 end) as bigint) as post_count,
-    cast(sum(case when activity.kind = 'repost' then 1 else 0 end) as bigint) as repost_count
-from activity
+    activity.period,
+    {{ iso_weekday(utc_date('activity.acted_at')) }} as iso_weekday,
+    {{ utc_hour('activity.acted_at') }} as hour_of_day,
+    count(case when activity.kind != 'repost' then 1 end) as post_count,
+    count(case when activity.kind = 'repost' then 1 end) as repost_count
+from {{ ref('int_period_activity') }} as activity
 inner join {{ ref('int_report_members') }} as report_members on activity.did = report_members.did
-group by report_members.pack_uri, activity.iso_weekday, activity.hour_of_day
+where activity.is_in_period
+group by
+    report_members.pack_uri,
+    activity.period,
+    {{ iso_weekday(utc_date('activity.acted_at')) }},
+    {{ utc_hour('activity.acted_at') }}

@@ -1,45 +1,25 @@
-with clock as (
-    select * from {{ ref('int_clock') }}
-),
-
-periods as (
+with counted as (
     select
-        'week' as period,
-        week_from as period_from,
-        newest_observed_at as period_to
-    from clock
-    union all
-    select
-        'previous_week' as period,
-        previous_week_from as period_from,
-        week_from as period_to
-    from clock
-    union all
-    select
-        'month' as period,
-        month_from as period_from,
-        newest_observed_at as period_to
-    from clock
-),
-
-media as (
-    select
+        report_members.pack_uri,
+        posts.period,
         media.kind,
-        media.has_alt_text,
-        posts.author_did,
-        posts.posted_at
+        count(case when posts.is_in_period then 1 end) as media_count,
+        count(case when posts.is_in_period and media.has_alt_text then 1 end) as with_alt_text_count,
+        count(case when not posts.is_in_period then 1 end) as previous_media_count,
+        count(case when not posts.is_in_period and media.has_alt_text then 1 end) as previous_with_alt_text_count
     from {{ ref('fct_media') }} as media
-    inner join {{ ref('int_recent_posts') }} as posts on media.post_uri = posts.post_uri
+    inner join {{ ref('int_period_posts') }} as posts on media.post_uri = posts.post_uri
+    inner join {{ ref('int_report_members') }} as report_members on posts.author_did = report_members.did
+    group by report_members.pack_uri, posts.period, media.kind
 )
 
 select
-    report_members.pack_uri,
-    periods.period,
-    media.kind,
-    count(*) as media_count,
-    cast(sum(case when media.has_alt_text then 1 else 0 end) as bigint) as with_alt_text_count,
-    avg(case when media.has_alt_text then 1.0 else 0.0 end) as alt_text_share
-from media
-inner join periods on media.posted_at > periods.period_from and media.posted_at <= periods.period_to
-inner join {{ ref('int_report_members') }} as report_members on media.author_did = report_members.did
-group by report_members.pack_uri, periods.period, media.kind
+    pack_uri,
+    period,
+    kind,
+    media_count,
+    with_alt_text_count,
+    case when media_count > 0 then cast(with_alt_text_count as double) / media_count end as alt_text_share,
+    previous_media_count,
+    previous_with_alt_text_count
+from counted

@@ -1,53 +1,45 @@
-with clock as (
-    select * from {{ ref('int_clock') }}
-),
-
-posts as (
-    select posts.*
-    from {{ ref('int_recent_posts') }} as posts
-    inner join clock on posts.posted_at > clock.month_from
-),
-
 -- A post counts once for a domain, however often it names it.
-uses as (
+with uses as (
     select distinct
         links.domain,
+        posts.period,
+        posts.is_in_period,
         posts.post_uri,
         posts.author_did,
-        posts.posted_at > clock.week_from as is_last_week,
-        posts.posted_at <= clock.week_from and posts.posted_at > clock.previous_week_from as is_previous_week,
         coalesce(posts.engagement_count, 0) as engagement_count
     from {{ ref('fct_links') }} as links
-    inner join posts on links.post_uri = posts.post_uri
-    cross join clock
+    inner join {{ ref('int_period_posts') }} as posts on links.post_uri = posts.post_uri
     where links.domain is not null
 ),
 
 counted as (
     select
         report_members.pack_uri,
+        uses.period,
         uses.domain,
-        count(*) as posts_last_month,
-        cast(sum(case when uses.is_last_week then 1 else 0 end) as bigint) as posts_last_week,
-        cast(sum(case when uses.is_previous_week then 1 else 0 end) as bigint) as posts_previous_week,
-        count(distinct uses.author_did) as authors_last_month,
-        count(distinct case when uses.is_last_week then uses.author_did end) as authors_last_week,
-        cast(sum(uses.engagement_count) as bigint) as engagement_last_month
+        count(case when uses.is_in_period then 1 end) as post_count,
+        count(case when not uses.is_in_period then 1 end) as previous_post_count,
+        count(distinct case when uses.is_in_period then uses.author_did end) as author_count,
+        cast(sum(case when uses.is_in_period then uses.engagement_count else 0 end) as bigint) as engagement_count
     from uses
     inner join {{ ref('int_report_members') }} as report_members on uses.author_did = report_members.did
-    group by report_members.pack_uri, uses.domain
+    group by report_members.pack_uri, uses.period, uses.domain
 )
 
 select
     counted.pack_uri,
+    counted.period,
     counted.domain,
     coalesce(domain_types.link_type, 'other') as link_type,
-    counted.posts_last_week,
-    counted.posts_previous_week,
-    counted.posts_last_week - counted.posts_previous_week as change,
-    counted.posts_last_month,
-    counted.authors_last_week,
-    counted.authors_last_month,
-    counted.engagement_last_month
+    counted.post_count,
+    counted.previous_post_count,
+    counted.post_count - counted.previous_post_count as post_change,
+    counted.author_count,
+    counted.engagement_count,
+    row_number() over (
+        partition by counted.pack_uri, counted.period
+        order by counted.post_count desc, counted.author_count desc, counted.domain asc
+    ) as rank_number
 from counted
 left join {{ ref('int_domain_types') }} as domain_types on counted.domain = domain_types.domain
+where {{ names_nobody_withheld(['counted.domain']) }}

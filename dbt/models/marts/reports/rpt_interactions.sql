@@ -1,50 +1,70 @@
-{#- Who talked with whom in the last four weeks, among members who may be published. -#}
-with clock as (
-    select * from {{ ref('int_clock') }}
-),
-
-report_members as (
-    select * from {{ ref('int_report_members') }}
-),
-
--- A reply or a quote is on show as long as its post is, a repost as long as what it reposts is, too.
-shown as (
-    select item_uri
-    from {{ ref('int_recent_activity') }}
-),
-
--- One kind after the other: so DuckDB sees for each which table it is from, and leaves aside what is older there.
-interactions as (
-    {% for kind in ['reply', 'quote', 'repost', 'mention'] -%}
-    select interactions.*
+{#- Who talked with whom, among members who may be published. A reply, a quote or a mention is on show as long as its
+    post is, a repost as long as what it reposts is, too: int_period_activity has what is. -#}
+with interactions as (
+    select
+        activity.period,
+        interactions.kind,
+        interactions.actor_did,
+        interactions.subject_did,
+        interactions.interacted_at
     from {{ ref('fct_interactions') }} as interactions
-    inner join clock on interactions.interacted_at > clock.month_from
-    inner join shown on interactions.interaction_uri = shown.item_uri
-    where interactions.kind = '{{ kind }}' and not interactions.is_with_self
-    {{ 'union all' if not loop.last }}
-    {% endfor -%}
+    inner join {{ ref('int_period_activity') }} as activity on interactions.interaction_uri = activity.item_uri
+    where activity.is_in_period and not interactions.is_with_self
 ),
 
-authors as (
-    select * from {{ ref('dim_authors') }}
+members as (
+    select
+        did,
+        handle
+    from {{ ref('rpt_members') }}
+),
+
+counted as (
+    select
+        actors.pack_uri,
+        interactions.period,
+        interactions.actor_did,
+        interactions.subject_did,
+        {%- for kind in ['reply', 'quote', 'repost', 'mention'] %}
+        count(case when interactions.kind = '{{ kind }}' then 1 end) as {{ kind }}_count,
+        {%- endfor %}
+        count(*) as interaction_count,
+        max(interactions.interacted_at) as last_interacted_at
+    from interactions
+    inner join {{ ref('int_report_members') }} as actors on interactions.actor_did = actors.did
+    inner join {{ ref('int_report_members') }} as subjects
+        on interactions.subject_did = subjects.did and actors.pack_uri = subjects.pack_uri
+    group by actors.pack_uri, interactions.period, interactions.actor_did, interactions.subject_did
+),
+
+with_both_ways as (
+    select
+        *,
+        least(actor_did, subject_did) as one_did,
+        greatest(actor_did, subject_did) as other_did,
+        sum(interaction_count) over (
+            partition by pack_uri, period, least(actor_did, subject_did), greatest(actor_did, subject_did)
+        ) as both_ways_count
+    from counted
 )
 
 select
-    actors.pack_uri,
-    interactions.actor_did,
-    interactions.subject_did,
-    max(actor_authors.handle) as actor_handle,
-    max(subject_authors.handle) as subject_handle,
-    cast(sum(case when interactions.kind = 'reply' then 1 else 0 end) as bigint) as reply_count,
-    cast(sum(case when interactions.kind = 'quote' then 1 else 0 end) as bigint) as quote_count,
-    cast(sum(case when interactions.kind = 'repost' then 1 else 0 end) as bigint) as repost_count,
-    cast(sum(case when interactions.kind = 'mention' then 1 else 0 end) as bigint) as mention_count,
-    count(*) as interaction_count,
-    max(interactions.interacted_at) as last_interacted_at
-from interactions
-inner join report_members as actors on interactions.actor_did = actors.did
-inner join report_members as subjects
-    on interactions.subject_did = subjects.did and actors.pack_uri = subjects.pack_uri
-inner join authors as actor_authors on interactions.actor_did = actor_authors.did
-inner join authors as subject_authors on interactions.subject_did = subject_authors.did
-group by actors.pack_uri, interactions.actor_did, interactions.subject_did
+    pairs.pack_uri,
+    pairs.period,
+    pairs.actor_did,
+    pairs.subject_did,
+    actors.handle as actor_handle,
+    subjects.handle as subject_handle,
+    pairs.reply_count,
+    pairs.quote_count,
+    pairs.repost_count,
+    pairs.mention_count,
+    pairs.interaction_count,
+    pairs.last_interacted_at,
+    dense_rank() over (
+        partition by pairs.pack_uri, pairs.period
+        order by pairs.both_ways_count desc, pairs.one_did asc, pairs.other_did asc
+    ) as tie_rank_number
+from with_both_ways as pairs
+inner join members as actors on pairs.actor_did = actors.did
+inner join members as subjects on pairs.subject_did = subjects.did

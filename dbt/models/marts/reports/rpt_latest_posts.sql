@@ -2,7 +2,8 @@ with clock as (
     select * from {{ ref('int_clock') }}
 ),
 
-ranked as (
+-- Ten more than are shown: some may name somebody who is withheld.
+candidates as (
     select
         report_members.pack_uri,
         posts.post_uri,
@@ -10,21 +11,21 @@ ranked as (
         row_number() over (
             partition by report_members.pack_uri
             order by posts.posted_at desc, posts.post_uri asc
-        ) as rank_number
+        ) as candidate_number
     from {{ ref('int_recent_posts') }} as posts
     inner join clock on posts.posted_at > clock.month_from
     inner join {{ ref('int_report_members') }} as report_members on posts.author_did = report_members.did
-    qualify rank_number <= 100
+    qualify candidate_number <= 110
 )
 
 select
-    ranked.pack_uri,
-    ranked.rank_number,
+    candidates.pack_uri,
+    row_number() over (partition by candidates.pack_uri order by candidates.candidate_number) as rank_number,
     posts.post_uri,
     posts.post_url,
     posts.author_did,
-    authors.handle as author_handle,
-    authors.display_name as author_display_name,
+    members.handle as author_handle,
+    members.display_name as author_display_name,
     posts.kind,
     posts.text,
     posts.posted_at,
@@ -34,10 +35,15 @@ select
     posts.reply_count,
     posts.quote_count,
     posts.engagement_count,
+    growth.engagement_growth,
+    growth.like_growth,
     posts.media_count,
     posts.labels
-from ranked
+from candidates
 -- By its time too, so that the engine need not look through all of history for it.
 inner join {{ ref('fct_posts') }} as posts
-    on ranked.post_uri = posts.post_uri and ranked.posted_at = posts.posted_at
-inner join {{ ref('dim_authors') }} as authors on posts.author_did = authors.did
+    on candidates.post_uri = posts.post_uri and candidates.posted_at = posts.posted_at
+inner join {{ ref('rpt_members') }} as members on posts.author_did = members.did
+left join {{ ref('int_post_growth') }} as growth on candidates.post_uri = growth.post_uri
+where {{ names_nobody_withheld(['posts.text']) }}
+qualify rank_number <= 100

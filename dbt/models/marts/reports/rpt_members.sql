@@ -36,8 +36,9 @@ scored as (
 select
     scored.did,
     authors.handle,
-    authors.display_name,
-    authors.description,
+    {%- for words in ['display_name', 'description'] %}
+    case when {{ names_nobody_withheld(['authors.' ~ words]) }} then authors.{{ words }} end as {{ words }},
+    {%- endfor %}
     authors.avatar_url,
     authors.profile_url,
     authors.is_bot,

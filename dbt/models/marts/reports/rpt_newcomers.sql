@@ -5,13 +5,13 @@ with clock as (
 ),
 
 spans as (
-    select * from {{ ref('int_membership_spans') }}
+    select
+        pack_uri,
+        did,
+        not_member_at,
+        member_from
+    from {{ ref('int_membership_spans') }}
     where is_current
-),
-
-report_members as (
-    select * from {{ ref('int_report_members') }}
-    where pack_uri != 'all'
 ),
 
 first_looks as (
@@ -19,27 +19,45 @@ first_looks as (
         pack_uri,
         first_observed_at
     from {{ ref('dim_starter_packs') }}
+),
+
+came as (
+    select spans.*
+    from spans
+    inner join clock on spans.member_from > clock.month_from
+    inner join first_looks
+        on spans.pack_uri = first_looks.pack_uri and spans.member_from > first_looks.first_observed_at
+    inner join {{ ref('int_report_members') }} as report_members
+        on spans.pack_uri = report_members.pack_uri and spans.did = report_members.did
+),
+
+with_all as (
+    select * from came
+    union all
+    select
+        'all' as pack_uri,
+        did,
+        min_by(not_member_at, member_from) as not_member_at,
+        min(member_from) as member_from
+    from came
+    group by did
 )
 
 select
-    spans.pack_uri,
-    spans.did,
-    authors.handle,
-    authors.display_name,
-    authors.description,
-    authors.avatar_url,
-    authors.profile_url,
-    authors.followers_count,
-    spans.not_member_at,
-    spans.member_from,
-    spans.member_from > clock.week_from as is_last_week,
-    summaries.post_count,
-    summaries.posts_last_week,
-    summaries.last_active_at
-from spans
+    with_all.pack_uri,
+    with_all.did,
+    members.handle,
+    members.display_name,
+    members.description,
+    members.avatar_url,
+    members.profile_url,
+    members.followers_count,
+    with_all.not_member_at,
+    with_all.member_from,
+    with_all.member_from > clock.week_from as is_last_week,
+    members.post_count,
+    members.posts_last_week,
+    members.last_active_at
+from with_all
 cross join clock
-inner join report_members on spans.pack_uri = report_members.pack_uri and spans.did = report_members.did
-inner join first_looks on spans.pack_uri = first_looks.pack_uri
-inner join {{ ref('dim_authors') }} as authors on spans.did = authors.did
-inner join {{ ref('int_member_summaries') }} as summaries on spans.did = summaries.did
-where spans.member_from > first_looks.first_observed_at and spans.member_from > clock.month_from
+inner join {{ ref('rpt_members') }} as members on with_all.did = members.did

@@ -30,13 +30,13 @@ used_to as (
 select
     report_members.pack_uri,
     quiet.did,
-    authors.handle,
-    authors.display_name,
-    authors.profile_url,
+    members.handle,
+    members.display_name,
+    members.profile_url,
     quiet.last_active_at,
     quiet.quiet_days,
     used_to.actions_before / 12.0 as usual_actions_per_week
 from quiet
 inner join used_to on quiet.did = used_to.did
 inner join {{ ref('int_report_members') }} as report_members on quiet.did = report_members.did
-inner join {{ ref('dim_authors') }} as authors on quiet.did = authors.did
+inner join {{ ref('rpt_members') }} as members on quiet.did = members.did

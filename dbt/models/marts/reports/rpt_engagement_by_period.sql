@@ -1,0 +1,76 @@
+{#- What was gained between two looks counts for the night of the second. What a post had when it was first seen was
+    gained in the period only if the post is of the period. -#}
+with periods as (
+    select * from {{ ref('int_periods') }}
+),
+
+deleted as (
+    select subject_uri
+    from {{ ref('int_deletions') }}
+    where subject_type = 'post'
+),
+
+looks as (
+    select
+        engagement.author_did,
+        engagement.observed_at,
+        engagement.hours_since_posted,
+        engagement.previous_observed_at is null as is_first,
+        coalesce(engagement.engagement_change, engagement.engagement_count) as gain
+    from {{ ref('fct_post_engagement') }} as engagement
+    left join deleted on engagement.post_uri = deleted.subject_uri
+    where deleted.subject_uri is null
+),
+
+gains as (
+    select
+        looks.author_did,
+        periods.period,
+        sum(
+            case
+                when
+                    looks.observed_at > periods.nights_from
+                    and (
+                        not looks.is_first
+                        or looks.hours_since_posted < {{ hours_between('periods.period_from', 'looks.observed_at') }}
+                    )
+                    then looks.gain
+            end
+        ) as engagement_gained,
+        sum(
+            case
+                when
+                    looks.observed_at <= periods.nights_from
+                    and (
+                        not looks.is_first
+                        or looks.hours_since_posted < {{ hours_between('periods.previous_from', 'looks.observed_at') }}
+                    )
+                    then looks.gain
+            end
+        ) as previous_engagement_gained
+    from looks
+    inner join periods on looks.observed_at > periods.previous_nights_from
+    group by looks.author_did, periods.period
+),
+
+first_night as (
+    select min(first_pulled_at) as first_pulled_at
+    from {{ ref('fct_pull_coverage') }}
+)
+
+select
+    report_members.pack_uri,
+    gains.period,
+    cast(sum(gains.engagement_gained) as bigint) as engagement_gained,
+    -- There is nothing to compare with before the first night.
+    cast(
+        case
+            when max(first_night.first_pulled_at) <= max(periods.previous_nights_from)
+                then sum(gains.previous_engagement_gained)
+        end as bigint
+    ) as previous_engagement_gained
+from gains
+inner join {{ ref('int_report_members') }} as report_members on gains.author_did = report_members.did
+inner join periods on gains.period = periods.period
+cross join first_night
+group by report_members.pack_uri, gains.period
