@@ -7,7 +7,16 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from pipelines.events.bookmark import LARGEST_SKEW, Bookmark, Edge, Numbering, Standing, Unwanted, position_after
+from pipelines.events.bookmark import (
+    LARGEST_SKEW,
+    MOST_PROOFS,
+    Bookmark,
+    Edge,
+    Numbering,
+    Standing,
+    Unwanted,
+    position_after,
+)
 from pipelines.events.repo_event import EPOCH, Gap, RepoEvent
 
 if TYPE_CHECKING:
@@ -74,7 +83,7 @@ class VirtualService:
         """Tell something new. A service whose numbers are times never tells an earlier one than before."""
         last = self.log[-1] if self.log else None
         if self.numbering.overlap:
-            at = max(at, last.at + timedelta(microseconds=1)) if last else at
+            at = max(at, last.at) if last else at
             position = (at - EPOCH) // timedelta(microseconds=1)
         else:
             position = last.position + 1 if last else 1_000_000
@@ -89,10 +98,11 @@ class VirtualService:
 
     def forget(self, kept: int, now: datetime) -> None:
         """Lose what is old, but for the last few. A service that does not say so keeps all of what it promises."""
-        oldest = len(self.log) - kept
+        oldest = max(0, len(self.log) - kept)
         if self.numbering.retention is not None:
-            kept_from = now - self.numbering.retention - LARGEST_SKEW
-            oldest = min(oldest, bisect_left(self.log, kept_from, key=lambda told: told.at))
+            # Either all of one time or none of it.
+            kept_from = min(now - self.numbering.retention - LARGEST_SKEW, self.log[oldest].at)
+            oldest = bisect_left(self.log, kept_from, key=lambda told: told.at)
         self.oldest = max(self.oldest, oldest)
 
     def begin(self, start: Start) -> tuple[int, bool]:
@@ -106,9 +116,10 @@ class VirtualService:
             case Edge.NEWEST:
                 return len(self.log), False
             case Edge.OLDEST:
-                return self.oldest, self.oldest > 0 and not is_silent
+                return self.oldest, False
             case datetime():
-                found = bisect_left(self.log, start, key=lambda told: told.at)
+                # Not by bisection: a clock may have jumped.
+                found = next((n for n, told in enumerate(self.log) if told.at >= start), len(self.log))
             case int():
                 found = bisect_left(self.log, start, key=lambda told: told.position)
                 if self.numbering.is_unique and found < self.oldest:
@@ -138,9 +149,10 @@ class _Link:
 
     Attributes:
         next: Index into the log of what comes next.
-        asked_after: The cursor, if a position was asked for.
+        asked_after: The cursor, unless a time was asked for.
         cursor: The cursor, whatever was asked for.
         is_restart: Whether the reader had read nothing before.
+        is_silent: Whether nothing has come over it.
         has_news: Whether something came over it that the reader had not seen.
     """
 
@@ -148,6 +160,7 @@ class _Link:
     asked_after: int | None
     cursor: int | None
     is_restart: bool
+    is_silent: bool = True
     has_news: bool = False
 
 
@@ -158,7 +171,7 @@ class VirtualReader:
 
     The laws, each where it is checked:
     - `_check_repetition`: what is asked for after a position brings nothing up to it, but for the overlap.
-    - `_check_gap`: a gap is named where something may be missing, never where all is known.
+    - `_check_gap`: a gap is named where something may be missing, never where all is known or still to be had.
     - `_check_caught_up`: nobody is told to have caught up before all that was there at the start was handed over.
     - `check_nothing_is_lost`: every event comes, or a gap has a place for it.
 
@@ -181,11 +194,13 @@ class VirtualReader:
         self._begin_run()
 
     def _begin_run(self) -> None:
+        self._now += timedelta(seconds=1)  # What has happened has happened before.
         self.bookmark = Bookmark(self.service.numbering, clock=lambda: self._now)
         self.bookmark.go_on(self._position["cursor"], datetime.fromisoformat(self._position["event_at"]))
         self._buffer: list[Handed] = []
         self._link: _Link | None = None
         self._seen: set[int] = set()
+        self._silent_count = 0
         self._eras = {self._position_era, self.service.era}
         self._existed = len(self.service.log)
 
@@ -196,10 +211,14 @@ class VirtualReader:
     # What happens to the service and the reader.
 
     def happen(self, records: Sequence[int], error: timedelta = timedelta(0)) -> None:
-        """Let something happen every two seconds, of so many records each, by a clock that is wrong."""
+        """Let something happen every two seconds, of so many records each, by a clock that is wrong.
+
+        Where positions are times, what has no record, or one, happens when the one before it did.
+        """
         self._is_clock_fast = self._is_clock_fast or error > timedelta(0)
         for count in records:
-            self._now += timedelta(seconds=2)
+            if count > 1 or not self.service.numbering.overlap:
+                self._now += timedelta(seconds=2)
             self.service.happen(len(self.service.log), self._now + error, count)
 
     def happen_too_large(self) -> None:
@@ -256,8 +275,15 @@ class VirtualReader:
                 self._check_caught_up()
 
     def stall(self) -> None:
-        """Let a connection that has told something new say nothing more, so that it looks as if that was all."""
-        if self._link and self._link.has_news:
+        """Let a connection say nothing more after something new, or nothing at all: it looks as if that was all.
+
+        A service that says nothing so often that the bookmark believes it, is believed.
+        """
+        link = self._link or self._connect()
+        if link and link.is_silent and self._silent_count < MOST_PROOFS - 1:
+            self._silent_count += 1
+            self._is_all_there()
+        elif link and link.has_news:
             self._is_all_there()
 
     def read_until_caught_up(self) -> None:
@@ -295,7 +321,8 @@ class VirtualReader:
         self.bookmark.connect()
         if is_past_lost:
             self.bookmark.lose_past()
-        self._link = _Link(index, cursor if isinstance(start, int) else None, cursor, not self._seen)
+        asked_after = None if isinstance(start, datetime) else cursor
+        self._link = _Link(index, asked_after, cursor, is_restart=not self._seen)
         return self._link
 
     def _receive(self, told: Told, link: _Link) -> None:
@@ -315,7 +342,9 @@ class VirtualReader:
                     assert item is event
                     self._check_repetition(told, record, link)
                     self._buffer.append(Handed(item, Key(told.happening, record), self.service.era))
-        link.has_news = link.has_news or link.cursor is None or told.position > link.cursor
+        link.is_silent = False
+        if link.cursor is None or told.position > link.cursor:
+            link.has_news, self._silent_count = True, 0
         self._seen.add(told.happening)
 
     def _is_all_there(self) -> bool:
@@ -346,6 +375,9 @@ class VirtualReader:
         stretch = [told for told in self.service.log if self._lies_in(told, gap, self.service.era)]
         # The first event after a gap is new to this run; or something in the gap is to all runs.
         assert first.happening not in self._seen or any(told.happening not in handed for told in stretch), gap
+        if gap.reason != TOO_LARGE:
+            there = [told for told in self.service.log[self.service.oldest :] if told in stretch and told != first]
+            assert all(told.happening in self._seen | handed for told in there), gap
 
     def _check_caught_up(self) -> None:
         self.caught_up_count += 1
