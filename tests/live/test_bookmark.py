@@ -131,3 +131,12 @@ TRAPS: Final[dict[str, tuple[Numbering, list[Step]]]] = {
 @pytest.mark.parametrize("trap", TRAPS)
 def test_a_story_that_is_a_trap(trap: str) -> None:
     assert live_through(*TRAPS[trap]).caught_up_count
+
+
+def test_what_may_come_out_of_order_is_asked_for_again() -> None:
+    reader = VirtualReader(LegacyJetstream.numbering)
+    reader.read(2)
+    cursor = reader.bookmark.cursor
+    assert cursor is not None
+    assert reader.bookmark.start == cursor - LegacyJetstream.numbering.overlap
+    assert LegacyJetstream.numbering.overlap > 0

@@ -28,10 +28,6 @@ NOON: Final = datetime(2026, 3, 2, 12, tzinfo=UTC)
 TOO_LARGE: Final = "an event larger than 32 MiB was skipped"
 
 
-_DISORDER: Final = timedelta(seconds=3)
-"""By how much a service whose numbers are times may tell them out of order."""
-
-
 class Key(NamedTuple):
     """A record that happened: the same whatever number it has."""
 
@@ -87,11 +83,10 @@ class VirtualService:
     def happen(
         self, happening: int, at: datetime, records: int, *, error: timedelta, is_too_large: bool = False
     ) -> None:
-        """Tell something new. A service whose numbers are times tells them a little out of order, but not by much."""
+        """Tell something new. A service whose numbers are times never tells an earlier one than before."""
         at += error
         if self.numbering.overlap:
-            newest = max((told.at for told in self.log), default=at)
-            at = max(at, newest - _DISORDER)
+            at = max(at, self.log[-1].at) if self.log else at
             position = (at - EPOCH) // timedelta(microseconds=1)
         else:
             position = self.log[-1].position + 1 if self.log else 1_000_000
@@ -144,12 +139,12 @@ class Handed(NamedTuple):
     Attributes:
         item: An event or a gap.
         key: The record that the event brings.
-        era: Under whose numbers it came.
+        era: Under whose numbers it came; None for a gap between two of them.
     """
 
     item: RepoEvent | Gap
     key: Key | None
-    era: int
+    era: int | None
 
 
 @dataclass
@@ -199,7 +194,7 @@ class VirtualReader:
         self.happen([1, 1])
         first = self.service.log[0]
         self._position: Position = {"cursor": first.position, "event_at": first.at.isoformat()}
-        self._position_era = self.service.era
+        self._position_era: int | None = self.service.era
         self._begin_run()
 
     def _begin_run(self) -> None:
@@ -347,8 +342,10 @@ class VirtualReader:
                 return
             for item in received:
                 if isinstance(item, Gap):
-                    self._check_gap(item, told)
-                    self._buffer.append(Handed(item, None, self.service.era))
+                    # If its two numbers may not be of one count, only its times tell where it is.
+                    era = self.service.era if len(self._eras) == 1 else None
+                    self._check_gap(item, told, era)
+                    self._buffer.append(Handed(item, None, era))
                 else:
                     assert item is event
                     self._check_repetition(told, record, link)
@@ -373,18 +370,17 @@ class VirtualReader:
         if link.asked_after is None or len(self._eras) > 1:
             return
         overlap = self.service.numbering.overlap
-        disorder = _DISORDER // timedelta(microseconds=1) if overlap else 0
-        assert told.position >= link.asked_after - overlap - disorder
+        assert told.position >= link.asked_after - overlap
         if not overlap and told.position == link.asked_after:
             # A restart may be within a commit, of which the first record at least is known.
             assert link.is_restart
             assert record > 0
 
-    def _check_gap(self, gap: Gap, first: Told) -> None:
+    def _check_gap(self, gap: Gap, first: Told, era: int | None) -> None:
         if self._is_clock_fast:
             return
         known = self._seen | {each.key.happening for each in self.handed if each.key}
-        stretch = [told for told in self.service.log if self._lies_in(told, gap, self.service.era)]
+        stretch = [told for told in self.service.log if self._lies_in(told, gap, era)]
         # The first event after a gap is new to this run, or something in it is.
         assert first.happening not in self._seen or any(told.happening not in known for told in stretch), gap
         if gap.reason != TOO_LARGE:
@@ -411,7 +407,7 @@ class VirtualReader:
             if not came.issuperset(told.keys) and not any(self._lies_in(told, gap, era) for gap, era in gaps)
         ]
 
-    def _lies_in(self, told: Told, gap: Gap, era: int) -> bool:
+    def _lies_in(self, told: Told, gap: Gap, era: int | None) -> bool:
         """Tell whether an event lies in a gap: by its number if it is of the same count, or else by its time."""
         if era == self.service.era and gap.position_before is not None and gap.position_after is not None:
             return gap.position_before <= told.position < gap.position_after
