@@ -30,15 +30,17 @@ READING: Final = st.one_of(
     st.tuples(st.just("crash"), st.integers(0, 6)),
     st.sampled_from([("drop",), ("stall",), ("read_until_caught_up",)]),
 )
+FORGETTING: Final = st.tuples(st.just("forget"), st.integers(1, 5))
 LOSING: Final = st.one_of(
-    st.tuples(st.just("forget"), st.integers(1, 5)),
+    FORGETTING,
     st.sampled_from([("wait", 1), ("wait", 25)]),
 )
 TOO_LARGE: Final = st.just(("happen_too_large",))
 SLOW_CLOCK: Final = st.tuples(st.just("happen"), RECORDS, st.just(-timedelta(hours=1)))
 FAST_CLOCK: Final = st.tuples(st.just("happen"), RECORDS, st.just(timedelta(hours=3)))
-NUMBERING_ANEW: Final = st.tuples(st.just("number_anew"), st.sampled_from([1, 2, 5, 1_000]))
-FIREHOSE_NUMBERING_ANEW: Final = st.just(("number_anew", 1_000))
+SLIGHTLY_ANEW: Final = st.tuples(st.just("number_anew"), st.sampled_from([1, 2, 5]))
+"""Another machine behind the same name: our number is one of its numbers too."""
+WHOLLY_ANEW: Final = st.just(("number_anew", 1_000))
 
 deep: Final = [30, pytest.param(5_000, marks=pytest.mark.slow)]
 """How many stories are tried."""
@@ -93,9 +95,48 @@ def test_what_is_too_large_is_named(numbering: Numbering, count: int) -> None:
 
 @pytest.mark.parametrize("count", deep)
 @pytest.mark.parametrize(
-    ("numbering", "anew"),
-    [(Jetstream.numbering, NUMBERING_ANEW), (Firehose.numbering, FIREHOSE_NUMBERING_ANEW)],
-    ids=["v2", "firehose"],
+    ("numbering", "troubles"),
+    [
+        (Jetstream.numbering, [SLIGHTLY_ANEW, WHOLLY_ANEW]),
+        (Jetstream.numbering, [WHOLLY_ANEW, FORGETTING]),
+        (Jetstream.numbering, [WHOLLY_ANEW, FAST_CLOCK]),
+        (Firehose.numbering, [WHOLLY_ANEW, FORGETTING]),
+    ],
+    ids=["another machine", "v2", "v2 with a fast clock", "firehose"],
 )
-def test_numbers_that_begin_anew_hide_nothing(numbering: Numbering, anew: st.SearchStrategy[Step], count: int) -> None:
-    try_stories(numbering, count, [READING, READING, anew])
+def test_numbers_that_begin_anew_hide_nothing(
+    numbering: Numbering, troubles: list[st.SearchStrategy[Step]], count: int
+) -> None:
+    try_stories(numbering, count, [READING, READING, *troubles])
+
+
+READ_SOME: Final[list[Step]] = [("happen", [3, 2, 3, 2]), ("crash", 0), ("read", 3)]
+TRAPS: Final[dict[str, tuple[Numbering, list[Step]]]] = {
+    "a restart within a commit": (Firehose.numbering, [*READ_SOME, ("crash", 3)]),
+    "several at one time": (LegacyJetstream.numbering, [("happen", [1, 1, 1]), ("read", 3), ("crash", 2)]),
+    "a stall after news": (Jetstream.numbering, [*READ_SOME, ("stall",)]),
+    "a stall after what is known, and news": (Jetstream.numbering, [*READ_SOME, ("drop",), ("read", 2), ("stall",)]),
+    "a stall from the beginning": (Jetstream.numbering, [("stall",), ("stall",)]),
+    "stall after stall": (Jetstream.numbering, [("happen", [1] * 9), ("crash", 0), *[("read", 2), ("stall",)] * 5]),
+    "a cursor that is too old": (Jetstream.numbering, [("happen", [1] * 9), ("read", 3), ("forget", 2)]),
+    "a loss that is not told": (LegacyJetstream.numbering, [("wait", 25), ("happen", [1]), ("forget", 1)]),
+    "numbers anew, and a loss": (Firehose.numbering, [("happen", [1] * 5), ("number_anew", 1_000), ("forget", 2)]),
+    "a drop within the overlap": (
+        LegacyJetstream.numbering,
+        [("read", 3), ("drop",), ("read", 1), ("wait", 25), ("forget", 1)],
+    ),
+}
+
+
+@pytest.mark.parametrize("trap", TRAPS)
+def test_a_story_that_is_a_trap(trap: str) -> None:
+    assert live_through(*TRAPS[trap]).caught_up_count
+
+
+def test_what_may_come_out_of_order_is_asked_for_again() -> None:
+    reader = VirtualReader(LegacyJetstream.numbering)
+    reader.read(2)
+    cursor = reader.bookmark.cursor
+    assert cursor is not None
+    assert reader.bookmark.start == cursor - LegacyJetstream.numbering.overlap
+    assert LegacyJetstream.numbering.overlap > 0

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from pipelines.events.bookmark import LARGEST_SKEW, Bookmark, Edge, Numbering, Standing, Unwanted, position_after
+from pipelines.events.bookmark import (
+    LARGEST_SKEW,
+    MOST_PROOFS,
+    Bookmark,
+    Edge,
+    Numbering,
+    Standing,
+    Unwanted,
+    position_after,
+)
 from pipelines.events.repo_event import EPOCH, Gap, RepoEvent
 
 if TYPE_CHECKING:
@@ -37,6 +45,7 @@ class Told:
         position: Its number.
         records: How many records come under that number; none if nobody asked for it.
         is_too_large: Whether it cannot be received.
+        error: By how much the time is wrong.
     """
 
     happening: int
@@ -44,6 +53,7 @@ class Told:
     position: int
     records: int
     is_too_large: bool
+    error: timedelta
 
     @property
     def keys(self) -> list[Key]:
@@ -70,29 +80,34 @@ class VirtualService:
     oldest: int = 0
     era: int = 0
 
-    def happen(self, happening: int, at: datetime, records: int, *, is_too_large: bool = False) -> None:
+    def happen(
+        self, happening: int, at: datetime, records: int, *, error: timedelta, is_too_large: bool = False
+    ) -> None:
         """Tell something new. A service whose numbers are times never tells an earlier one than before."""
-        last = self.log[-1] if self.log else None
+        at += error
         if self.numbering.overlap:
-            at = max(at, last.at + timedelta(microseconds=1)) if last else at
+            at = max(at, self.log[-1].at) if self.log else at
             position = (at - EPOCH) // timedelta(microseconds=1)
         else:
-            position = last.position + 1 if last else 1_000_000
+            position = self.log[-1].position + 1 if self.log else 1_000_000
         # Only a relay tells several records under one number, or what nobody asked for.
-        is_relay = not self.numbering.takes_times
-        self.log.append(Told(happening, at, position, records if is_relay else 1, is_too_large))
+        records = 1 if self.numbering.takes_times else records
+        self.log.append(Told(happening, at, position, records, is_too_large, error))
 
     def number_anew(self, by: int) -> None:
-        """Go on under other numbers, which are lower."""
+        """Let another machine answer. Its numbers are lower, and its clock is right."""
         self.era += 1
-        self.log = [replace(told, position=told.position - by) for told in self.log]
+        self.log = [
+            replace(told, position=told.position - by, at=told.at - told.error, error=timedelta(0)) for told in self.log
+        ]
 
     def forget(self, kept: int, now: datetime) -> None:
         """Lose what is old, but for the last few. A service that does not say so keeps all of what it promises."""
-        oldest = len(self.log) - kept
+        oldest = max(0, len(self.log) - kept)
         if self.numbering.retention is not None:
-            kept_from = now - self.numbering.retention - LARGEST_SKEW
-            oldest = min(oldest, bisect_left(self.log, kept_from, key=lambda told: told.at))
+            # Either all of one time or none of it.
+            kept_from = min(now - self.numbering.retention - LARGEST_SKEW, self.log[oldest].at)
+            oldest = next(n for n, told in enumerate(self.log) if told.at >= kept_from)
         self.oldest = max(self.oldest, oldest)
 
     def begin(self, start: Start) -> tuple[int, bool]:
@@ -106,11 +121,11 @@ class VirtualService:
             case Edge.NEWEST:
                 return len(self.log), False
             case Edge.OLDEST:
-                return self.oldest, self.oldest > 0 and not is_silent
+                return self.oldest, False
             case datetime():
-                found = bisect_left(self.log, start, key=lambda told: told.at)
+                found = next((n for n, told in enumerate(self.log) if told.at >= start), len(self.log))
             case int():
-                found = bisect_left(self.log, start, key=lambda told: told.position)
+                found = next((n for n, told in enumerate(self.log) if told.position >= start), len(self.log))
                 if self.numbering.is_unique and found < self.oldest:
                     raise Refusal("CursorTooOld")  # Jetstream; where nothing is so new, it begins with what is next.
                 if not self.numbering.takes_times and start - 1 > self.log[-1].position:
@@ -124,12 +139,12 @@ class Handed(NamedTuple):
     Attributes:
         item: An event or a gap.
         key: The record that the event brings.
-        era: Under whose numbers it came.
+        era: Under whose numbers it came; None for a gap between two of them.
     """
 
     item: RepoEvent | Gap
     key: Key | None
-    era: int
+    era: int | None
 
 
 @dataclass
@@ -138,9 +153,10 @@ class _Link:
 
     Attributes:
         next: Index into the log of what comes next.
-        asked_after: The cursor, if a position was asked for.
+        asked_after: The cursor, unless a time was asked for.
         cursor: The cursor, whatever was asked for.
         is_restart: Whether the reader had read nothing before.
+        is_silent: Whether nothing has come over it.
         has_news: Whether something came over it that the reader had not seen.
     """
 
@@ -148,6 +164,7 @@ class _Link:
     asked_after: int | None
     cursor: int | None
     is_restart: bool
+    is_silent: bool = True
     has_news: bool = False
 
 
@@ -158,7 +175,7 @@ class VirtualReader:
 
     The laws, each where it is checked:
     - `_check_repetition`: what is asked for after a position brings nothing up to it, but for the overlap.
-    - `_check_gap`: a gap is named where something may be missing, never where all is known.
+    - `_check_gap`: a gap is named where something may be missing, never where all is known or still to be had.
     - `_check_caught_up`: nobody is told to have caught up before all that was there at the start was handed over.
     - `check_nothing_is_lost`: every event comes, or a gap has a place for it.
 
@@ -177,15 +194,17 @@ class VirtualReader:
         self.happen([1, 1])
         first = self.service.log[0]
         self._position: Position = {"cursor": first.position, "event_at": first.at.isoformat()}
-        self._position_era = self.service.era
+        self._position_era: int | None = self.service.era
         self._begin_run()
 
     def _begin_run(self) -> None:
+        self._now += timedelta(seconds=1)  # What has happened has happened before.
         self.bookmark = Bookmark(self.service.numbering, clock=lambda: self._now)
         self.bookmark.go_on(self._position["cursor"], datetime.fromisoformat(self._position["event_at"]))
         self._buffer: list[Handed] = []
         self._link: _Link | None = None
         self._seen: set[int] = set()
+        self._silent_count = 0
         self._eras = {self._position_era, self.service.era}
         self._existed = len(self.service.log)
 
@@ -196,16 +215,20 @@ class VirtualReader:
     # What happens to the service and the reader.
 
     def happen(self, records: Sequence[int], error: timedelta = timedelta(0)) -> None:
-        """Let something happen every two seconds, of so many records each, by a clock that is wrong."""
+        """Let something happen every two seconds, of so many records each, by a clock that is wrong.
+
+        Where positions are times, what has no record, or one, happens when the one before it did.
+        """
         self._is_clock_fast = self._is_clock_fast or error > timedelta(0)
         for count in records:
-            self._now += timedelta(seconds=2)
-            self.service.happen(len(self.service.log), self._now + error, count)
+            if count > 1 or not self.service.numbering.overlap:
+                self._now += timedelta(seconds=2)
+            self.service.happen(len(self.service.log), self._now, count, error=error)
 
     def happen_too_large(self) -> None:
         """Let something happen that cannot be received, and then something else."""
         self._now += timedelta(seconds=2)
-        self.service.happen(len(self.service.log), self._now, 1, is_too_large=True)
+        self.service.happen(len(self.service.log), self._now, 1, error=timedelta(0), is_too_large=True)
         self.happen([1])
 
     def wait(self, hours: int) -> None:
@@ -256,8 +279,15 @@ class VirtualReader:
                 self._check_caught_up()
 
     def stall(self) -> None:
-        """Let a connection that has told something new say nothing more, so that it looks as if that was all."""
-        if self._link and self._link.has_news:
+        """Let a connection say nothing more after something new, or nothing at all: it looks as if that was all.
+
+        A service that says nothing so often that the bookmark believes it, is believed.
+        """
+        link = self._link or self._connect()
+        if link and link.is_silent and self._silent_count < MOST_PROOFS - 1:
+            self._silent_count += 1
+            self._is_all_there()
+        elif link and link.has_news:
             self._is_all_there()
 
     def read_until_caught_up(self) -> None:
@@ -295,7 +325,8 @@ class VirtualReader:
         self.bookmark.connect()
         if is_past_lost:
             self.bookmark.lose_past()
-        self._link = _Link(index, cursor if isinstance(start, int) else None, cursor, not self._seen)
+        asked_after = None if isinstance(start, datetime) else cursor
+        self._link = _Link(index, asked_after, cursor, is_restart=not self._seen)
         return self._link
 
     def _receive(self, told: Told, link: _Link) -> None:
@@ -305,17 +336,23 @@ class VirtualReader:
         for record, event in enumerate(events or [Unwanted(told.position, told.at)]):
             received = self.bookmark.receive(event)
             if received is None:
+                # Where a clock was fast, the stored time is another event's: it looks like another machine.
+                assert len(self._eras) > 1 or self._is_clock_fast, "the numbers are those that were known"
                 self.drop()
                 return
             for item in received:
                 if isinstance(item, Gap):
-                    self._check_gap(item, told)
-                    self._buffer.append(Handed(item, None, self.service.era))
+                    # If its two numbers may not be of one count, only its times tell where it is.
+                    era = self.service.era if len(self._eras) == 1 else None
+                    self._check_gap(item, told, era)
+                    self._buffer.append(Handed(item, None, era))
                 else:
                     assert item is event
                     self._check_repetition(told, record, link)
                     self._buffer.append(Handed(item, Key(told.happening, record), self.service.era))
-        link.has_news = link.has_news or link.cursor is None or told.position > link.cursor
+        link.is_silent = False
+        if link.cursor is None or told.position > link.cursor:
+            link.has_news, self._silent_count = True, 0
         self._seen.add(told.happening)
 
     def _is_all_there(self) -> bool:
@@ -339,13 +376,16 @@ class VirtualReader:
             assert link.is_restart
             assert record > 0
 
-    def _check_gap(self, gap: Gap, first: Told) -> None:
+    def _check_gap(self, gap: Gap, first: Told, era: int | None) -> None:
         if self._is_clock_fast:
             return
-        handed = {each.key.happening for each in self.handed if each.key}
-        stretch = [told for told in self.service.log if self._lies_in(told, gap, self.service.era)]
-        # The first event after a gap is new to this run; or something in the gap is to all runs.
-        assert first.happening not in self._seen or any(told.happening not in handed for told in stretch), gap
+        known = self._seen | {each.key.happening for each in self.handed if each.key}
+        stretch = [told for told in self.service.log if self._lies_in(told, gap, era)]
+        # The first event after a gap is new to this run, or something in it is.
+        assert first.happening not in self._seen or any(told.happening not in known for told in stretch), gap
+        if gap.reason != TOO_LARGE:
+            there = [told for told in self.service.log[self.service.oldest :] if told in stretch and told != first]
+            assert known.issuperset(told.happening for told in there), gap
 
     def _check_caught_up(self) -> None:
         self.caught_up_count += 1
@@ -367,7 +407,7 @@ class VirtualReader:
             if not came.issuperset(told.keys) and not any(self._lies_in(told, gap, era) for gap, era in gaps)
         ]
 
-    def _lies_in(self, told: Told, gap: Gap, era: int) -> bool:
+    def _lies_in(self, told: Told, gap: Gap, era: int | None) -> bool:
         """Tell whether an event lies in a gap: by its number if it is of the same count, or else by its time."""
         if era == self.service.era and gap.position_before is not None and gap.position_after is not None:
             return gap.position_before <= told.position < gap.position_after
