@@ -396,7 +396,7 @@ def run_bridge(pipeline: dlt.Pipeline, options: BridgeOptions, limits: StreamLim
 
 
 def run_compaction(pipeline: dlt.Pipeline, console: Console) -> int:
-    """Compact the tables of the live leg, and say what was done."""
+    """Compact the tables of the live job, and say what was done."""
     done = compact(pipeline)
     console.print(
         f"{done.replaced:,} small files are now in {done.written:,} large ones too;"

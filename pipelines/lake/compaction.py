@@ -55,7 +55,7 @@ class Compaction:
 
 
 def compact(pipeline: dlt.Pipeline, *, now: float | None = None) -> Compaction:
-    """Compact the tables of the live leg, each day's files for themselves.
+    """Compact the tables of the live job, each day's files for themselves.
 
     Args:
         pipeline: Any pipeline of that lake.

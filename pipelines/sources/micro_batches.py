@@ -1,4 +1,4 @@
-"""The loop of the live leg: take what a feed delivers, load it in small batches, and forget nothing on the way."""
+"""The loop of the live job: take what a feed delivers, load it in small batches, and forget nothing on the way."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How fast the live leg is, beside a bare reader of the same websocket that only decodes.
+"""How fast the live job is, beside a bare reader of the same websocket that only decodes.
 
     python -m tests.benchmarks.bench_live [--events 300000] [--rounds 3]
     python -m tests.benchmarks.bench_live --firehose [--kaskada PYTHON]
@@ -9,7 +9,7 @@ One core floods, another is measured, by the clock; each way in a new process, o
 - `bare`: `websockets`, and each frame decoded to dictionaries.
 - `sdk` (for the firehose): the SDK's client, and each commit's blocks decoded, as its examples do.
 - `kaskada`: Kaskada's example, a tenth of the events, by a Python that has it: see kaskada_example.py.
-- `live`: the live leg, from the websocket to Parquet files in the lake.
+- `live`: the live job, from the websocket to Parquet files in the lake.
 
 Then the share of a core at 2,000 events a second: the whole network has about so many.
 """
@@ -125,7 +125,7 @@ def sdk(kind: str, url: str, measure: Measure) -> None:
 
 
 def live(kind: str, url: str, measure: Measure) -> None:
-    """Run the live leg to Parquet."""
+    """Run the live job to Parquet."""
     import dlt  # noqa: PLC0415
 
     from pipelines.events.firehose import Firehose  # noqa: PLC0415

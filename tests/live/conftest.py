@@ -1,4 +1,4 @@
-"""What the tests of the live leg share: the world's events, and a lake for them."""
+"""What the tests of the live job share: the world's events, and a lake for them."""
 
 from __future__ import annotations
 

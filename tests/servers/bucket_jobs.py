@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Leg:
-    """What two runs of the live leg and two of its compaction did, the second an hour after the first.
+    """What two runs of the live job and two of its compaction did, the second an hour after the first.
 
     Attributes:
         members: Whom the lake follows.

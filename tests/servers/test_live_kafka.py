@@ -1,4 +1,4 @@
-"""The live leg on Apache Kafka's own broker: read to its end, killed, restarted, and nothing lost or read twice."""
+"""The live job on Apache Kafka's own broker: read to its end, killed, restarted, and nothing lost or read twice."""
 
 from __future__ import annotations
 

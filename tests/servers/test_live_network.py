@@ -1,4 +1,4 @@
-"""The live leg on Bluesky's own code: a PDS, and a relay, Jetstream (version 1) and Tap in front of it.
+"""The live job on Bluesky's own code: a PDS, and a relay, Jetstream (version 1) and Tap in front of it.
 
 What the lake holds is compared, by count and by key, with the PDS's stream as the SDK reads it, and with its records.
 """

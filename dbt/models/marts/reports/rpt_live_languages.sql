@@ -1,4 +1,4 @@
-{#- Posts by language and hour, as the live leg heard them: members' posts, or everybody's where it follows all. -#}
+{#- Posts by language and hour, as the live job heard them: members' posts, or everybody's where it follows all. -#}
 with created as (
     select
         event_at,
