@@ -28,6 +28,7 @@ LISTS: Final = {
     "hashtags": queries.HASHTAGS,
     "languages": queries.LANGUAGES,
     "media": queries.MEDIA,
+    "media_kinds": queries.MEDIA_KINDS,
 }
 """Lists of a pack and a period that the page has as they are asked for: their name there, and the question."""
 

@@ -13,6 +13,7 @@ const PERIOD_WORDS = {
   year: { choice: "12 months", last: "in the last 52 weeks", before: "52 weeks before", bar: "week" },
 };
 const KIND_WORDS = { original: "posts", quote: "quote posts", reply: "replies", repost: "reposts" };
+const MEDIA_WORDS = { image: "images", video: "video", link_card: "link card", none: "text only" };
 const STACK = ["original", "quote", "reply", "repost"];
 const DAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 const LONG_DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
@@ -670,6 +671,40 @@ function showNetwork(view, period) {
   });
 }
 
+function showMediaKinds(view, period) {
+  const kinds = view.media_kinds;
+  const total = sum(kinds.map((row) => row.posts));
+  const largest = Math.max(0, ...kinds.map((row) => row.median));
+  const none = `No posts ${PERIOD_WORDS[period.name].last}.`;
+  const item = (row, value, most, figure, more) =>
+    h(
+      "li",
+      {},
+      MEDIA_WORDS[row.kind],
+      bar(value, most),
+      h("span", { class: "figure" }, h("b", {}, figure), h("small", {}, ` ${more}`)),
+    );
+  fill(
+    "carried",
+    kinds.map((row) => item(row, row.posts, total, number(row.posts), percent(row.posts, total))),
+    none,
+  );
+  fill(
+    "received",
+    kinds.map((row) =>
+      item(
+        row,
+        row.median,
+        largest,
+        decimal(row.median),
+        // Of fewer than four posts there is no middle half.
+        row.posts < 4 ? `of ${count(row.posts, "post")}` : `${decimal(row.quarter)} to ${decimal(row.three_quarters)}`,
+      ),
+    ),
+    none,
+  );
+}
+
 function showLanguages(view, period) {
   const words = PERIOD_WORDS[period.name];
   const total = postsIn(view, "bins");
@@ -1024,6 +1059,7 @@ function show() {
   showNetwork(view, period);
   showMembers();
   showComersAndGoers();
+  showMediaKinds(view, period);
   showLanguages(view, period);
   showCalendar();
 }

@@ -125,6 +125,15 @@ MEDIA: Final = """
     order by kind
 """
 
+MEDIA_KINDS: Final = """
+    select
+        pack_uri, period, media_kind as kind, post_count as posts, quarter_engagement as quarter,
+        median_engagement as median, three_quarters_engagement as three_quarters
+    from rpt_media_kinds
+    where not is_reply
+    order by post_count desc, media_kind
+"""
+
 TIES: Final = f"""
     select
         pack_uri, period, actor_did, subject_did, interaction_count as count, reply_count as replies,

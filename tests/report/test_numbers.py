@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from datetime import timedelta
-from statistics import mean, median
+from statistics import mean, median, quantiles
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -345,6 +345,41 @@ def test_languages_and_alternative_texts(
             )
             for kind in {kind for kind, _ in (*media, *previous)}
         }
+
+
+def test_what_posts_carry(content: dict[str, Any], published: Published, acts: dict[str, list[Row]]) -> None:
+    # By the type of the embed and, in a quote with media, by the columns that only one kind of media fills.
+    media = published.rows("""
+        select
+            posts.post_uri,
+            case
+                when embed_type in ('app.bsky.embed.images', 'app.bsky.embed.gallery') then 'image'
+                when embed_type = 'app.bsky.embed.video' then 'video'
+                when embed_type = 'app.bsky.embed.external' then 'link_card'
+                when embed_type = 'app.bsky.embed.recordWithMedia' then coalesce(any_value(media.kind), 'link_card')
+                else 'none'
+            end as kind
+        from fct_posts as posts left join fct_media as media using (post_uri)
+        group by posts.post_uri, embed_type
+    """)
+    kind_of = {row["post_uri"]: row["kind"] for row in media}
+    seen: set[str] = set()
+    for uri, _, days, view in views(content):
+        counts: dict[str, list[int]] = defaultdict(list)
+        for post in within(acts[uri], days)[0]:
+            if post["kind"] in {"original", "quote"} and post["engagement_count"] is not None:
+                counts[kind_of[post["uri"]]].append(post["engagement_count"])
+        expected = sorted(counts, key=lambda kind: (-len(counts[kind]), kind))
+        assert [(row["kind"], row["posts"]) for row in view["media_kinds"]] == [
+            (kind, len(counts[kind])) for kind in expected
+        ]
+        for row in view["media_kinds"]:
+            each = counts[row["kind"]]
+            # Quartiles of one number are that number.
+            quartiles = quantiles(each, method="inclusive") if len(each) > 1 else each * 3
+            assert [row["quarter"], row["median"], row["three_quarters"]] == pytest.approx(quartiles)
+        seen |= counts.keys()
+    assert seen == {"image", "video", "link_card", "none"}
 
 
 def test_members(content: dict[str, Any], published: Published, acts: dict[str, list[Row]]) -> None:
