@@ -103,6 +103,7 @@ def test_counts_are_unknown_until_a_pull_and_never_zero(pulled_and_streamed: War
         select fct_posts.like_count, fct_posts.engagement_count
         from fct_posts
         inner join int_live_posts using (post_uri)
+        where not int_live_posts.is_pulled
     """)
     assert heard
     assert set(heard) == {(None, None)}
