@@ -62,9 +62,7 @@ with_addresses as (
         coalesce(first_observed_at, observed_at) as first_observed_at,
         coalesce(last_observed_at, observed_at) as last_observed_at,
         -- The time of an edit's event is not when the post was made.
-        least(
-            coalesce(created_at, post_indexed_at, event_at), coalesce(post_indexed_at, event_at)
-        ) as posted_at,
+        least(coalesce(created_at, post_indexed_at, event_at), coalesce(post_indexed_at, event_at)) as posted_at,
         {{ did_of('reply_parent_uri') }} as reply_parent_did,
         coalesce(quoted_uri like '%/app.bsky.feed.post/%', false) as is_quote
     from newer
