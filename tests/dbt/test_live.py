@@ -116,8 +116,6 @@ def test_the_last_version_told_is_the_latest(pulled_and_streamed: Warehouse, wor
     assert {uri: cid for uri, cid in rows.items() if uri in told} == {
         uri: cid for uri, cid in told.items() if uri in rows
     }
-    edited = pulled_and_streamed.rows("select count(*) from int_live_posts where is_pulled")
-    assert edited != [(0,)]
 
 
 @pytest.mark.slow
