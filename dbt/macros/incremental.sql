@@ -1,35 +1,78 @@
 {#- Which rows an incremental model reads.
 
     Each dbt run that finds new files in the lake gives them the next batch number (base_lake__files), and each row
-    keeps the batch number of its file. A model reads the batches above the newest that it holds. It therefore also
+    keeps the batch number that brought it. A model reads the batches above the newest that it holds. It therefore also
     reads a load that arrives late, which a comparison of load ids or times would miss. -#}
 
-{#- Number of the newest batch that a base or intermediate model has read. The macro returns a number, since a subquery
-    would keep DuckDB from skipping whole row groups. -#}
-{% macro last_batch() %}
+{#- Number of the newest batch that a relation holds. The macro returns a number, since a subquery would keep DuckDB
+    from skipping whole row groups. -#}
+{% macro last_batch(relation=this) %}
     {%- set query -%}
-        select coalesce(max(batch_number), 0) from {{ this }}
+        select coalesce(max(batch_number), 0) from {{ relation }}
     {%- endset -%}
     {{- return(run_query(query).columns[0].values()[0]) -}}
 {% endmacro %}
 
 
-{#- The same for a mart, whose rows name their file in place of the batch. -#}
-{% macro last_batch_of_files() %}
+{#- Number for the files that a dbt run finds. No number is given twice: where the list of files is made anew, it goes on
+    above all that the warehouse holds. -#}
+{% macro next_batch() %}
+    {%- set newest = [last_batch() if is_incremental() else 0] -%}
+    {%- if execute and newest == [0] -%}
+        {%- for node in graph.nodes.values() if node.config.materialized == 'incremental' -%}
+            {%- set relation = relation_of(node) -%}
+            {%- if relation is not none and has_batches(relation) -%}
+                {%- do newest.append(last_batch(relation)) -%}
+            {%- endif -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {{- return(newest | max + 1) -}}
+{% endmacro %}
+
+
+{#- dbt asks this of each model that it builds, and so does is_incremental(). Beside `--full-refresh`, a model is built
+    anew when every row of its input is new to it: its input was built anew since, of other batches. Whatever is
+    refreshed alone, and in whatever order, the models behind it follow when they are built next. -#}
+{% macro should_full_refresh() %}
+    {{- return(dbt.should_full_refresh() or is_input_all_new()) -}}
+{% endmacro %}
+
+{#- `meta.input` names the model whose batches a model reads. -#}
+{% macro is_input_all_new() %}
+    {%- set input = model.config.meta.get('input') -%}
+    {%- if not input or load_relation(this) is none -%}
+        {{- return(false) -}}
+    {%- endif -%}
+    {%- set input_relation = relation_of(graph.nodes['model.' ~ project_name ~ '.' ~ input]) -%}
+    {%- if input_relation is none -%}
+        {{- return(false) -}}
+    {%- endif -%}
+    {#- A warehouse of before marts had batches. -#}
+    {%- if not has_batches(this) -%}
+        {{- return(true) -}}
+    {%- endif -%}
     {%- set query -%}
-        select coalesce(max(batch_number), 0)
-        from {{ ref('base_lake__files') }}
-        where source_file in (select distinct source_file from {{ this }})
+        select 1 from {{ input_relation }} where batch_number <= {{ last_batch() }} limit 1
     {%- endset -%}
-    {{- return(run_query(query).columns[0].values()[0]) -}}
+    {{- return(not run_query(query).rows) -}}
+{% endmacro %}
+
+
+{#- The relation of a node of the graph; none where it has not been built. -#}
+{% macro relation_of(node) %}
+    {{- return(load_relation(api.Relation.create(node.database, node.schema, node.alias))) -}}
+{% endmacro %}
+
+
+{% macro has_batches(relation) %}
+    {{- return('batch_number' in adapter.get_columns_in_relation(relation) | map(attribute='name')) -}}
 {% endmacro %}
 
 
 {#- Condition on int_posts for the marts of members' posts: the post was seen in its author's own feed, and this mart
-    has not read its newest version. Whoever calls it depends on base_lake__files, which the macro tells dbt. -#}
+    has not read its newest version. -#}
 {% macro is_own_post_to_read() -%}
-    {%- do ref('base_lake__files') -%}
-    is_in_own_feed and batch_number > {{ last_batch_of_files() if is_incremental() else 0 }}
+    is_in_own_feed and batch_number > {{ last_batch() if is_incremental() else 0 }}
 {%- endmacro %}
 
 
@@ -40,7 +83,7 @@
     delete from {{ arguments.target_relation }}
     where post_uri in (
         select post_uri from {{ ref('int_posts') }}
-        where batch_number > {{ last_batch_of_files() }}
+        where batch_number > {{ last_batch() }}
     );
     {{ get_incremental_append_sql(arguments) }}
 {% endmacro %}

@@ -14,7 +14,7 @@ from {{ ref('fct_posts') }} as posts
 left join engagement on posts.post_uri = engagement.post_uri
 left join {{ ref('int_live_posts') }} as heard on posts.post_uri = heard.post_uri
 where
-    heard.post_uri is null
+    (heard.post_uri is null or heard.is_pulled)
     and (
         engagement.post_uri is null
         or engagement.first_observed_at != posts.first_observed_at

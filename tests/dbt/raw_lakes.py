@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.lake.tables import RAW_TABLES
+from pipelines.lake.tables import LIVE_TABLES, RAW_TABLES
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 SCHEMAS = {table.name: table.schema for table in RAW_TABLES}
+LIVE_SCHEMAS = {table.name: table.schema for table in LIVE_TABLES}
 PACK = "at://did:plc:curator/app.bsky.graph.starterpack/pack"
 OTHER_PACK = "at://did:plc:curator/app.bsky.graph.starterpack/other"
 
@@ -121,6 +122,24 @@ class Load:
         }
         self.add("author_feed", **(row | values))
 
+    def event(self, name: str, kind: str, rkey: str, at: datetime, operation: str = "create", **values: Any) -> None:
+        """A post or repost, as the live job heard it; of two events of a record, the later is the newer revision."""
+        row = {
+            "kind": "commit",
+            "did": did(name),
+            "event_at": at,
+            "rev": f"{at:%Y%m%d%H%M}",
+            "operation": operation,
+            "collection": f"app.bsky.feed.{kind}",
+            "rkey": rkey,
+            "uri": f"at://{did(name)}/app.bsky.feed.{kind}/{rkey}",
+            "feed": "jetstream",
+            "service": "jetstream.test",
+            "position": 1,
+            "observed_at": at,
+        }
+        self.add("repo_events", **(row | values))
+
     def write(
         self, dataset: Path, *, evidence: str | None = "_dlt_loads", files: int = 1, **schemas: pa.Schema
     ) -> None:
@@ -133,7 +152,7 @@ class Load:
             schemas: Another schema for a table than today's.
         """
         for table, rows in self.rows.items():
-            schema = schemas.get(table, SCHEMAS[table])
+            schema = schemas.get(table) or (SCHEMAS | LIVE_SCHEMAS)[table]
             columns = [pa.array([row.get(column.name) for row in rows], column.type) for column in schema]
             arrow = pa.Table.from_arrays(columns, schema=schema)
             arrow = arrow.append_column("_dlt_load_id", pa.array([self.load_id] * len(rows), pa.string()))

@@ -13,7 +13,7 @@ from pipelines.events.stream import StreamLimits
 from pipelines.lake.bucket import PROJECT_ROOT
 from pipelines.lake.tables import LIVE_TABLES
 from pipelines.sample.world.days import evening, slot_of
-from pipelines.sample.world.truth import ACTIVE, POST, AccountEvent, IdentityEvent, RecordEvent
+from pipelines.sample.world.truth import ACTIVE, POST, REPOST, AccountEvent, IdentityEvent, RecordEvent
 from tests.dbt.test_schemas import duckdb_type
 from tests.dbt.warehouses import Warehouse, new_project
 
@@ -97,11 +97,50 @@ def followed(world: World, day: int) -> set[str]:
 
 
 @pytest.mark.slow
+def test_the_last_version_told_is_the_latest(pulled_and_streamed: Warehouse, world: World, members: set[str]) -> None:
+    """Whether a pull saw it since or not."""
+    written = [
+        event
+        for event in events(world)
+        if isinstance(event, RecordEvent)
+        and event.operation in {"create", "update"}
+        and event.collection == POST
+        and event.did in members
+    ]
+    assert any(event.operation == "update" for event in written)
+    told = {f"at://{event.did}/{POST}/{event.rkey}": event.cid for event in written}
+    rows: dict[str, str] = dict(
+        pulled_and_streamed.rows("select post_uri, post_cid from fct_posts where not is_deleted")
+    )
+    assert {uri: cid for uri, cid in rows.items() if uri in told} == {
+        uri: cid for uri, cid in told.items() if uri in rows
+    }
+
+
+@pytest.mark.slow
+def test_a_repost_is_there_before_a_pull_sees_it(
+    pulled_and_streamed: Warehouse, world: World, members: set[str]
+) -> None:
+    told: dict[str, set[str]] = {"create": set(), "delete": set()}
+    for event in events(world):
+        if isinstance(event, RecordEvent) and event.collection == REPOST and event.at > evening(LAST_DAY - 1):
+            told[event.operation].add(f"at://{event.did}/{REPOST}/{event.rkey}")
+    followed_now = followed(world, LAST_DAY - 1)
+    made = {uri for uri in told["create"] if uri.split("/")[2] in followed_now & members}
+    assert made
+    rows = pulled_and_streamed.rows("select repost_uri, is_gone from fct_reposts")
+    assert len(rows) == len({uri for uri, _ in rows})
+    assert {uri for uri, _ in rows} >= made
+    assert {uri for uri, is_gone in rows if is_gone} & made == told["delete"] & made
+
+
+@pytest.mark.slow
 def test_counts_are_unknown_until_a_pull_and_never_zero(pulled_and_streamed: Warehouse) -> None:
     heard = pulled_and_streamed.rows("""
         select fct_posts.like_count, fct_posts.engagement_count
         from fct_posts
         inner join int_live_posts using (post_uri)
+        where not int_live_posts.is_pulled
     """)
     assert heard
     assert set(heard) == {(None, None)}

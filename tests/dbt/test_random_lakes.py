@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pipelines.lake.bucket import PROJECT_ROOT
 from tests.dbt.raw_lakes import OTHER_PACK, PACK, Load, did, night, post_uri
-from tests.dbt.warehouses import Warehouse, differences_of, new_project
+from tests.dbt.warehouses import WHAT_IS_KEPT, Warehouse, differences_of, new_project
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -112,3 +113,62 @@ def test_night_by_night_or_all_at_once_is_the_same(seed: int, tmp_path: Path, pa
     at_once = Warehouse(nights.folder, "at_once")
     at_once.dbt("run")
     assert differences_of(nights, at_once) == set()
+
+
+MODELS = sorted(path.stem for path in (PROJECT_ROOT / "dbt" / "models").rglob("*.sql"))
+READERS_OF_BATCHES = [name for name in MODELS if name.startswith(("base_", "int_posts", "int_feed_items"))]
+PARTS = [
+    "staging", "staging.base", "intermediate", "intermediate.from_staging", "marts", "marts.core", "marts.ops",
+    "config.materialized:incremental", "config.materialized:view", "base_lake__files", "fct_*", "source:bluesky+1",
+]  # fmt: skip
+
+
+def selection(random: Random) -> list[str]:
+    """What somebody may write behind `dbt run`: one or two parts of the graph, sometimes with an exception."""
+
+    def part() -> str:
+        name = random.choice(random.choice([MODELS, READERS_OF_BATCHES, PARTS]))
+        before, behind = random.choice(["", "", "+", "1+"]), random.choice(["", "", "+", "+1", "+2"])
+        return name if ":" in name else f"{before}{name}{behind}"
+
+    selected = ["--select", *(part() for _ in range(random.choice([1, 1, 2])))]
+    return [*selected, "--exclude", part()] if random.random() < 0.2 else selected
+
+
+def parts_alone(seed: int, folder: Path, parsed_project: Path, nights: range) -> set[str]:
+    """Build a part of the graph after each night, more often anew than not, all of it at the end, and compare."""
+    chance = Chance(seed)
+    built = Warehouse(new_project(folder / "project", parsed_project))
+    for number in nights:
+        chance.load(number).write(built.dataset)
+        if number == nights[0]:
+            built.dbt("run")
+        elif number != nights[-1]:
+            for _ in range(chance.random.choice([1, 2])):
+                built.dbt("run", *(["--full-refresh"] if chance.of(0.6) else []), *selection(chance.random))
+    built.dbt("build", "--exclude-resource-type=unit_test")
+    at_once = Warehouse(built.folder, "at_once")
+    at_once.dbt("run")
+    return differences_of(built, at_once)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(6))
+def test_any_part_built_alone_is_made_right_by_the_next_build(seed: int, tmp_path: Path, parsed_project: Path) -> None:
+    assert parts_alone(seed, tmp_path, parsed_project, NIGHTS) == set()
+
+
+def test_a_list_of_files_that_was_made_anew_keeps_no_night_away(tmp_path: Path, parsed_project: Path) -> None:
+    """The base models have read one night more than the others, and then the list forgets which files they read."""
+    chance = Chance(0)
+    built = Warehouse(new_project(tmp_path / "project", parsed_project))
+    chance.load(1).write(built.dataset)
+    built.dbt("run", WHAT_IS_KEPT)
+    chance.load(2).write(built.dataset)
+    built.dbt("run", "--select=staging.base")
+    built.dbt("run", "--full-refresh", "--select=base_lake__files")
+    chance.load(3).write(built.dataset)
+    built.dbt("run", WHAT_IS_KEPT)
+    at_once = Warehouse(built.folder, "at_once")
+    at_once.dbt("run", WHAT_IS_KEPT)
+    assert differences_of(built, at_once) == set()

@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
 MEMBERS = [
     "author", "reposter", "mover", "taker", "double", "half", "state", "editor", "pinner", "clock", "edge", "back",
-    "elsewhere", "gone", "shy", "bold", "left_out", "zone", "late", "leaver", "dubious",
+    "elsewhere", "gone", "shy", "bold", "left_out", "zone", "late", "leaver", "dubious", "heard",
 ]  # fmt: skip
 HIDDEN = ["!no-unauthenticated"]
 POSTED = night(1, 12)
 EDITED_TO = POSTED - timedelta(hours=1)
+HEARD = night(4) + timedelta(minutes=30)
 
 
 def run_of(number: int, *, load_id: str | None = None) -> Load:
@@ -114,6 +115,17 @@ def lake_of_traps(dataset_of: Warehouse) -> None:
     late = Load("1772406009.5")
     late.pull("late", night(2, 22), 7)
     late.post("late", "series", night(2, 22), POSTED, like_count=3)
+
+    # What the live job heard since the last pull: an edit, a repost, and a repost that was taken back. What a pull saw
+    # since is no news.
+    fourth.event("heard", "post", "common", night(3), "update", text="no news", cid="bafyold")
+    fourth.event("heard", "post", "common", HEARD, "update", text="changed live", cid="bafynew", created_at=POSTED)
+    fourth.event("heard", "repost", "r5", HEARD, subject_uri=post_uri("unheard", "of"))
+    fourth.event("heard", "repost", "r6", HEARD, subject_uri=post_uri("author", "common"))
+    fourth.event("heard", "repost", "r6", HEARD + timedelta(minutes=1), "delete")
+    fourth.event(
+        "heard", "repost", "not-shown", night(4) - timedelta(hours=1), subject_uri=post_uri("author", "common")
+    )
 
     first.write(dataset, files=2)
     dataset_of.dbt("run", WHAT_IS_KEPT)
@@ -212,6 +224,19 @@ def test_an_edit_is_a_version_not_a_post(traps: Warehouse) -> None:
     assert sorted(ages) == [(12.0,), (36.0,), (60.0,), (84.0,)]
 
 
+def test_an_edit_heard_live_is_the_latest_version(traps: Warehouse) -> None:
+    columns = "text, post_cid, posted_at, like_count, last_observed_at"
+    rows = traps.rows(f"select {columns} from fct_posts where author_did = '{did('heard')}'")
+    assert rows == [("changed live", "bafynew", POSTED, 40, night(4))]
+
+
+def test_a_repost_heard_live_is_a_repost_until_a_pull_misses_it(traps: Warehouse) -> None:
+    columns = "split_part(repost_uri, '/', -1), post_author_did, is_gone, gone_because"
+    rows = traps.rows(f"select {columns} from fct_reposts where reposter_did = '{did('heard')}' order by 1")
+    assert rows == [("r5", did("unheard"), False, None), ("r6", did("author"), True, "delete_event")]
+    assert traps.rows(f"select is_member from dim_authors where did = '{did('unheard')}'") == [(False,)]
+
+
 def test_a_pinned_post_is_one_post(traps: Warehouse) -> None:
     assert traps.rows(f"select count(*) from fct_posts where author_did = '{did('pinner')}'") == [(1,)]
     assert traps.rows(f"select count(*) from fct_reposts where reposter_did = '{did('pinner')}'") == [(0,)]
@@ -263,6 +288,7 @@ def test_who_may_be_published(traps: Warehouse) -> None:
         did("nobody"): "asks_to_be_hidden",
         did("gone"): "unavailable",
         did("leaver"): "no_longer_a_member",
+        did("unheard"): "not_looked_at_recently",
         LEFT_OUT: "left_out_by_setting",
     }
     assert (

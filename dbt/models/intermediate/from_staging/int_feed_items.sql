@@ -16,7 +16,8 @@
             'first_observed_at': 'least(DBT_INTERNAL_DEST.first_observed_at, DBT_INTERNAL_SOURCE.first_observed_at)',
             'last_observed_at': 'greatest(DBT_INTERNAL_DEST.last_observed_at, DBT_INTERNAL_SOURCE.last_observed_at)'
         },
-        on_schema_change='fail'
+        on_schema_change='fail',
+        meta={'input': 'base_bluesky__author_feed'}
     )
 }}
 

@@ -1,13 +1,26 @@
-{#- Posts that were made since the last pull, and posts that were made and deleted between two pulls. A deleted post
-    keeps the last version that the live job received. -#}
+{#- Posts that were made or edited since a pull last saw them, and posts that were made and deleted between two pulls. A
+    deleted post keeps the last version that the live job received. -#}
 with members as (
     select distinct did
     from {{ ref('stg_bluesky__starter_pack_members') }}
 ),
 
--- Pulled posts are nearly all posts: the anti-join takes them out before the wide texts are sorted.
-unseen as (
-    select events.*
+-- Pulls have seen nearly all versions: the join takes those out before the wide texts are sorted.
+newer as (
+    select
+        events.*,
+        pulled.post_uri is not null as is_pulled,
+        pulled.post_cid as pulled_cid,
+        pulled.post_indexed_at,
+        pulled.like_count,
+        pulled.repost_count,
+        pulled.reply_count,
+        pulled.quote_count,
+        pulled.bookmark_count,
+        pulled.engagement_count,
+        pulled.labels,
+        pulled.first_observed_at,
+        pulled.last_observed_at
     from {{ ref('stg_bluesky__repo_events') }} as events
     inner join members on events.did = members.did
     left join {{ ref('int_posts') }} as pulled on events.uri = pulled.post_uri and pulled.is_in_own_feed
@@ -15,7 +28,7 @@ unseen as (
         events.kind = 'commit'
         and events.collection = 'app.bsky.feed.post'
         and events.operation in ('create', 'update')
-        and pulled.post_uri is null
+        and (pulled.post_uri is null or events.event_at > pulled.last_observed_at)
     qualify row_number() over (partition by events.uri order by events.rev desc) = 1
 ),
 
@@ -37,10 +50,24 @@ with_addresses as (
         observed_at,
         source_file,
         file_row_number,
-        least(coalesce(created_at, event_at), event_at) as posted_at,
+        is_pulled,
+        post_indexed_at,
+        like_count,
+        repost_count,
+        reply_count,
+        quote_count,
+        bookmark_count,
+        engagement_count,
+        labels,
+        coalesce(first_observed_at, observed_at) as first_observed_at,
+        coalesce(last_observed_at, observed_at) as last_observed_at,
+        -- The time of an edit's event is not when the post was made.
+        least(coalesce(created_at, post_indexed_at, event_at), coalesce(post_indexed_at, event_at)) as posted_at,
         {{ did_of('reply_parent_uri') }} as reply_parent_did,
         coalesce(quoted_uri like '%/app.bsky.feed.post/%', false) as is_quote
-    from unseen
+    from newer
+    -- The same version, which the network told again.
+    where not is_pulled or cid is distinct from pulled_cid
 )
 
 select
@@ -49,6 +76,7 @@ select
     author_did,
     posted_at,
     created_at,
+    post_indexed_at,
     case
         when reply_parent_uri is not null then 'reply'
         when is_quote then 'quote'
@@ -68,9 +96,18 @@ select
     case when is_quote then {{ did_of('quoted_uri') }} end as quoted_did,
     embed_type,
     {{ element_count('media') }} as media_count,
+    like_count,
+    repost_count,
+    reply_count,
+    quote_count,
+    bookmark_count,
+    engagement_count,
+    labels,
     self_labels,
     has_issues,
-    observed_at,
+    is_pulled,
+    first_observed_at,
+    last_observed_at,
     source_file,
     file_row_number
 from with_addresses

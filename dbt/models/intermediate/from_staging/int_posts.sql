@@ -35,7 +35,8 @@
             ],
             'when_not_matched': [{'action': 'insert', 'mode': 'by_name'}]
         },
-        on_schema_change='fail'
+        on_schema_change='fail',
+        meta={'input': 'base_bluesky__author_feed'}
     )
 }}
 -- depends_on: {{ source('bluesky', 'author_feed') }}

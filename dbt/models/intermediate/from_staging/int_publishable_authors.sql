@@ -80,6 +80,10 @@ dids as (
     select did from members
     union
     select did from labels_of_posts
+    union
+    select post_author_did as did
+    from {{ ref('int_live_reposts') }}
+    where post_author_did is not null
 ),
 
 decided as (
@@ -91,6 +95,8 @@ decided as (
             when hidden.did is not null then 'asks_to_be_hidden'
             when members.did is not null and not coalesce(availability.is_available, false) then 'unavailable'
             when members.did is not null and not members.is_current_member then 'no_longer_a_member'
+            -- Of a post that the live job saw reposted, no pull has shown the author yet, nor what they ask for.
+            when members.did is null and labels_of_posts.did is null then 'not_looked_at_recently'
             when
                 members.last_member_at < {{ before('clock.newest_observed_at', var('publish_within_days')) }}
                 then 'not_looked_at_recently'
@@ -98,6 +104,7 @@ decided as (
     from dids
     cross join clock
     left join members on dids.did = members.did
+    left join labels_of_posts on dids.did = labels_of_posts.did
     left join hidden on dids.did = hidden.did
     left join {{ ref('int_author_availability') }} as availability on dids.did = availability.did
 )

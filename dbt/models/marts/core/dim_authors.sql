@@ -36,10 +36,23 @@ seen_in_posts as (
     group by author_did
 ),
 
+-- Of somebody whose post a member reposted since the last pull, the DID alone is known.
+heard_of as (
+    select
+        post_author_did as did,
+        min(observed_at) as first_seen_at,
+        max(observed_at) as last_seen_at
+    from {{ ref('int_live_reposts') }}
+    where post_author_did is not null
+    group by post_author_did
+),
+
 dids as (
     select did from members
     union
     select did from seen_in_posts
+    union
+    select did from heard_of
 ),
 
 publishability as (
@@ -70,8 +83,10 @@ select
     {{ contains_element('profiles.labels', "'bot'") }} as is_bot,
     coalesce(publishability.is_publishable, false) as is_publishable,
     publishability.withheld_because,
-    least(seen_in_posts.first_seen_at, members.first_member_at) as first_seen_at,
-    greatest(seen_in_posts.last_seen_at, availability.last_observed_at, profiles.observed_at) as last_seen_at,
+    least(seen_in_posts.first_seen_at, heard_of.first_seen_at, members.first_member_at) as first_seen_at,
+    greatest(
+        seen_in_posts.last_seen_at, heard_of.last_seen_at, availability.last_observed_at, profiles.observed_at
+    ) as last_seen_at,
     profiles.observed_at as profile_observed_at,
     'https://bsky.app/profile/' || dids.did as profile_url
 from dids
@@ -79,5 +94,6 @@ left join members on dids.did = members.did
 left join profiles on dids.did = profiles.did
 left join handles on dids.did = handles.did
 left join seen_in_posts on dids.did = seen_in_posts.did
+left join heard_of on dids.did = heard_of.did
 left join publishability on dids.did = publishability.did
 left join availability on dids.did = availability.did

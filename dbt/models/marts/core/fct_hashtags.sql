@@ -1,4 +1,11 @@
-{{ config(materialized='incremental', incremental_strategy='replace_by_post', on_schema_change='fail') }}
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='replace_by_post',
+        on_schema_change='fail',
+        meta={'input': 'int_posts'}
+    )
+}}
 
 with posts as (
     select * from {{ ref('int_posts') }}
@@ -47,6 +54,7 @@ select
     folded.is_in_text,
     posts.author_did,
     posts.posted_at,
-    posts.source_file
+    posts.source_file,
+    posts.batch_number
 from folded
 inner join posts on folded.post_uri = posts.post_uri

@@ -1,4 +1,11 @@
-{{ config(materialized='incremental', incremental_strategy='replace_by_post', on_schema_change='fail') }}
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='replace_by_post',
+        on_schema_change='fail',
+        meta={'input': 'int_posts'}
+    )
+}}
 
 with posts as (
     select * from {{ ref('int_posts') }}
@@ -54,7 +61,8 @@ select
     end as kind,
     cards.link_title as card_title,
     cards.link_description as card_description,
-    posts.source_file
+    posts.source_file,
+    posts.batch_number
 from links
 inner join posts on links.post_uri = posts.post_uri
 left join cards on links.post_uri = cards.post_uri and links.link_uri = cards.link_uri

@@ -1,4 +1,11 @@
-{{ config(materialized='incremental', incremental_strategy='replace_by_post', on_schema_change='fail') }}
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='replace_by_post',
+        on_schema_change='fail',
+        meta={'input': 'int_posts'}
+    )
+}}
 
 with posts as (
     select * from {{ ref('int_posts') }}
@@ -17,6 +24,7 @@ select
     coalesce(trim(media.medium.alt) != '', false) as has_alt_text,
     posts.author_did,
     posts.posted_at,
-    posts.source_file
+    posts.source_file,
+    posts.batch_number
 from media
 inner join posts on media.post_uri = posts.post_uri

@@ -4,7 +4,8 @@
         incremental_strategy='merge',
         unique_key=['post_uri', 'observed_at'],
         merge_update_condition='DBT_INTERNAL_DEST is distinct from DBT_INTERNAL_SOURCE',
-        on_schema_change='fail'
+        on_schema_change='fail',
+        meta={'input': 'int_posts'}
     )
 }}
 
@@ -13,7 +14,8 @@ with posts as (
         post_uri,
         author_did,
         posted_at,
-        first_observed_at
+        first_observed_at,
+        batch_number
     from {{ ref('int_posts') }}
     where {{ is_own_post_to_read() }}
 ),
@@ -39,7 +41,9 @@ observations as (
         max(reply_count) as reply_count,
         max(quote_count) as quote_count,
         max(bookmark_count) as bookmark_count,
-        max(source_file) as source_file
+        max(source_file) as source_file,
+        -- The rows can be ahead of int_posts, where dbt ran a part alone: what that has not read is still to come.
+        least(max(batch_number), (select max(posts.batch_number) from posts)) as batch_number
     from feed_items
     group by post_uri, observed_at
 ),
@@ -56,7 +60,8 @@ of_members as (
         observations.quote_count,
         observations.bookmark_count,
         {{ engagement('observations.') }} as engagement_count,
-        observations.source_file
+        observations.source_file,
+        observations.batch_number
     from observations
     inner join posts on observations.post_uri = posts.post_uri
 )
@@ -80,7 +85,8 @@ select
     quote_count - lag(quote_count) over post_history as quote_change,
     bookmark_count - lag(bookmark_count) over post_history as bookmark_change,
     engagement_count - lag(engagement_count) over post_history as engagement_change,
-    source_file
+    source_file,
+    batch_number
 from of_members
 window post_history as (partition by post_uri order by observed_at)
 -- Reports ask for recent observations of young posts: sorted so, DuckDB skips the many old ones of the first night.

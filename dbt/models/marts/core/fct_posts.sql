@@ -1,10 +1,19 @@
 {{ config(materialized='view') }}
 
 {#- A view: int_posts stores the versions, and deletions are joined to them. -#}
-with pulled as (
-    select * from {{ ref('int_posts') }}
-    -- A post that was only seen as somebody's repost is no member's post.
-    where is_in_own_feed
+with live as (
+    select * from {{ ref('int_live_posts') }}
+),
+
+pulled as (
+    select posts.*
+    from {{ ref('int_posts') }} as posts
+    left join live on posts.post_uri = live.post_uri
+    where
+        -- A post that was only seen as somebody's repost is no member's post.
+        posts.is_in_own_feed
+        -- An edit that the live job saw is the latest version.
+        and live.post_uri is null
 ),
 
 posts as (
@@ -52,7 +61,7 @@ posts as (
         author_did,
         posted_at,
         created_at,
-        null as post_indexed_at,
+        post_indexed_at,
         kind,
         is_reply,
         is_quote,
@@ -68,20 +77,20 @@ posts as (
         quoted_did,
         embed_type,
         media_count,
-        null as like_count,
-        null as repost_count,
-        null as reply_count,
-        null as quote_count,
-        null as bookmark_count,
-        null as engagement_count,
-        null as labels,
+        like_count,
+        repost_count,
+        reply_count,
+        quote_count,
+        bookmark_count,
+        engagement_count,
+        labels,
         self_labels,
         has_issues,
-        observed_at as first_observed_at,
-        observed_at as last_observed_at,
+        first_observed_at,
+        last_observed_at,
         source_file,
         file_row_number
-    from {{ ref('int_live_posts') }}
+    from live
 ),
 
 deletions as (

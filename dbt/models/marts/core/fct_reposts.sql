@@ -1,8 +1,26 @@
 {{ config(materialized='view') }}
 
 with items as (
-    select * from {{ ref('int_feed_items') }}
+    select
+        item_uri,
+        member_did,
+        item_at,
+        post_uri,
+        author_did,
+        first_observed_at,
+        last_observed_at
+    from {{ ref('int_feed_items') }}
     where is_repost
+    union all
+    select
+        repost_uri as item_uri,
+        reposter_did as member_did,
+        reposted_at as item_at,
+        post_uri,
+        post_author_did as author_did,
+        observed_at as first_observed_at,
+        observed_at as last_observed_at
+    from {{ ref('int_live_reposts') }}
 ),
 
 deletions as (

@@ -1,4 +1,4 @@
-{{ config(unique_key='source_file', incremental_strategy='delete+insert') }}
+{{ config(unique_key='source_file', incremental_strategy='delete+insert', meta={'input': none}) }}
 
 {#- The first model of the graph: it lists the files itself, and the other base models read the list. -#}
 with listed as (
@@ -24,20 +24,14 @@ known as (
     {%- endif %}
 ),
 
-newest_batch as (
-    select coalesce(max(batch_number), 0) as batch_number
-    from known
-),
-
 files as (
     select
         coalesce(listed.source_file, known.source_file) as source_file,
-        coalesce(known.batch_number, newest_batch.batch_number + 1) as batch_number,
+        coalesce(known.batch_number, {{ next_batch() }}) as batch_number,
         listed.source_file is not null as is_present,
         known.source_file is null or known.is_present != (listed.source_file is not null) as is_changed
     from listed
     full outer join known on listed.source_file = known.source_file
-    cross join newest_batch
 )
 
 select
