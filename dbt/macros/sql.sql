@@ -221,3 +221,20 @@
 {% macro duckdb__sorted_list(value) -%}
     list({{ value }} order by {{ value }})
 {%- endmacro %}
+
+
+{% macro list_of_structs(fields, order_by) %}
+    {{- return(adapter.dispatch('list_of_structs', 'bluesky_lake')(fields, order_by)) -}}
+{% endmacro %}
+
+{#- An aggregate: a list of structs, in order. `fields` is the expression of each field by its name. -#}
+{% macro duckdb__list_of_structs(fields, order_by) -%}
+    list(
+        struct_pack(
+            {%- for name, expression in fields.items() %}
+            {{ name }} := {{ expression }}{{ ',' if not loop.last }}
+            {%- endfor %}
+        )
+        order by {{ order_by }}
+    )
+{%- endmacro %}

@@ -25,6 +25,7 @@ FACETS: Final = pa.list_(
     )
 )
 MEDIA: Final = pa.list_(pa.struct([("kind", pa.string()), ("alt", pa.string())]))
+PROFILE_LINKS: Final = pa.list_(pa.struct([("url", pa.string()), ("title", pa.string()), ("labels", STRINGS)]))
 
 
 @dataclass(frozen=True)
@@ -159,6 +160,12 @@ PROFILES: Final = RawTable(
             _column("display_name", pa.string(), "Display name; null where there is no profile record."),
             _column("description", pa.string(), "What the member says of themself."),
             _column("avatar_url", pa.string(), "Address of the picture."),
+            _column(
+                "links",
+                PROFILE_LINKS,
+                "What the member links to, in order: the address as they wrote it, of any scheme, its title, and the"
+                " values of the labels on the link.",
+            ),
             _column("followers_count", pa.int64(), "Followers of the account."),
             _column("follows_count", pa.int64(), "Accounts that the member follows."),
             _column("posts_count", pa.int64(), "Posts and replies, by the service's count; no reposts."),

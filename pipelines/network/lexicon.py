@@ -164,6 +164,14 @@ class JoinedVia(_Lexicon):
     uri: str | None = None
 
 
+class ProfileLinkView(_Lexicon):
+    """`app.bsky.actor.defs#profileLinkView`."""
+
+    url: str | None = None
+    title: str | None = None
+    labels: list[Label | None] | None = None
+
+
 class ProfileViewDetailed(_Lexicon):
     """`app.bsky.actor.defs#profileViewDetailed`."""
 
@@ -172,6 +180,7 @@ class ProfileViewDetailed(_Lexicon):
     display_name: str | None = None
     description: str | None = None
     avatar: str | None = None
+    links: list[ProfileLinkView | None] | None = None
     followers_count: Count | None = None
     follows_count: Count | None = None
     posts_count: Count | None = None

@@ -89,10 +89,12 @@ const profileUrl = (person) => `https://bsky.app/profile/${person.did}`;
 const nameOf = (person) => person.name?.trim() || person.handle || person.did;
 
 function link(url, text, attributes = {}) {
-  // Addresses come from other people's posts: nothing but the web is linked.
+  // Addresses come from other people: nothing but the web is linked.
   if (!/^https?:\/\//i.test(url ?? "")) return h("span", attributes, text);
   return h("a", { href: url, rel: "noopener noreferrer nofollow", target: "_blank", ...attributes }, text);
 }
+
+const shortAddress = (url) => url.replace(/^https?:\/\/(www\.)?/, "").slice(0, 90);
 
 function who(index, extra = null) {
   const person = content.people[index];
@@ -584,7 +586,7 @@ function showDomains(view, period) {
       h(
         "li",
         {},
-        link(row.uri, h("bdi", {}, row.title?.trim() || row.uri.replace(/^https?:\/\/(www\.)?/, "").slice(0, 90))),
+        link(row.uri, h("bdi", {}, row.title?.trim() || shortAddress(row.uri))),
         h(
           "small",
           {},
@@ -829,7 +831,20 @@ const COLUMNS = [
     show: (row) => (row.last_active_at ? lastActive(row.last_active_at) : "–"),
     isForWideScreens: true,
   },
+  {
+    key: "links",
+    name: "Links",
+    value: (row) => row.links?.length ?? null,
+    show: (row) => (row.links?.length ? h("ul", { class: "own-links" }, row.links.map(ownLink)) : "–"),
+    isForWideScreens: true,
+  },
 ];
+
+/** A link of somebody's profile: a title may say anything, so the address is told with it. */
+function ownLink({ url, title }) {
+  const text = h("bdi", {}, title?.trim() || shortAddress(url ?? ""));
+  return h("li", {}, url?.startsWith("https://") ? link(url, text, { title: url }) : text);
+}
 
 function scoreOf(row) {
   const inner = h("i", {});

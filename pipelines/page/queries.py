@@ -39,7 +39,8 @@ PEOPLE: Final = "select did, handle, display_name as name, is_bot from rpt_membe
 MEMBERS: Final = """
     select
         did, pack_uris, followers_count, followers_change_week, posts_last_week, posts_previous_week, posts_last_month,
-        reposts_last_month, posts_per_day, engagement_last_month, median_engagement_last_month, score, last_active_at
+        reposts_last_month, posts_per_day, engagement_last_month, median_engagement_last_month, score, last_active_at,
+        links
     from rpt_members
     order by score desc, followers_count desc nulls last, did
 """

@@ -218,6 +218,7 @@ def profile_row(raw: msgspec.Raw) -> Row:
         "display_name": profile.display_name,
         "description": profile.description,
         "avatar_url": profile.avatar,
+        "links": profile.links and _profile_links(profile.links),
         "followers_count": profile.followers_count,
         "follows_count": profile.follows_count,
         "posts_count": profile.posts_count,
@@ -229,6 +230,12 @@ def profile_row(raw: msgspec.Raw) -> Row:
         "issues": issues or None,
         "raw": lexicon.readable_text(bytes(raw)),
     }
+
+
+def _profile_links(links: list[lexicon.ProfileLinkView | None]) -> list[Row] | None:
+    return [
+        {"url": link.url, "title": link.title, "labels": _label_values(link.labels)} for link in links if link
+    ] or None
 
 
 def starter_pack_row(raw: msgspec.Raw) -> Row:

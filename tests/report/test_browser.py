@@ -139,6 +139,19 @@ def test_table_is_sorted_and_searched(page: Page, published: Published) -> None:
     assert page.complaints() == []
 
 
+def test_table_links_to_what_people_link_to(page: Page, published: Published) -> None:
+    page.one('[data-sort="links"]').click()
+    (most,) = page.all("#people tbody tr:first-child .own-links")
+    shown = [(link.text, link.get_attribute("href")) for link in most.find_elements(By.CSS_SELECTOR, "a")]
+    assert shown == [
+        ("All <b>links</b> of today", "https://news.example.com/daily"),
+        ("example.com/archive?year=2026", "https://www.example.com/archive?year=2026"),
+    ]
+    some = sum(row["links"] is not None for row in published.content["members"])
+    assert len(page.all("#people .own-links")) == some
+    assert page.complaints() == []
+
+
 def test_keyboard_reads_a_chart(page: Page) -> None:
     surface = page.one('[data-chart="activity"] .surface')
     surface.send_keys(Keys.ARROW_RIGHT)
@@ -190,11 +203,22 @@ def test_hostile_words_stay_words(chrome: webdriver.Chrome, published: Published
     view["links"][0] |= {"uri": "javascript:window.hurt=1", "title": nasty}
     view["domains"][0]["name"] = "x.test/\"onmouseover='window.hurt=1'"
     view["hashtags"][0]["name"] = nasty
+    for member in content["members"]:
+        member["links"] = [
+            {"url": "javascript:window.hurt=1", "title": nasty},
+            {"url": "http://x.test/", "title": None},
+            {"url": "https://x.test/\"onmouseover='window.hurt=1'", "title": nasty},
+            {"url": None, "title": None},
+        ]
     file = tmp_path / "hostile.html"
     file.write_text(render(content), encoding="utf-8")
     page = Page(chrome, file)
     for link in page.all("a[href]"):
         assert (link.get_attribute("href") or "").startswith(("https://", "http://", "file://"))
+    own_links = page.all(".own-links a[href]")
+    assert len(own_links) == len(page.all(".own-links")) == len(page.all("#people tbody tr"))
+    for link in own_links:
+        assert (link.get_attribute("href") or "").startswith("https://x.test/")
     for element in page.all(".surface"):
         element.send_keys(Keys.ARROW_RIGHT)
     assert page.one('[data-list="top"] .text').text.startswith("</script><img src=x")

@@ -382,7 +382,9 @@ def test_what_posts_carry(content: dict[str, Any], published: Published, acts: d
     assert seen == {"image", "video", "link_card", "none"}
 
 
-def test_members(content: dict[str, Any], published: Published, acts: dict[str, list[Row]]) -> None:
+def test_members(
+    content: dict[str, Any], published: Published, acts: dict[str, list[Row]], withheld: list[str]
+) -> None:
     dids = [person["did"] for person in content["people"]]
     people = {row["did"]: row for row in published.rows("from dim_authors where is_publishable and is_current_member")}
     assert {dids[row["who"]] for row in content["members"]} == people.keys()
@@ -419,11 +421,22 @@ def test_members(content: dict[str, Any], published: Published, acts: dict[str, 
         assert row["median_engagement_last_month"] == usual[did]
         shares = [share_below(did, values) for values in (posts, engagement, usual)]
         assert row["score"] == math.floor(100 * mean(shares) + 0.5)
+        assert row["links"] == links_to_show(people[did]["links"], withheld)
         assert row["followers_count"] == people[did]["followers_count"]
         if row["followers_change_week"] is not None:
             assert row["followers_change_week"] == people[did]["followers_count"] - a_week_ago[did]
         assert {content["packs"][number]["uri"] for number in row["packs"]} == packs[did]
     assert any(row["followers_change_week"] for row in content["members"])
+    assert any(row["links"] for row in content["members"])
+
+
+def links_to_show(links: list[Row] | None, withheld: list[str]) -> list[Row] | None:
+    shown = []
+    for link in links or ():
+        told = f"{link['url']} {link['title']}".lower()
+        if link["url"].startswith("https://") and not link["labels"] and not any(word in told for word in withheld):
+            shown.append({"url": link["url"], "title": link["title"]})
+    return shown or None
 
 
 def acts_of_did(acts: dict[str, list[Row]], did: str) -> list[Row]:

@@ -103,7 +103,18 @@ def quoting(tmp_path_factory: pytest.TempPathFactory, parsed_project: Path) -> W
     load.pack(at, ["writer", "gone", "heir", "fan"], handles=handles)
     load.profile("gone", at, handle="gone.bsky.test", labels=["!no-unauthenticated"])
     load.profile("heir", at, handle=MOVED)
-    load.profile("writer", at, display_name="Writer", description="I know gone.bsky.test")
+    own_links = (
+        ("https://x.test/plain", "Plain"),
+        ("https://x.test/title", "I and GONE.bsky.test"),
+        ("https://bsky.app/profile/DID:PLC:gone", None),
+        ("https://x.test/untitled", None),
+        ("http://x.test/no-tls", "No TLS"),
+        ("javascript:alert(1)", "No web"),
+        (None, "No address"),
+    )
+    links_of_writer = [{"url": url, "title": title, "labels": []} for url, title in own_links]
+    links_of_writer.append({"url": "https://x.test/spam", "title": "Spam", "labels": ["spam"]})
+    load.profile("writer", at, display_name="Writer", description="I know gone.bsky.test", links=links_of_writer)
     load.profile("fan", at, display_name="Fan of Gone.Bsky.Test", description="Nothing else")
     for name in ("writer", "gone", "heir", "fan"):
         load.pull(name, at)
@@ -142,6 +153,15 @@ def test_whoever_names_them_is_left_out_of_what_is_quoted(quoting: Warehouse) ->
         (did("heir"), MOVED, None, None),
         (did("fan"), "fan.test", None, "Nothing else"),
     }
+    assert quoting.rows("select did, links from rpt_members where links is not null") == [
+        (
+            did("writer"),
+            [
+                {"url": "https://x.test/plain", "title": "Plain"},
+                {"url": "https://x.test/untitled", "title": None},
+            ],
+        )
+    ]
     for (report,) in quoting.rows("select table_name from duckdb_tables() where starts_with(table_name, 'rpt_')"):
         told = str(quoting.rows(f"from {report}")).lower()
         assert "gone.bsky.test" not in told, report

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines.sample.world.truth import Defect
 
 if TYPE_CHECKING:
-    from pipelines.sample.world.truth import Embed, FeedItem, MemberList, Post, StarterPack
+    from pipelines.sample.world.truth import Embed, FeedItem, MemberList, Post, Profile, StarterPack
     from pipelines.sample.world.world import Day
 
 Row = dict[str, Any]
@@ -110,6 +110,7 @@ def profile(did: str, day: Day) -> Row:
         "handle": actor.handle(day.now),
         "display_name": version.display_name if version else None,
         "description": version.description if version else None,
+        "links": _profile_links(version) if version else None,
         "followers_count": day.followers_count(actor),
         "follows_count": day.follows_count(actor),
         "posts_count": day.posts_count(actor),
@@ -119,6 +120,12 @@ def profile(did: str, day: Day) -> Row:
         "indexed_at": served(version.since) if version else None,
         "labels": list(version.labels) if version else [],
     }
+
+
+def _profile_links(version: Profile) -> list[Row] | None:
+    return [
+        {"url": link.url, "title": link.title, "labels": list(link.labels) or None} for link in version.links
+    ] or None
 
 
 def starter_pack(pack: StarterPack, day: Day) -> Row:

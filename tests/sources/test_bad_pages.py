@@ -13,7 +13,7 @@ import pytest
 from pipelines.network.appview import AppView
 from pipelines.network.pacing import Pacer
 from pipelines.sample.appview.views import Views
-from pipelines.sources.rows import feed_item_row, feed_table
+from pipelines.sources.rows import feed_item_row, feed_table, profile_row
 from tests.network.scripted_server import Reply
 from tests.seeds import seeds
 from tests.sources.member_feed import MEMBER, NOW, MemberFeed, Walked
@@ -377,3 +377,27 @@ def test_whatever_happens_to_a_page_the_walk_ends_with_an_outcome(
         for _ in range(dice.randint(1, 20)):
             body = dice.choice(BREAKS_BRACKETS)(dice, body) or b"{"
         assert walk_over(bad_feed, body).pull["outcome"] in ("ok", "failed")
+
+
+def test_a_bad_link_of_a_profile_leaves_the_others() -> None:
+    links = [
+        {"url": "https://x.test/", "title": 7, "labels": [{"val": "spam"}, "spam"]},
+        "https://x.test/",
+        {"title": "No address"},
+    ]
+    row = profile_row(msgspec.Raw(json.dumps({"did": MEMBER, "links": links}).encode()))
+    assert row["links"] == [
+        {"url": "https://x.test/", "title": None, "labels": ["spam"]},
+        {"url": None, "title": "No address", "labels": None},
+    ]
+    assert [issue.partition(":")[0] for issue in row["issues"]] == [
+        "$.links[0].title",
+        "$.links[0].labels[1]",
+        "$.links[1]",
+    ]
+
+
+@pytest.mark.parametrize(("links", "expected"), [(None, None), ([], []), (["https://x.test/"], None), ("none", None)])
+def test_a_profile_without_readable_links_has_none(links: object, expected: object) -> None:
+    row = profile_row(msgspec.Raw(json.dumps({"did": MEMBER, "links": links}).encode()))
+    assert row["links"] == expected

@@ -28,10 +28,13 @@ from pipelines.sample.world.truth import (
     Media,
     MemberList,
     Post,
+    ProfileLink,
     StarterPack,
 )
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from pipelines.sample.world.world import Day
 
     Json = dict[str, Any]
@@ -153,6 +156,8 @@ class Views:
         profile = actor.profile(self.day.now)
         if profile and profile.pinned:
             view["pinnedPost"] = {"uri": profile.pinned.uri, "cid": profile.pinned.cid}
+        if profile and profile.links:
+            view["links"] = [self._profile_link(link, profile.since) for link in profile.links]
         if actor.joined_via_pack:
             pack = next(pack for pack in self.day.world.packs if pack.uri == actor.joined_via_pack)
             view["joinedViaStarterPack"] = self.basic_starter_pack(pack)
@@ -232,6 +237,16 @@ class Views:
             "labels": [],
             "indexedAt": timestamp(pack.created_at),
         }
+
+    def _profile_link(self, link: ProfileLink, since: datetime) -> Json:
+        ref = {"uri": link.ref.uri, "cid": link.ref.cid}
+        view: Json = {**ref, "url": link.url}
+        if link.title is not None:
+            view["title"] = link.title
+        if link.labels:
+            by = {"src": self.day.world.labeler, **ref, "cts": timestamp(since)}
+            view["labels"] = [{**by, "val": value} for value in link.labels]
+        return view
 
     def _reply(self, post: Post) -> Json:
         assert post.reply is not None

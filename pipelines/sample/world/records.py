@@ -223,6 +223,8 @@ def _profile(profile: Profile) -> Json:
         written["labels"] = self_labels(profile.labels)
     if profile.pinned:
         written["pinnedPost"] = _ref(profile.pinned)
+    if profile.links:
+        written["links"] = [_ref(link.ref) for link in profile.links]
     return written
 
 

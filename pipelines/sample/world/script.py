@@ -34,6 +34,16 @@ if TYPE_CHECKING:
 HOLOGRAM: Final = "com.example.embed.hologram"
 SPARKLE: Final = "com.example.richtext.facet#sparkle"
 
+# Two that may be published, and one of each kind that may not: no https, labelled, naming somebody who is hidden.
+_ODD_LINKS: Final = (
+    ("https://news.example.com/daily", "All <b>links</b> of today", ()),
+    ("javascript:alert('hi')", "Try me", ()),
+    ("http://news.example.com/plain", "Without encryption", ()),
+    ("https://coins.example.com/", "Double your data", ("spam",)),
+    ("https://private.bsky.test/about", "A friend", ()),
+    ("https://www.example.com/archive?year=2026", None, ()),
+)
+
 
 def prepare(world: Simulation) -> None:
     """Settle what becomes of the accounts, and put every scripted scene into the world's calendar."""
@@ -130,10 +140,15 @@ def _accounts(world: Simulation) -> None:
     for name, slot in (("tomasz", -20), ("greta", -60), ("yusuf", 4)):
         world.actor(name).quiet_from = moment(slot, "12:00")
     world.actor("noprofile").profiles.clear()
-    world.change_profile(world.actor("newsbot"), moment(-150, "12:00"), labels=("bot",))
+    world.change_profile(world.actor("newsbot"), moment(-150, "12:00"), labels=("bot",), links=_ODD_LINKS)
     world.change_profile(world.actor("private"), moment(-150, "12:00"), labels=("!no-unauthenticated",))
     world.change_profile(world.actor("ruth"), moment(6, "09:15"), labels=("!no-unauthenticated",))
-    world.change_profile(world.actor("oskar"), moment(3, "07:50"), display_name="Oskar Wiśniewski 🐻‍❄️")
+    world.change_profile(
+        world.actor("oskar"),
+        moment(3, "07:50"),
+        display_name="Oskar Wiśniewski 🐻‍❄️",
+        links=(("https://oskar.example.com/", "Blog", ()),),
+    )
     okoro = world.actor("okoro")
     okoro.created_at = okoro.writes_from = moment(5, "13:00")
     okoro.handles = [(okoro.created_at, okoro.handles[0][1])]

@@ -28,6 +28,7 @@ from pipelines.sample.world.truth import (
     LIST,
     LIST_ITEM,
     POST,
+    PROFILE_LINK,
     RECORD,
     RECORD_WITH_MEDIA,
     REPOST,
@@ -44,6 +45,7 @@ from pipelines.sample.world.truth import (
     MemberList,
     Post,
     Profile,
+    ProfileLink,
     Reply,
     Repost,
     StarterPack,
@@ -278,8 +280,12 @@ class Simulation:
         display_name: str | None = None,
         labels: tuple[str, ...] | None = None,
         pinned: StrongRef | None = None,
+        links: Sequence[tuple[str, str | None, tuple[str, ...]]] | None = None,
     ) -> None:
-        """Let somebody write a new version of their profile; what is not given stays."""
+        """Let somebody write a new version of their profile; what is not given stays.
+
+        Links are told as (address, title, values of a labeler's labels), in the order in which the profile shows them.
+        """
         last = actor.profiles[-1]
         actor.profiles.append(
             replace(
@@ -289,7 +295,17 @@ class Simulation:
                 display_name=last.display_name if display_name is None else display_name,
                 labels=last.labels if labels is None else labels,
                 pinned=pinned or last.pinned,
+                links=last.links if links is None else self._profile_links(actor, at, links),
             )
+        )
+
+    def _profile_links(
+        self, actor: Actor, at: datetime, links: Sequence[tuple[str, str | None, tuple[str, ...]]]
+    ) -> tuple[ProfileLink, ...]:
+        """Give links the names of records, by their places: the world's clock does not tick for them."""
+        uris = [f"at://{actor.did}/{PROFILE_LINK}/{tid(at, place)}" for place in range(len(links))]
+        return tuple(
+            ProfileLink(StrongRef(uri, cid(f"{self.seed}/{uri}")), *link) for uri, link in zip(uris, links, strict=True)
         )
 
     def next_cid(self) -> str:

@@ -20,6 +20,7 @@ DELETED: Final = "deleted"
 POST: Final = "app.bsky.feed.post"
 REPOST: Final = "app.bsky.feed.repost"
 PROFILE: Final = "app.bsky.actor.profile"
+PROFILE_LINK: Final = "app.bsky.actor.link"
 LIST: Final = "app.bsky.graph.list"
 LIST_ITEM: Final = "app.bsky.graph.listitem"
 STARTER_PACK: Final = "app.bsky.graph.starterpack"
@@ -238,6 +239,16 @@ class FeedItem:
 
 
 @dataclass(frozen=True, slots=True)
+class ProfileLink:
+    """A link on a profile; `ref` is the record that holds it, which no repository of the world has."""
+
+    ref: StrongRef
+    url: str
+    title: str | None
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
     """A profile record in one version, valid from `since` until the next."""
 
@@ -248,6 +259,7 @@ class Profile:
     avatar_cid: str | None
     labels: tuple[str, ...] = ()
     pinned: StrongRef | None = None
+    links: tuple[ProfileLink, ...] = ()
 
 
 @dataclass(slots=True)

@@ -69,6 +69,7 @@ select
     coalesce(profiles.display_name, seen_in_posts.display_name) as display_name,
     profiles.description,
     profiles.avatar_url,
+    profiles.links,
     members.did is not null as is_member,
     coalesce(members.is_current_member, false) as is_current_member,
     members.first_member_at,

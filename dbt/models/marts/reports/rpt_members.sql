@@ -24,6 +24,28 @@ followers_a_week_ago as (
     group by profiles.did
 ),
 
+publishable as (
+    select
+        summaries.did,
+        authors.links
+    from summaries
+    inner join {{ ref('dim_authors') }} as authors on summaries.did = authors.did
+),
+
+-- Links are input of other people, and may lead anywhere: what a labeler warns of is not passed on.
+links as (
+    select
+        exploded.did,
+        {{ list_of_structs({'url': 'exploded.link.url', 'title': 'exploded.link.title'}, 'exploded.position') }}
+            as links
+    from {{ explode('publishable', ['did'], 'links', element='link') }} as exploded
+    where
+        exploded.link.url like 'https://%'
+        and {{ element_count('exploded.link.labels') }} = 0
+        and {{ names_nobody_withheld(['exploded.link.url', 'exploded.link.title']) }}
+    group by exploded.did
+),
+
 scored as (
     select
         *,
@@ -40,6 +62,7 @@ select
     case when {{ names_nobody_withheld(['authors.' ~ words]) }} then authors.{{ words }} end as {{ words }},
     {%- endfor %}
     authors.avatar_url,
+    links.links,
     authors.profile_url,
     authors.is_bot,
     packs.pack_uris,
@@ -68,5 +91,6 @@ select
     scored.last_active_at
 from scored
 inner join {{ ref('dim_authors') }} as authors on scored.did = authors.did
+left join links on scored.did = links.did
 left join packs on scored.did = packs.did
 left join followers_a_week_ago on scored.did = followers_a_week_ago.did
