@@ -112,7 +112,7 @@ def quoting(tmp_path_factory: pytest.TempPathFactory, parsed_project: Path) -> W
         ("javascript:alert(1)", "No web"),
         (None, "No address"),
     )
-    links_of_writer = [{"url": url, "title": title, "labels": []} for url, title in own_links]
+    links_of_writer: list[dict[str, Any]] = [{"url": url, "title": title, "labels": []} for url, title in own_links]
     links_of_writer.append({"url": "https://x.test/spam", "title": "Spam", "labels": ["spam"]})
     load.profile("writer", at, display_name="Writer", description="I know gone.bsky.test", links=links_of_writer)
     load.profile("fan", at, display_name="Fan of Gone.Bsky.Test", description="Nothing else")
