@@ -52,7 +52,10 @@
         {{- return(true) -}}
     {%- endif -%}
     {%- set query -%}
-        select 1 from {{ input_relation }} where batch_number <= {{ last_batch() }} limit 1
+        select 1
+        from {{ input_relation }}
+        where batch_number <= (select max(batch_number) from {{ this }})
+        limit 1
     {%- endset -%}
     {{- return(not run_query(query).rows) -}}
 {% endmacro %}
@@ -65,7 +68,11 @@
 
 
 {% macro has_batches(relation) %}
-    {{- return('batch_number' in adapter.get_columns_in_relation(relation) | map(attribute='name')) -}}
+    {#- Asks the table, since the catalog is slow to answer and each model asks several times. -#}
+    {%- set query -%}
+        select * from {{ relation }} limit 0
+    {%- endset -%}
+    {{- return('batch_number' in run_query(query).column_names) -}}
 {% endmacro %}
 
 
