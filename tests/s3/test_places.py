@@ -117,6 +117,7 @@ def test_the_environment_s_session_token_goes_with_the_environment_s_key_alone(
     )
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(f"{LAKE}CREDENTIALS__{name}")
+    use_project_settings()
     assert tokens() == (False, False)
 
 
