@@ -3,7 +3,8 @@
     python pipelines/bluesky.py --sample     the sample network on localhost, no internet needed
     python pipelines/bluesky.py              what `.dlt/config.toml` names
 
-Exit codes: 0 all well; 1 nothing could be loaded; 2 loaded, but something failed (it is named).
+Exit codes: 0 all well; 1 nothing could be loaded, or DuckDB does not find it; 2 loaded, but something failed (it is
+named).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from pipelines import live, report
 from pipelines.explain import explain
 from pipelines.lake.bucket import LakeError, lake_location, use_project_settings
 from pipelines.lake.filesystems import use_lake_filesystems
+from pipelines.lake.readback import LakeReader
 from pipelines.lake.working_folder import only_one, open_pipeline, recover
 from pipelines.network.appview import PAGE_LIMIT
 from pipelines.progress import show_progress
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 
     import dlt
     from dlt.common.pipeline import LoadInfo
+    from dlt.extract import DltSource
 
     from pipelines.sources.feed_walk import MemberState
 
@@ -69,7 +72,17 @@ class Night:
     byte_count: int = 0
     seconds: float = 0.0
 
-    def count_files(self, info: LoadInfo) -> None:
+    def load(self, pipeline: dlt.Pipeline, source: DltSource, reader: LakeReader) -> None:
+        """Load once, and see that dbt will find it.
+
+        Raises:
+            LakeError: It will not.
+        """
+        info = pipeline.run(source)
+        self._count_files(info)
+        reader.expect(pipeline, info)
+
+    def _count_files(self, info: LoadInfo) -> None:
         """Add the data files of a load."""
         for package in info.load_packages:
             for job in package.jobs["completed_jobs"]:
@@ -200,12 +213,13 @@ def newest_pull(pipeline: dlt.Pipeline) -> datetime | None:
 def pull(pipeline: dlt.Pipeline, night: Night, console: Console) -> int:
     """Pull one night into the lake, print the summary, and return the exit code."""
     begun = time.monotonic()
+    reader = LakeReader(pipeline.pipeline_name)
     source = bluesky(**night.settings, run=night.run)
     with show_progress(night.run, console):
-        night.count_files(pipeline.run(source))
+        night.load(pipeline, source, reader)
         while night.run.load_room.deferred_count:
             night.run.load_room.begin_load()
-            night.count_files(pipeline.run(source.with_resources("author_feed", "feed_pulls")))
+            night.load(pipeline, source.with_resources("author_feed", "feed_pulls"), reader)
     night.seconds = time.monotonic() - begun
     print_summary(night, lake_location(pipeline), console)
     return night.exit_code

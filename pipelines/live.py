@@ -41,6 +41,7 @@ from pipelines.lake.bucket import PROJECT_ROOT, LakeError, lake_location, use_pr
 from pipelines.lake.compaction import compact
 from pipelines.lake.filesystems import use_lake_filesystems
 from pipelines.lake.members import Members, read_members
+from pipelines.lake.readback import LakeReader
 from pipelines.lake.working_folder import only_one, open_pipeline, recover
 from pipelines.panel import show_live
 from pipelines.sample.streams.live_day import SECONDS as SAMPLE_SECONDS
@@ -49,6 +50,8 @@ from pipelines.sources.micro_batches import BatchLimits, MicroBatches
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from dlt.common.pipeline import LoadInfo
 
     from pipelines.events.repo_event import Feed, Gap
 
@@ -365,13 +368,30 @@ def _refresh_members(pipeline: dlt.Pipeline, feed: Firehose | Jetstream) -> Call
 
 
 def run_live(batches: MicroBatches, options: LoadOptions, console: Console) -> int:
-    """Load until told to stop, say what happened, and return the exit code."""
+    """Load until told to stop, say what happened, and return the exit code.
+
+    Raises:
+        LakeError: DuckDB does not find the first batch, or the last, where dbt will look. What parts the two places
+            parts them for every batch, so that the others are not looked for.
+    """
+    is_sample = isinstance(options, StreamOptions) and options.is_sample
+    reader = LakeReader("bluesky_sample" if is_sample else "bluesky")
+    newest: list[LoadInfo] = []
+
+    def look_for_the_first(info: LoadInfo) -> None:
+        if not newest:
+            reader.expect(batches.pipeline, info)
+        newest[:] = [info]
+
+    batches.after_load = look_for_the_first
     with show_live(batches, console):
         _until_told(
             lambda is_over: batches.load_until(
                 is_over, seconds=options.seconds, until_caught_up=options.until_caught_up
             )
         )
+    if batches.run.batch_count > 1 and newest:
+        reader.expect(batches.pipeline, newest[0])
     print_summary(batches, console)
     return 2 if batches.run.gaps else 0
 

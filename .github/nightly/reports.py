@@ -15,7 +15,8 @@ def main(warehouse: str, reports: str) -> int:
     """Copy every `rpt_` table; return the exit code."""
     Path(reports).unlink(missing_ok=True)
     with duckdb.connect(reports) as connection:
-        connection.execute(f"attach '{warehouse}' as warehouse (read_only)")
+        path = warehouse.replace("'", "''")
+        connection.execute(f"attach '{path}' as warehouse (read_only)")
         tables = connection.execute(
             "select table_name from duckdb_tables()"
             " where database_name = 'warehouse' and starts_with(table_name, 'rpt_') order by table_name"

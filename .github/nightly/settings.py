@@ -29,7 +29,8 @@ R2: Final = {
 
 def main() -> int:
     """Write the file; return the exit code."""
-    given = {name: value for name, value in os.environ.items() if name.startswith(SECTIONS) and value}
+    # A secret that was pasted with a newline at its end is the same secret.
+    given = {name: value.strip() for name, value in os.environ.items() if name.startswith(SECTIONS) and value.strip()}
     settings: dict[str, Any] = {}
     for name, value in given.items():
         *sections, key = name.lower().split("__")

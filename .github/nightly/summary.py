@@ -23,7 +23,11 @@ def lines() -> Iterator[str]:
     if PULL_LOG.exists():
         log = PULL_LOG.read_text(encoding="utf-8").splitlines()
         # The bucket's address is the repository's secret, and summaries are for everybody.
-        yield from ("```", *(line for line in log if not line.strip().startswith("lake ")), "```")
+        yield from (
+            "```",
+            *(line for line in log if not line.strip().lower().startswith(("lake ", "the lake "))),
+            "```",
+        )
     else:
         yield "Nothing was pulled."
     if WAREHOUSE.exists():

@@ -13,17 +13,18 @@ import duckdb
 
 from pipelines.lake.bucket import LakeError, check_lake, filesystem_client, use_project_settings
 from pipelines.lake.duckdb_settings import duckdb_settings
+from pipelines.lake.place import PlaceError
 
 
 def main(action: str) -> int:
     """Fetch or keep; return the exit code."""
-    use_project_settings()
-    pipeline = dlt.pipeline("bluesky")
     try:
+        use_project_settings()
+        pipeline = dlt.pipeline("bluesky")
         client = filesystem_client(pipeline)
         check_lake(pipeline)
         warehouse = duckdb_settings("bluesky").warehouse_path
-    except LakeError as error:
+    except (LakeError, PlaceError) as error:
         print(f"::error::{error}")
         return 1
     if client.config.is_local_filesystem:

@@ -35,13 +35,40 @@
 {% endmacro %}
 
 
+{% macro lake_pattern() %}
+    {{- return(adapter.dispatch('lake_pattern', 'bluesky_lake')()) -}}
+{% endmacro %}
+
+{% macro duckdb__lake_pattern() %}
+    {#- `lake_path` as the beginning of a pattern of file names. -#}
+    {{- return("getvariable('lake_pattern')") -}}
+{% endmacro %}
+
+
+{#- A text as a literal of SQL. -#}
+{% macro text_literal(text) %}
+    {{- return("'" ~ text | replace("'", "''") ~ "'") -}}
+{% endmacro %}
+
+
+{#- The files as a list of paths. DuckDB takes each for a pattern, also where it is the name of a file. -#}
+{% macro duckdb__paths_of(files) -%}
+    [
+        {%- for file in files %}
+        {%- set pattern = file | replace('[', '[[') | replace('*', '[*]') | replace('?', '[?]') | replace('[[', '[[]') %}
+        {{ lake_pattern() }} || {{ text_literal('/' ~ pattern) }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    ]
+{%- endmacro %}
+
+
 {% macro list_lake_files(pattern) %}
     {{- return(adapter.dispatch('list_lake_files', 'bluesky_lake')(pattern)) -}}
 {% endmacro %}
 
 {% macro duckdb__list_lake_files(pattern) %}
     select substr(file, length({{ lake_path() }}) + 2) as source_file
-    from glob({{ lake_path() }} || '/{{ pattern }}')
+    from glob({{ lake_pattern() }} || '/{{ pattern }}')
 {% endmacro %}
 
 
@@ -101,12 +128,9 @@
             union all by name
             select *
             from read_parquet(
-                [
-                    {%- for file in files %}
-                    {{ lake_path() }} || '/{{ file }}'{{ ',' if not loop.last }}
-                    {%- endfor %}
-                ],
+                {{ duckdb__paths_of(files) }},
                 union_by_name = true,
+                hive_partitioning = false,
                 filename = true,
                 file_row_number = true
             )
@@ -131,16 +155,13 @@
             substr(filename, length({{ lake_path() }}) + 2) as source_file
         from
             {%- if files %} read_json(
-                [
-                    {%- for file in files %}
-                    {{ lake_path() }} || '/{{ file }}'{{ ',' if not loop.last }}
-                    {%- endfor %}
-                ],
+                {{ duckdb__paths_of(files) }},
                 columns = {
                     {%- for column in columns %}
                     '{{ column.name }}': '{{ column.data_type }}'{{ ',' if not loop.last }}
                     {%- endfor %}
                 },
+                hive_partitioning = false,
                 filename = true,
                 maximum_object_size = 100000000
             )

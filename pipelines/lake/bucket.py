@@ -8,14 +8,21 @@ import logging
 import os
 import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, get_origin
 
-from dlt.common.configuration.exceptions import ConfigFieldMissingException, ConfigurationException, LookupTraces
+from dlt.common.configuration.exceptions import (
+    ConfigFieldMissingException,
+    ConfigurationException,
+    ConfigValueCannotBeCoercedException,
+    LookupTraces,
+)
 from dlt.common.destination.exceptions import UnknownDestinationModule
 from dlt.common.runtime.run_context import switch_context
 from dlt.destinations.exceptions import InvalidFilesystemLayout
 from dlt.destinations.impl.filesystem.filesystem import FilesystemClient
 from fsspec.asyn import sync
+
+from pipelines.lake.place import LAKES, PlaceError, dataset_place, read_settings_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,16 +33,26 @@ if TYPE_CHECKING:
 
 PROJECT_ROOT: Final = Path(__file__).parents[2]
 
-LAKES: Final = "a lake is in a folder, or in a bucket of s3://, az:// or abfss://"
-"""Where dlt can write and DuckDB can read."""
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
 def use_project_settings() -> None:
     """Make dlt find the project's `.dlt`, and take relative paths from there, wherever the command was started.
 
     `DLT_PROJECT_DIR` and `DLT_LOCAL_DIR` still win (https://dlthub.com/docs/general-usage/credentials/setup).
+
+    Raises:
+        LakeError: A file of settings begins with a byte order mark, which TOML does not know.
     """
-    switch_context(os.environ.get("DLT_PROJECT_DIR", str(PROJECT_ROOT)))
+    project = os.environ.get("DLT_PROJECT_DIR", str(PROJECT_ROOT))
+    for name in ("config.toml", "secrets.toml"):
+        path = Path(project, ".dlt", name)
+        if path.is_file():
+            with path.open("rb") as file:
+                if file.read(3) == _BYTE_ORDER_MARK:
+                    raise LakeError(f"{path} begins with a byte order mark: save it as UTF-8 without one.")
+    switch_context(project)
+    read_settings_once()
 
 
 class LakeError(Exception):
@@ -61,8 +78,6 @@ def filesystem_client(pipeline: dlt.Pipeline) -> FilesystemClient:
     except ImportError as error:  # dlt says what to install for a kind of bucket that DuckDB could not read.
         raise LakeError(f"bucket_url in [destination.filesystem] cannot be used: {LAKES}.") from error
     except ValueError as error:
-        if "Protocol not known" in str(error):  # fsspec's words.
-            raise LakeError(f"bucket_url in [destination.filesystem] cannot be used ({error}): {LAKES}.") from error
         reason = explain_lake_error(error)
         if reason is None:
             raise
@@ -70,9 +85,16 @@ def filesystem_client(pipeline: dlt.Pipeline) -> FilesystemClient:
 
 
 def lake_location(pipeline: dlt.Pipeline) -> str:
-    """Say where a pipeline's tables are: a folder, or the URL of one in a bucket."""
+    """Say where a pipeline's tables are: a folder, or the URL of one in a bucket, with a slash at its end.
+
+    Raises:
+        LakeError: See `filesystem_client`; or the settings name a place that is none.
+    """
     client = filesystem_client(pipeline)
-    return client.dataset_path if client.config.is_local_filesystem else client.make_remote_url(client.dataset_path)
+    try:
+        return f"{dataset_place(client.config, client.dataset_name)}/"
+    except PlaceError as error:
+        raise LakeError(str(error)) from error
 
 
 def check_lake(pipeline: dlt.Pipeline) -> None:
@@ -84,12 +106,11 @@ def check_lake(pipeline: dlt.Pipeline) -> None:
         LakeError: It cannot.
     """
     client = filesystem_client(pipeline)
+    lake_location(pipeline)
     if client.config.is_local_filesystem:
         _check_folder(Path(client.config.make_local_path(client.config.bucket_url)))
         return
     bucket, _, prefix = client.bucket_path.partition("/")
-    if not bucket or client.config.protocol not in ("s3", "az", "abfss"):
-        raise LakeError(f"bucket_url is {client.config.bucket_url}, which is no bucket: {LAKES}.")
     try:
         _list_one(client, bucket, prefix)
     except FileNotFoundError as error:
@@ -139,11 +160,8 @@ def explain_lake_error(error: BaseException) -> str | None:
     import botocore.exceptions as boto  # noqa: PLC0415
 
     match error:
-        case ConfigFieldMissingException():
-            missing = ", ".join(_missing(error.traces))
-            return f"Missing settings: {missing}. See .dlt/config.toml and .dlt/example.secrets.toml."
-        case ConfigurationException() | InvalidFilesystemLayout() | UnknownDestinationModule():
-            return f"The settings in .dlt/ or the environment cannot be used: {_shortened(error)}"
+        case PlaceError() | ConfigurationException() | InvalidFilesystemLayout() | UnknownDestinationModule():
+            return _explain_settings_error(error)
         case boto.ConnectionError() | boto.HTTPClientError():
             return f"The bucket's endpoint cannot be reached. Check endpoint_url and the network. ({error})"
         case azure.ServiceRequestError() | azure.ServiceResponseError():
@@ -164,6 +182,19 @@ def explain_lake_error(error: BaseException) -> str | None:
         case OSError(errno=errno.ENOSPC):
             return "The disk is full. Nothing is lost: make room and run again."
     return None
+
+
+def _explain_settings_error(error: Exception) -> str:
+    match error:
+        case PlaceError():
+            return str(error)
+        case ConfigValueCannotBeCoercedException(hint=hint) if (get_origin(hint) or hint) is list:
+            what = f"{error.field_name} is no list: write"
+            return f'{what} ["first", "second"], in .dlt/config.toml and in an environment variable alike.'
+        case ConfigFieldMissingException():
+            missing = ", ".join(_missing(error.traces))
+            return f"Missing settings: {missing}. See .dlt/config.toml and .dlt/example.secrets.toml."
+    return f"The settings in .dlt/ or the environment cannot be used: {_shortened(error)}"
 
 
 def _shortened(error: Exception) -> str:

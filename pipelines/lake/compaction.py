@@ -7,6 +7,7 @@ folds them by key. A crash at any point leaves either the small files alone, or 
 
 from __future__ import annotations
 
+import glob
 import json
 import tempfile
 import time
@@ -66,7 +67,8 @@ def compact(pipeline: dlt.Pipeline, *, now: float | None = None) -> Compaction:
     files.invalidate_cache()
     for table in LIVE_TABLES:
         folders: dict[str, dict[str, int]] = {}
-        found: dict[str, dict[str, Any]] = files.glob(f"{client.get_table_dir(table.name)}*/*.parquet", detail=True)
+        folder = glob.escape(client.get_table_dir(table.name))
+        found: dict[str, dict[str, Any]] = files.glob(f"{folder}*/*.parquet", detail=True)
         for path, info in found.items():
             folders.setdefault(path.rpartition("/")[0], {})[path] = info["size"]
         for _, sizes in sorted(folders.items()):

@@ -58,3 +58,4 @@ class Plugin(BasePlugin):
     def configure_cursor(self, cursor: DuckDBPyConnection) -> None:
         """Tell each cursor where the lake is: variables belong to a cursor."""
         cursor.execute("set variable lake_path = $1", [self._settings.lake_path])
+        cursor.execute("set variable lake_pattern = $1", [self._settings.lake_pattern])

@@ -30,10 +30,10 @@ sources:
     description: "What the pull and the live job wrote into the lake, append-only. A row says what was seen, and when."
     config:
       meta:
-        external_location: "read_parquet(getvariable('lake_path') || '/{name}/**/*.parquet', union_by_name = true)"
+        external_location: "read_parquet(getvariable('lake_pattern') || '/{name}/**/*.parquet', union_by_name = true)"
       loaded_at_query: |
         select max(to_timestamp(regexp_extract(file, '([0-9]{9,}[.][0-9]+)[^/]*$', 1)::double)) as max_loaded_at
-        from glob(getvariable('lake_path') || '/feed_pulls/**/*.parquet')
+        from glob(getvariable('lake_pattern') || '/feed_pulls/**/*.parquet')
       freshness:
         warn_after: {count: 36, period: hour}
         error_after: {count: 7, period: day}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,8 @@ from dlt.common.runtime.run_context import active
 from dlt.destinations.impl.filesystem.configuration import FilesystemDestinationClientConfiguration
 from dlt.pipeline.configuration import PipelineConfiguration
 
-from pipelines.lake.bucket import LAKES, LakeError, explain_lake_error, use_project_settings
+from pipelines.lake.bucket import LakeError, explain_lake_error, use_project_settings
+from pipelines.lake.place import LAKES, dataset_place
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,6 +45,11 @@ class DuckDBSettings:
     warehouse_path: Path
     memory_limit: str
     statements: tuple[str, ...]
+
+    @property
+    def lake_pattern(self) -> str:
+        """The lake's path as the beginning of a pattern."""
+        return as_pattern(self.lake_path)
 
     def configure(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Give a connection its extension and its secret.
@@ -70,6 +77,11 @@ class DuckDBSettings:
         except OSError as error:
             raise LakeError(f"The warehouse's folder {folder} cannot be made: {error.strerror}.") from error
         return open_warehouse(self.warehouse_path, self.memory_limit)
+
+
+def as_pattern(path: str) -> str:
+    """Write a path so that DuckDB's patterns take it as it is: also the paths given to `read_parquet` are patterns."""
+    return re.sub(r"[*?\[]", r"[\g<0>]", path)
 
 
 def open_warehouse(path: Path, memory_limit: str, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
@@ -140,18 +152,11 @@ def _read_settings(pipeline_name: str) -> DuckDBSettings:
             resolved.__exception__ = None  # type: ignore[assignment]
     warehouse = dlt.config[f"pipelines.{pipeline_name}.warehouse"]
     return DuckDBSettings(
-        lake_path=f"{_root_of(bucket)}/{pipeline.dataset_name}",
-        warehouse_path=(Path(active().local_dir) / warehouse).resolve(),
+        lake_path=dataset_place(bucket, bucket.normalize_dataset_name(dlt.Schema(pipeline_name))),
+        warehouse_path=(Path(active().local_dir) / Path(warehouse).expanduser()).resolve(),
         memory_limit=dlt.config["warehouse.memory_limit"],
         statements=() if bucket.is_local_filesystem else _statements(bucket),
     )
-
-
-def _root_of(bucket: FilesystemDestinationClientConfiguration) -> str:
-    url = bucket.bucket_url
-    if bucket.is_local_filesystem:
-        url = bucket.make_local_path(bucket.make_file_url(url)) if bucket.is_local_path(url) else urlparse(url).path
-    return url.rstrip("/")
 
 
 def _statements(bucket: FilesystemDestinationClientConfiguration) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -40,7 +41,7 @@ def read_members(pipeline: dlt.Pipeline) -> Members:
     """
     client = filesystem_client(pipeline)
     files = client.fs_client
-    paths = sorted(map(str, files.glob(f"{client.get_table_dir(STARTER_PACK_MEMBERS.name)}*/*.parquet")))
+    paths = sorted(map(str, files.glob(f"{glob.escape(client.get_table_dir(STARTER_PACK_MEMBERS.name))}*/*.parquet")))
     folders = sorted({path.rpartition("/")[0] for path in paths})[-_LATEST_FOLDERS:]
     newest: dict[str, tuple[datetime, set[str]]] = {}
     for path in paths:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import dlt
+    from dlt.common.pipeline import LoadInfo
 
     from pipelines.events.repo_event import Feed, Position
     from pipelines.sources.rows import Row
@@ -139,6 +140,7 @@ class MicroBatches:
         clock: Tells when something reached us.
         begin_at: From when on a stream is wanted that was never read; from now if None.
         between_batches: Called while no batch is open, e.g. to look whether somebody else is to be followed.
+        after_load: Called with what dlt says of each load.
     """
 
     pipeline: dlt.Pipeline
@@ -148,6 +150,7 @@ class MicroBatches:
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     begin_at: datetime | None = None
     between_batches: Callable[[], None] = lambda: None
+    after_load: Callable[[LoadInfo], None] = lambda _: None
 
     def load_until(self, is_over: threading.Event, *, seconds: float | None, until_caught_up: bool) -> None:
         """Load until told to stop; what was taken from the feed by then is loaded too.
@@ -236,8 +239,9 @@ class MicroBatches:
             try:
                 if is_packed:
                     finish_pending(self.pipeline)
+                    info = None
                 else:
-                    self.pipeline.run(repo_events(batch))
+                    info = self.pipeline.run(repo_events(batch))
                 break
             except PipelineStepFailed as error:
                 # A batch that reached the working folder as a whole is loaded from there, with its position.
@@ -254,3 +258,5 @@ class MicroBatches:
         self.run.batch_count += 1
         self.run.loaded_count += batch.event_count
         self.run.last_batch = (batch.event_count, time.monotonic() - begun, self.clock())
+        if info is not None:
+            self.after_load(info)
