@@ -49,6 +49,7 @@ class CarFile:
         self.root, first_block = self._read_header()
         index.execute(f"PRAGMA cache_size = -{_INDEX_CACHE_KIB}")
         index.execute("PRAGMA journal_mode = OFF")
+        # Of a block that is there twice, the first one counts.
         index.execute("CREATE TABLE blocks (digest BLOB PRIMARY KEY, at INTEGER, length INTEGER) WITHOUT ROWID")
         index.executemany("INSERT OR IGNORE INTO blocks VALUES (?, ?, ?)", self._blocks(first_block))
 
@@ -76,7 +77,9 @@ class CarFile:
         self._file.seek(at)
         block = self._file.read(length)
         if hashlib.sha256(block).digest() != cid[4:]:
-            raise NotProved(Check.BLOCK, f"{cid_text(cid)} has other content than its hash says")
+            raise NotProved(
+                Check.BLOCK, f"something in {cid_text(cid)} was removed, added or changed: it does not have its hash"
+            )
         return block
 
     def _read_header(self) -> tuple[bytes, int]:

@@ -26,8 +26,8 @@ MAX_KEY_BYTES: Final = 1_024
 def entries(root: bytes, read_node: Callable[[bytes], bytes]) -> Iterator[tuple[bytes, bytes]]:
     """Walk a tree in the order of its keys and hold it against the rules; the walk's end is the proof.
 
-    Each link leads one layer down, and each node to a key that was not there before: so the walk ends, and no node is
-    read twice. Memory holds one node a layer.
+    Each link leads one layer down, and each node to a key that was not there before: so a tree with a circle, or with a
+    node in two places, ends the walk. Memory holds one node a layer.
 
     Args:
         root: CID of the tree.
@@ -73,28 +73,15 @@ def _read_node(cid: bytes, block: bytes, layer: int | None) -> tuple[int, list[t
     Returns:
         Its layer, and in the order of the keys: key and CID of a record, or None and the CID of a node below.
     """
+    is_root = layer is None
     left, children = _decode_node(cid, block)
     steps: list[tuple[bytes | None, bytes]] = [] if left is None else [(None, left)]
-    before = b""
-    is_root = layer is None
+    key = b""
     for index, child in enumerate(children):
-        match child:
-            case {"p": int() as shared, "k": bytes() as rest, "v": bytes() as value, "t": right} if (
-                len(child) == 4 and type(shared) is int and (right is None or _is_node_link(right))
-            ):
-                pass
-            case _:
-                raise _broken(cid, f"its entry {index} does not have the fields of one")
-        if not is_link(value) and not _is_cid(value):
-            raise _broken(cid, f"its entry {index} has a value that is no link")
-        if not 0 <= shared <= len(before) or not rest:
-            raise _broken(cid, f"its entry {index} shares {shared} bytes with the key before, and adds {len(rest)}")
-        if shared < len(before) and rest[0] <= before[shared]:
-            what = "shares more with the key before than it says" if rest[0] == before[shared] else "is out of order"
-            raise _broken(cid, f"its entry {index} {what}")
-        key = before[:shared] + rest
-        if len(key) > MAX_KEY_BYTES:
-            raise _broken(cid, f"its entry {index} has a key of {len(key)} bytes")
+        try:
+            key, value, right = _read_entry(child, key)
+        except ValueError as error:
+            raise _broken(cid, f"its entry {index} {error}") from None
         key_layer = layer_of(key)
         if layer is None:
             layer = key_layer
@@ -103,12 +90,43 @@ def _read_node(cid: bytes, block: bytes, layer: int | None) -> tuple[int, list[t
         steps.append((key, value))
         if right is not None:
             steps.append((None, right))
-        before = key
-    if not children and not (is_root and left is None) and (is_root or left is None):
-        raise _broken(cid, "it has no entries" + (", only a node below" if left else " and no node below"))
+    if not children and is_root == (left is not None):
+        raise _broken(cid, "it has no entries" + (" and no node below" if left is None else ", only a node below"))
     if layer == 0 and any(key is None for key, _ in steps):
         raise _broken(cid, "it is in the lowest layer, and has a node below")
     return layer or 0, steps
+
+
+def _read_entry(entry: Any, before: bytes) -> tuple[bytes, bytes, bytes | None]:
+    """Read an entry of a node.
+
+    Args:
+        entry: What was decoded.
+        before: Key of the entry before; empty for the first.
+
+    Returns:
+        Its key, the CID of its record, and the CID of the node between its key and the next.
+
+    Raises:
+        ValueError: It breaks a rule.
+    """
+    match entry:
+        case {"p": int() as shared, "k": bytes() as rest, "v": bytes() as value, "t": right} if (
+            len(entry) == 4 and type(shared) is int and (right is None or _is_node_link(right))
+        ):
+            pass
+        case _:
+            raise ValueError("does not have the fields of one")
+    if not is_link(value) and not _is_cid(value):
+        raise ValueError("has a value that is no link")
+    if not 0 <= shared <= len(before) or not rest:
+        raise ValueError(f"shares {shared} bytes with the key before, and adds {len(rest)}")
+    if shared + len(rest) > MAX_KEY_BYTES:
+        raise ValueError(f"has a key of {shared + len(rest):,} bytes")
+    if shared < len(before) and rest[0] <= before[shared]:
+        is_same = rest[0] == before[shared]
+        raise ValueError("shares more with the key before than it says" if is_same else "is out of order")
+    return before[:shared] + rest, value, right
 
 
 def _decode_node(cid: bytes, block: bytes) -> tuple[bytes | None, list[Any]]:

@@ -8,7 +8,18 @@ from pipelines.network.errors import one_line
 
 
 class Check(StrEnum):
-    """What is checked, in the order in which it is checked."""
+    """What is checked.
+
+    Attributes:
+        SIZE: Whether the CAR, or a block that is read, is larger than it may be.
+        CAR: Whether it is a CAR, from its first byte to its last.
+        COMMIT: Whether the commit is one, and the account's.
+        SIGNING_KEY: Whether the key can be used.
+        SIGNATURE: Whether the key has signed the commit.
+        REV: Whether the commit is older than one that was seen before.
+        BLOCK: Whether the commit and the tree's nodes are there, and every block that is read has its hash.
+        TREE: Whether the tree has the one form that its keys give it.
+    """
 
     SIZE = "size"
     CAR = "car"

@@ -60,6 +60,7 @@ class ProvedRepository:
         self.commit_cid = cid_text(car.root)
         self._car = car
         self._tree = commit.data
+        # Nothing is told before the walk has come to its end: only then is it sure that nothing is left out.
         self.record_count = sum(1 for _ in self._paths())
 
     def records(self, with_blocks_of: Collection[str] = ()) -> Iterator[RepoRecord]:

@@ -178,7 +178,7 @@ def test_a_record_removed() -> None:
     # The tree without the record is put under the commit that was signed over the tree with it.
     refused(car(repo.root, [*forged.blocks.items(), (repo.root, repo.blocks[repo.root])]), Check.BLOCK, "does not have")
     refused(under_the_old_signature(repo, forged), Check.SIGNATURE, "was changed after it was signed")
-    refused(with_a_node_replaced(RECORDS, lambda node: node.entries.pop()), Check.BLOCK, "other content than its hash")
+    refused(with_a_node_replaced(RECORDS, lambda node: node.entries.pop()), Check.BLOCK, "it does not have its hash")
 
 
 def test_a_record_added() -> None:
@@ -189,14 +189,14 @@ def test_a_record_added() -> None:
     def add_entry(node: Node) -> None:
         node.entries.append(Entry(b"zzz.zzz.zzz/z", link(b"")))
 
-    refused(with_a_node_replaced(RECORDS, add_entry), Check.BLOCK, "other content than its hash")
+    refused(with_a_node_replaced(RECORDS, add_entry), Check.BLOCK, "it does not have its hash")
 
 
 def test_a_record_changed() -> None:
     repo = repository(RECORDS)
     cid = link(libipld.encode_dag_cbor(RECORDS[f"{POST}/3lbn2222aaaa2"]))
     repo.blocks[cid] = libipld.encode_dag_cbor({"$type": POST, "text": "never said"})
-    refused(car_of(repo), Check.BLOCK, "other content than its hash")
+    refused(car_of(repo), Check.BLOCK, "it does not have its hash")
     assert len(read(car_of(repo), wanted=())) == len(RECORDS)
 
 
@@ -463,7 +463,7 @@ def test_a_key_that_is_a_path(key: str) -> None:
 
 
 def test_a_key_that_is_too_long() -> None:
-    refused(car_of(repository({f"{POST}/{'a' * 1_024}": {}})), Check.TREE, "a key of 1043 bytes")
+    refused(car_of(repository({f"{POST}/{'a' * 1_024}": {}})), Check.TREE, "a key of 1,043 bytes")
 
 
 ENTRY: Final = {"p": 0, "k": A0, "v": LINK, "t": None}
@@ -693,8 +693,8 @@ def refused_as_what_it_is(content: bytes) -> None:
 
 @pytest.mark.slow
 @given(mutated())
-@settings(max_examples=20_000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_a_repository_that_was_changed_in_20_000_ways(content: bytes) -> None:
+@settings(max_examples=2_000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_a_repository_that_was_changed_in_2_000_ways(content: bytes) -> None:
     holds(content)
 
 
@@ -717,7 +717,7 @@ CBOR: Final = st.recursive(
 
 @pytest.mark.slow
 @given(CBOR)
-@settings(max_examples=5_000, deadline=None)
+@settings(max_examples=1_000, deadline=None)
 def test_any_value_as_a_commit_or_a_node(value: Any) -> None:
     block = libipld.encode_dag_cbor(value)
     with pytest.raises(NotProved):
@@ -732,7 +732,7 @@ def test_any_value_as_a_commit_or_a_node(value: Any) -> None:
         st.from_regex(r"[a-d]\.[a-d]\.[a-d]{1,2}/[a-d0-9]{1,9}", fullmatch=True), st.integers(0, 5), max_size=300
     )
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_any_repository_tells_its_records(records: dict[str, int]) -> None:
     found = read(car_of(repository(records)), wanted=[path.split("/")[0] for path in records])
     assert {f"{record.collection}/{record.rkey}": record.block for record in found} == {
