@@ -137,7 +137,7 @@ class CarFile:
 def spooled(chunks: Iterable[bytes], max_bytes: int) -> Iterator[CarFile]:
     """Keep a CAR on disk while it is read. Memory holds a chunk and 16 MiB of the index, whatever the CAR's size.
 
-    The disk must have room for the CAR and about 70 bytes a block, where `TMPDIR` says.
+    The disk must have room for the CAR and about 60 bytes a block, where `TMPDIR` says.
 
     Args:
         chunks: The CAR as it arrives. What reading it raises is passed on.

@@ -708,7 +708,7 @@ CBOR: Final = st.recursive(
     lambda values: (
         st.lists(values, max_size=4)
         | st.dictionaries(
-            st.sampled_from(["e", "l", "p", "k", "v", "t", "did", "rev", "data", "sig", "version"]), values
+            st.sampled_from(["e", "l", "p", "k", "v", "t", "did", "rev", "data", "sig", "version"]), values, max_size=6
         )
     ),
     max_leaves=20,
@@ -717,7 +717,7 @@ CBOR: Final = st.recursive(
 
 @pytest.mark.slow
 @given(CBOR)
-@settings(max_examples=1_000, deadline=None)
+@settings(max_examples=300, deadline=None)
 def test_any_value_as_a_commit_or_a_node(value: Any) -> None:
     block = libipld.encode_dag_cbor(value)
     with pytest.raises(NotProved):
