@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipelines.events.bookmark import Bookmark
 from pipelines.events.firehose import Firehose
 from pipelines.events.jetstream import Jetstream, LegacyJetstream
-from tests.live.virtual_stream import VirtualReader
+from tests.live.virtual_stream import NOON, VirtualReader
 
 if TYPE_CHECKING:
     from pipelines.events.bookmark import Numbering
@@ -91,6 +92,23 @@ def test_a_clock_that_is_fast_hides_nothing(numbering: Numbering, count: int) ->
 def test_what_is_too_large_is_named(numbering: Numbering, count: int) -> None:
     """Where numbers are counted: nobody knows by how many microseconds to go on."""
     try_stories(numbering, count, [READING, READING, TOO_LARGE, SLOW_CLOCK])
+
+
+@pytest.mark.parametrize("distance", [1, 2, 3, 100, 1_000_000])
+def test_a_frame_that_is_too_large_is_passed_soon_and_not_by_far(distance: int) -> None:
+    """Whoever asks for few events gets numbers that lie far apart; how far, nobody knows."""
+    bookmark = Bookmark(Jetstream.numbering, clock=lambda: NOON)
+    bookmark.go_on(1_000, NOON)
+    bookmark.connect()
+    starts = [1_000]
+    for _ in range(distance.bit_length() + 1):
+        bookmark.skip_frame("too large")
+        assert isinstance(bookmark.start, int)
+        starts.append(bookmark.start)
+        bookmark.connect()
+    passed = [start for start in starts if start > 1_000 + distance]
+    assert passed
+    assert passed[0] <= 1_000 + 2 * distance
 
 
 @pytest.mark.parametrize("count", deep)

@@ -227,14 +227,21 @@ def end_after_a_page(cursor: str | None, page: Json) -> Json:
     return {"feed": page["feed"]}
 
 
-@pytest.mark.parametrize("odd", [end_after_a_page, lambda cursor, page: page | {"cursor": "at_9999999999999_z"}])
+@pytest.mark.parametrize(
+    ("odd", "what"),
+    [
+        (end_after_a_page, "ended"),
+        (lambda cursor, page: page | {"cursor": "at_9999999999999_z"}, "began to repeat itself"),
+    ],
+)
 def test_an_end_that_comes_too_early_is_not_believed_once_but_twice(
-    scripted_server: ScriptedServer, odd: Callable[[str | None, Json], Json]
+    scripted_server: ScriptedServer, odd: Callable[[str | None, Json], Json], what: str
 ) -> None:
     feed = MemberFeed(scripted_server, daily_posts(250), odd=odd)
     first = feed.walk()
     assert first.pull["outcome"] == "ok"
     assert first.pull["error"].endswith("of 250 posts")
+    assert first.pull["error"].startswith(f"the feed {what} after 100 ")
     assert not first.pull["reached_end"]
     assert from_microseconds(first.pull["covered_from"]) > feed.items[99].item_at
     second = feed.walk(first.state, NOW + DAY)
