@@ -371,17 +371,15 @@ def run_live(batches: MicroBatches, options: LoadOptions, console: Console) -> i
     """Load until told to stop, say what happened, and return the exit code.
 
     Raises:
-        LakeError: DuckDB does not find the first batch, or the last, where dbt will look. What parts the two places
-            parts them for every batch, so that the others are not looked for.
+        LakeError: DuckDB does not find the first batch where dbt will look. What parts the two places parts them for
+            every batch, so that the others are not looked for.
     """
     is_sample = isinstance(options, StreamOptions) and options.is_sample
     reader = LakeReader("bluesky_sample" if is_sample else "bluesky")
-    newest: list[LoadInfo] = []
 
     def look_for_the_first(info: LoadInfo) -> None:
-        if not newest:
+        if batches.run.batch_count == 1:
             reader.expect(batches.pipeline, info)
-        newest[:] = [info]
 
     batches.after_load = look_for_the_first
     with show_live(batches, console):
@@ -390,8 +388,6 @@ def run_live(batches: MicroBatches, options: LoadOptions, console: Console) -> i
                 is_over, seconds=options.seconds, until_caught_up=options.until_caught_up
             )
         )
-    if batches.run.batch_count > 1 and newest:
-        reader.expect(batches.pipeline, newest[0])
     print_summary(batches, console)
     return 2 if batches.run.gaps else 0
 

@@ -162,7 +162,7 @@ class SettingsReadOnce(ConfigProvider):
         if isinstance(value, str) and key == "bucket_url":
             value = place_from(value)
         if isinstance(value, str) and key == "endpoint_url":
-            value = _endpoint_from(value)
+            value = _endpoint_from(value) if value else None
         return value, name
 
     def get_value_location(self, key: str, pipeline_name: str | None, *sections: str) -> str:
@@ -210,6 +210,8 @@ class SettingsReadOnce(ConfigProvider):
 
     def __getattr__(self, name: str) -> Any:
         """Give what only some providers have."""
+        if name == "_provider":  # A copy is asked before it has one.
+            raise AttributeError(name)
         return getattr(self._provider, name)
 
 

@@ -11,6 +11,7 @@ import pytest
 from pipelines.page.content import read_content
 from tests.dbt.raw_lakes import Load, did, night, post_uri
 from tests.dbt.warehouses import Warehouse, new_project
+from tests.dbt_command import LEFT_OUT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -121,6 +122,9 @@ def quoting(tmp_path_factory: pytest.TempPathFactory, parsed_project: Path) -> W
     texts = {
         "handle": "Thank you, @Gone.bsky.test!",
         "did": "https://bsky.app/profile/DID:PLC:gone/post/1",
+        "encoded": "https://bsky.app/profile/did%3Aplc%3Agone/post/1",
+        "newer": "Thank you, @newer.bsky.test!",
+        "stranger": f"https://bsky.app/profile/{LEFT_OUT}",
         "moved": f"Thank you, @{MOVED}!",
         "nobody": "Nobody at all",
         "wordless": None,
@@ -135,6 +139,7 @@ def quoting(tmp_path_factory: pytest.TempPathFactory, parsed_project: Path) -> W
     for rkey, (uri, title) in links.items():
         load.post("writer", rkey, at, night(3, 13), link_uri=uri, link_title=title, tags=["Gone.bsky.test", "plain"])
     load.post("gone", "own", at, night(3, 12))
+    load.post("gone", "reposted", at, night(3, 13), member="fan", repost="r", author_handle="newer.bsky.test")
     warehouse = Warehouse(new_project(tmp_path_factory.mktemp("quoting") / "project", parsed_project))
     load.write(warehouse.dataset)
     warehouse.dbt("run")
@@ -165,7 +170,9 @@ def test_whoever_names_them_is_left_out_of_what_is_quoted(quoting: Warehouse) ->
     for (report,) in quoting.rows("select table_name from duckdb_tables() where starts_with(table_name, 'rpt_')"):
         told = str(quoting.rows(f"from {report}")).lower()
         assert "gone.bsky.test" not in told, report
+        assert "newer.bsky.test" not in told, report
         assert did("gone") not in told, report
+        assert LEFT_OUT not in told, report
     with duckdb.connect(str(quoting.path), read_only=True) as marts:
         content = json.dumps(read_content(marts), ensure_ascii=False).lower()
     assert "gone.bsky.test" not in content
@@ -176,4 +183,4 @@ def test_whoever_names_them_is_left_out_of_what_is_quoted(quoting: Warehouse) ->
 def test_what_is_counted_names_nobody(quoting: Warehouse) -> None:
     # A post that is not quoted is counted all the same.
     query = "select post_count from rpt_activity_by_period where pack_uri = 'all' and period = 'week'"
-    assert quoting.rows(query) == [(8,)]
+    assert quoting.rows(query) == [(11,)]

@@ -1,4 +1,5 @@
 {#- The handles and DIDs of people who may not be published, in small letters: no word that a report shows may hold one.
+    People whom the settings leave out are here even if nothing of theirs was ever seen.
     A handle that somebody who may be published has now is that person's name, whoever had it before. -#}
 with withheld as (
     select
@@ -18,6 +19,14 @@ names as (
     select spans.handle as withheld_name
     from {{ ref('int_handle_spans') }} as spans
     inner join withheld on spans.did = withheld.did
+    union
+    select posts.author_handle as withheld_name
+    from {{ ref('int_posts') }} as posts
+    inner join withheld on posts.author_did = withheld.did
+    {%- for did in var('unpublished_dids') %}
+    union
+    select {{ text_literal(did) }} as withheld_name
+    {%- endfor %}
 ),
 
 handles_in_use as (
