@@ -191,8 +191,8 @@ class Bookmark:
             self.begin_anew()
             return None
         connection.is_fresh = False
-        is_repeated = connection.known_upto is not None and position <= connection.known_upto
-        if is_repeated:
+        # Not by `self.cursor`: it goes back where a service repeats what came before.
+        if connection.known_upto is not None and position <= connection.known_upto:
             connection.has_known = True
         else:
             connection.has_news, self._proofs_asked = True, 0
@@ -205,8 +205,7 @@ class Bookmark:
                 handed_over.insert(0, gap)
             self._gap_reason, self._skip, self._starts_with_oldest = None, 0, False
         self._has_read = True
-        if is_repeated:
-            return handed_over  # What lies in the overlap: the bookmark stays where it is.
+        # Back too: where the clock by which Jetstream 1 numbers is set back, its next events have lower numbers.
         self.cursor, self._cursor_at = position, event.event_at
         if is_past(event.event_at, self._clock()):
             self._read_until = event.event_at
