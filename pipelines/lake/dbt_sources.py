@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import pyarrow as pa
 
 from pipelines.lake.bucket import PROJECT_ROOT
-from pipelines.lake.tables import LIVE_TABLES, RAW_TABLES
+from pipelines.lake.tables import CHECK_TABLES, LIVE_TABLES, RAW_TABLES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,7 +50,7 @@ _DUCKDB_TYPES: Final = {
 
 def generated_files() -> dict[Path, str]:
     """Say what each generated file must hold."""
-    tables = (*RAW_TABLES, *LIVE_TABLES)
+    tables = (*RAW_TABLES, *CHECK_TABLES, *LIVE_TABLES)
     return {
         STAGING / "_bluesky__sources.yml": f"# {_WRITTEN_BY}\n{_SOURCE}{''.join(map(_source_table, tables))}",
         STAGING / "_bluesky__docs.md": f"{_WRITTEN_BY}\n{''.join(map(_docs_blocks, tables))}",
@@ -59,8 +59,8 @@ def generated_files() -> dict[Path, str]:
 
 def _source_table(table: RawTable) -> str:
     lines = [f"      - name: {table.name}", f"        description: {json.dumps(table.description)}"]
-    if table in LIVE_TABLES:
-        lines.append("        config: {freshness: null} # nobody has to run the live job")
+    if table not in RAW_TABLES:
+        lines.append("        config: {freshness: null} # no night has to write it")
     lines.append("        columns:")
     columns = [(column.name, column.type, f"{table.name}__{column.name}") for column in table.schema]
     for name, data_type, docs_block in [*columns, ("_dlt_load_id", pa.string(), "_dlt_loads__load_id")]:

@@ -271,6 +271,77 @@ FEED_PULLS: Final = RawTable(
     ),
 )
 
+RECORD_CHECKS: Final = RawTable(
+    "record_checks",
+    "One record that was asked for, since a feed did not show it or an audit compared it, and what those said who"
+    " know: the service, what it shows; the author's repository, what exists. Marts call a record gone by these answers"
+    " and by events alone. A post that the service shows is a row of author_feed too, with its counts.",
+    ("uri", "observed_at"),
+    pa.schema(
+        [
+            _required("uri", pa.string(), "at:// URI of the record."),
+            _required("did", pa.string(), "Whose repository holds it, or held it."),
+            _required("collection", pa.string(), "Type of the record, e.g. `app.bsky.feed.post`."),
+            _OBSERVED_AT,
+            _required(
+                "asked_because",
+                pa.string(),
+                "`absent_from_feed`: a walk that read its place did not find it; `seen_live_only`: no pull has ever"
+                " found it; `audit`: the repository and the lake differ.",
+            ),
+            _required(
+                "outcome",
+                pa.string(),
+                "`shown`: the service shows the post; `in_repository`: the repository has the record, which is all that"
+                " can be asked of a repost; `hidden_by_service`: the repository has the post, the service does not show"
+                " it; `record_gone`: the repository was asked and does not have it; `account_unavailable`: the server"
+                " does not serve this repository now; `unknown`: nobody who knows could be asked.",
+            ),
+            _column("error", pa.string(), "What the service, the server or the network said, where it was no answer."),
+            _column("cid", pa.string(), "CID of the version that the repository has."),
+            _column("created_at", UTC_TIMESTAMP, "When the author's client says the record was written."),
+            _column("subject_uri", pa.string(), "What a repost is of: at:// URI."),
+            _ISSUES,
+            _column("raw", pa.string(), "The record's own JSON, as the repository gave it."),
+        ]
+    ),
+)
+
+FEED_AUDITS: Final = RawTable(
+    "feed_audits",
+    "One member's repository held against the lake: all of their posts and reposts, by a list that is proved.",
+    ("member_did", "observed_at"),
+    pa.schema(
+        [
+            _required("member_did", pa.string(), "DID of the member whose repository was read."),
+            _required("observed_at", UTC_TIMESTAMP, "When the audit of the member began."),
+            _required(
+                "outcome",
+                pa.string(),
+                "`verified`: the commit's signature and the tree prove the list; `unchanged`: the repository is still"
+                " at the revision of the last complete audit; `listed`: the server gives lists and no repository, so"
+                " nothing is proved; `refused`: what was served does not prove what it says (see error); `unavailable`:"
+                " the server does not serve this repository now; `failed`: for our reasons, asked again.",
+            ),
+            _column("error", pa.string(), "Why it is not verified; null when it is."),
+            _column("rev", pa.string(), "Revision of the repository: a TID that grows with each of its commits."),
+            _column("commit_cid", pa.string(), "CID of the signed commit."),
+            _column(
+                "record_counts",
+                pa.list_(pa.struct([("collection", pa.string()), ("record_count", pa.int64())])),
+                "Records of the repository by collection.",
+            ),
+            _column("expected_count", pa.int64(), "Posts and reposts that the repository has."),
+            _column("present_count", pa.int64(), "Those of them that the lake had, in this version."),
+            _column("missing_count", pa.int64(), "Those that the lake did not have, or in another version."),
+            _column("healed_count", pa.int64(), "Missing ones that the audit has brought into the lake."),
+            _column("hidden_count", pa.int64(), "Missing posts that the repository has and the service does not show."),
+            _column("unreadable_count", pa.int64(), "Missing ones that nobody could give; each is in record_checks."),
+            _column("gone_count", pa.int64(), "Records of the lake that the repository has no more."),
+        ]
+    ),
+)
+
 REPO_EVENTS: Final = RawTable(
     "repo_events",
     "An event of a repository, as a feed of the live job delivered it: a record created, updated or deleted, a new"
@@ -353,5 +424,7 @@ REPO_EVENT_GAPS: Final = RawTable(
 )
 
 RAW_TABLES: Final = (STARTER_PACKS, STARTER_PACK_MEMBERS, PROFILES, AUTHOR_FEED, FEED_PULLS)
+
+CHECK_TABLES: Final = (RECORD_CHECKS, FEED_AUDITS)
 
 LIVE_TABLES: Final = (REPO_EVENTS, REPO_EVENT_GAPS)
