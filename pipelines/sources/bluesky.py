@@ -21,6 +21,7 @@ from pipelines.lake.tables import (
 )
 from pipelines.network.connect import Login, Network, connect
 from pipelines.sources.feed_walk import FeedWalk, MemberState, WalkRules
+from pipelines.sources.member_states import member_states
 from pipelines.sources.pull_run import PullRun
 from pipelines.sources.roster import Roster, RosterReader, Seeds
 from pipelines.sources.rows import arrow_table, resource_hints
@@ -64,6 +65,8 @@ def starter_packs(pull: Pull) -> Iterator[pa.Table]:
 @dlt.resource(**resource_hints(STARTER_PACK_MEMBERS))
 def starter_pack_members(pull: Pull) -> Iterator[pa.Table]:
     """Yield the members of the packs one at a time, so that `member_feeds` walks several feeds at once."""
+    # Here, where one thread runs, the states are put in their place, if they are not there.
+    member_states(dlt.current.source_state(), dlt.current.source_schema().tables)
     for member in pull.roster().members:
         yield arrow_table(STARTER_PACK_MEMBERS, [member])
 
@@ -83,7 +86,7 @@ def member_feeds(member: pa.Table, pull: Pull) -> Iterator[pa.Table]:
     did = member["did"][0].as_py()
     if not pull.run.load_room.admit(did):
         return
-    members: dict[str, MemberState] = dlt.current.resource_state().setdefault("members", {})
+    members: dict[str, MemberState] = dlt.current.resource_state(AUTHOR_FEED.name)["members"]
     posts_count = pull.roster().profiles.get(did, {}).get("posts_count")
     walk = FeedWalk(pull.network.appview, did, members.get(did), pull.rules, pull.run.clock(), posts_count)
     yield from walk.tables()
