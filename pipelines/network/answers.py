@@ -30,7 +30,7 @@ from pipelines.network.errors import (
     RequestRejected,
     one_line,
 )
-from pipelines.network.headers import host_of
+from pipelines.network.headers import date_of, host_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -161,8 +161,8 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         seconds = float(value)
     except ValueError:
         try:
-            now = parsedate_to_datetime(headers["Date"]).timestamp() if "Date" in headers else time.time()
-            seconds = parsedate_to_datetime(value).timestamp() - now
+            date = date_of(headers)
+            seconds = parsedate_to_datetime(value).timestamp() - (time.time() if date is None else date.timestamp())
         except ValueError:
             return None
     return max(0.0, seconds) if math.isfinite(seconds) else None

@@ -24,6 +24,7 @@ from pipelines.network.errors import AuthenticationFailed, RateLimited, ServiceF
 from pipelines.network.headers import host_of, user_agent
 from pipelines.network.pacing import Pacer
 from pipelines.network.paging import EMPTY_PAGES_IN_A_ROW, Page
+from pipelines.network.service_clock import ServiceClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
@@ -101,6 +102,9 @@ class XrpcClient:
         user_agent: See `user_agent()`.
         backoff: Seconds: before retry n the wait is random, up to `backoff * 2 ** (n - 1)`.
 
+    Attributes:
+        clock: Tells the time, by the service's clock where this machine's is wrong.
+
     Raises:
         ValueError: `service` is something other than an http(s) URL.
     """
@@ -134,6 +138,7 @@ class XrpcClient:
         self._counts: Counter[str] = Counter()
         self._by_endpoint: Counter[str] = Counter()
         self._seconds_waited = 0.0
+        self.clock = ServiceClock()
 
     @property
     def host(self) -> str:
@@ -370,6 +375,7 @@ class XrpcClient:
             except BaseException:
                 self._pacer.lost()
                 raise
+            self.clock.hear(response.headers)
             self._pacer.observe(response.headers)
             body, damage = _read(response, deadline, self._timeout)
             with self._counting:

@@ -20,6 +20,7 @@ from pipelines.lake.tables import (
     STARTER_PACKS,
 )
 from pipelines.network.connect import Login, Network, connect
+from pipelines.network.service_clock import ServiceClock, utc_now
 from pipelines.sources.feed_walk import FeedWalk, MemberState, WalkRules
 from pipelines.sources.member_states import member_states
 from pipelines.sources.pull_run import PullRun
@@ -53,6 +54,8 @@ class Pull:
         """Read whom the run follows. The first resource that asks makes the requests; the others get the same."""
         if self.run.roster is None:
             self.run.roster = RosterReader(self.network, self.run.clock, WORKERS).read(self.seeds)
+            if isinstance(self.run.clock, ServiceClock) and self.run.clock.is_machine_wrong:
+                self.run.notes.append(f"{self.run.clock}: this run goes by the service's")
         return self.run.roster
 
 
@@ -191,4 +194,6 @@ def bluesky(
         )
     except ValueError as error:
         raise ConfigurationValueError(f"[sources.bluesky]: {error}") from error
+    if run.clock is utc_now:
+        run.clock = run.network.appview.clock
     return _resources(Pull(run, run.network, Seeds(starter_packs, lists, actors), rules))

@@ -61,9 +61,10 @@ class Roster:
         return list(dict.fromkeys(member["did"] for member in self.members))
 
     def name_of(self, did: str) -> str:
-        """Name a member for people: by handle, if it is known and leads to them."""
-        handle = self.profiles.get(did, {}).get("handle")
-        return handle if handle and handle != "handle.invalid" else did
+        """Name a member for people: by handle, if one is known that leads to them."""
+        seen_in = [self.profiles.get(did, {}), *(member for member in self.members if member["did"] == did)]
+        handles = (row.get("handle") for row in seen_in)
+        return next((handle for handle in handles if handle and handle != "handle.invalid"), did)
 
 
 @dataclass
@@ -72,7 +73,8 @@ class RosterReader:
 
     Attributes:
         network: The clients to ask.
-        clock: Tells the time of an observation.
+        clock: Tells the time of an observation. It is asked after each answer, never before the first, which may tell
+            that this machine's clock is wrong.
         workers: Requests for profiles under way at once.
     """
 
@@ -106,22 +108,22 @@ class RosterReader:
             nobody = "Nobody to follow: name starter_packs, lists or actors in .dlt/config.toml that have members."
             raise NobodyToFollow("\n".join(roster.problems) or nobody)
         self._read_profiles(roster)
+        actors_seen = {"observed_at": microseconds(self.clock())}
+        roster.members = [actors_seen | member for member in roster.members]
         return roster
 
     def _read_starter_pack(self, link: str, roster: Roster) -> None:
         uri = resolve_pack(link, self.network.appview, self.network.short_links)
-        observed_at = microseconds(self.clock())
-        pack = starter_pack_row(self.network.appview.starter_pack(uri)) | {"observed_at": observed_at, "uri": uri}
-        self._read_members(pack, roster)
+        view = self.network.appview.starter_pack(uri)
+        self._read_members(starter_pack_row(view, self.clock()) | {"uri": uri}, roster)
 
     def _read_list(self, link: str, roster: Roster) -> None:
         uri = resolve_list(link, self.network.appview)
-        self._read_members({"uri": uri, "list_uri": uri, "observed_at": microseconds(self.clock())}, roster)
+        self._read_members({"uri": uri, "list_uri": uri}, roster)
 
     def _read_actor(self, link: str, roster: Roster) -> None:
         did = resolve_actor(link, self.network.appview)
-        seen = {"pack_uri": f"at://{did}", "did": did, "observed_at": microseconds(self.clock())}
-        roster.members.append(seen | {"seed_type": "actor", "is_listed": True})
+        roster.members.append({"pack_uri": f"at://{did}", "did": did, "seed_type": "actor", "is_listed": True})
 
     def _read_members(self, pack: Row, roster: Roster) -> None:
         members: dict[str, Row] = {}
@@ -132,7 +134,7 @@ class RosterReader:
             try:
                 for page in self.network.appview.list_pages(pack["list_uri"]):
                     if "seed_type" not in pack:
-                        pack |= list_row(page.list) | {"uri": pack["uri"], "list_uri": pack["list_uri"]}
+                        pack |= list_row(page.list, self.clock()) | {"uri": pack["uri"], "list_uri": pack["list_uri"]}
                     for raw in page.items:
                         is_complete &= _add(members, listed_member_row(raw))
             except NetworkError as error:
@@ -172,9 +174,9 @@ class RosterReader:
                     roster.problems.append(problem)
 
     def _profile_rows(self, dids: Sequence[str]) -> tuple[list[Row], str | None]:
-        seen = {"observed_at": microseconds(self.clock())}
         try:
-            rows = [profile_row(raw) | seen for raw in self.network.appview.profiles(dids)]
+            views = self.network.appview.profiles(dids)
+            rows = [profile_row(raw, self.clock()) for raw in views]
         except NetworkError as error:
             return [], f"profiles of {len(dids)} members: {error}"
         return [row for row in rows if row["did"] is not None], None
