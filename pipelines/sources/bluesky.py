@@ -53,7 +53,8 @@ class Pull:
     def roster(self) -> Roster:
         """Read whom the run follows. The first resource that asks makes the requests; the others get the same."""
         if self.run.roster is None:
-            self.run.roster = RosterReader(self.network, self.run.clock, WORKERS).read(self.seeds)
+            memories = dlt.current.resource_state(STARTER_PACK_MEMBERS.name).setdefault("lists", {})
+            self.run.roster = RosterReader(self.network, self.run.clock, WORKERS, memories).read(self.seeds)
             if isinstance(self.run.clock, ServiceClock) and self.run.clock.is_machine_wrong:
                 self.run.notes.append(f"{self.run.clock}: this run goes by the service's")
         return self.run.roster
