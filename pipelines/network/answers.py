@@ -15,6 +15,7 @@ from urllib3.exceptions import (
     HTTPError,
     NameResolutionError,
     NewConnectionError,
+    ProxyError,
     ReadTimeoutError,
     SSLError,
 )
@@ -140,6 +141,8 @@ class AttemptFailed(Exception):  # noqa: N818
 def describe(error: HTTPError, timeout: float) -> str:
     """Say why there was no answer."""
     match error:
+        case ProxyError():
+            return f"no way through the proxy that HTTP_PROXY or HTTPS_PROXY names: {error.original_error}"
         case NameResolutionError():
             return "the name of the service cannot be resolved; is there an internet connection?"
         case NewConnectionError():  # before the timeouts, of which urllib3 makes it one

@@ -20,6 +20,7 @@ import urllib3
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from pipelines.network.answers import Answer, AttemptFailed, Request, describe, rejection, retry_after, status_line
+from pipelines.network.connections import Connections, ProxyUnusable
 from pipelines.network.errors import AuthenticationFailed, RateLimited, ServiceFailed, ServiceUnreachable
 from pipelines.network.headers import host_of, user_agent
 from pipelines.network.pacing import Pacer
@@ -132,7 +133,7 @@ class XrpcClient:
         self._max_attempts = max_attempts
         self._user_agent = user_agent
         self._backoff = backoff
-        self._pool = urllib3.PoolManager(num_pools=4, maxsize=max_connections, retries=False)
+        self._connections = Connections(max_connections)
         self._slots = threading.BoundedSemaphore(max_connections)
         self._counting = threading.Lock()
         self._counts: Counter[str] = Counter()
@@ -337,6 +338,8 @@ class XrpcClient:
     def _attempt(self, request: Request, decode: Callable[[bytes], T], *, is_retry: bool) -> T:
         try:
             answer = self._send(request, is_retry=is_retry)
+        except ProxyUnusable as error:
+            raise ServiceUnreachable(request.service, request.endpoint, request.subject, str(error)) from error
         except HTTPError as error:
             raise AttemptFailed(ServiceUnreachable, describe(error, self._timeout)) from error
         if answer.status == HTTPStatus.OK:
@@ -363,7 +366,7 @@ class XrpcClient:
                 self._seconds_waited += waited
             deadline = time.monotonic() + self._timeout
             try:
-                response = self._pool.request(
+                response = self._connections.request(
                     request.method,
                     request.url,
                     body=request.body,
