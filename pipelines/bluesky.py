@@ -4,8 +4,8 @@
     python pipelines/bluesky.py              what `.dlt/config.toml` names
     python pipelines/bluesky.py --check      no pull: build, ask for what the warehouse doubts, and build with that
 
-Exit codes: 0 all well; 1 nothing could be loaded, or DuckDB does not find it; 2 loaded, but something failed, or is in
-doubt (it is named).
+Exit codes: 0 all well; 1 nothing could be loaded, or DuckDB does not find it, or a check cannot build; 2 loaded, but
+something failed, or is in doubt (it is named).
 """
 
 from __future__ import annotations
@@ -272,12 +272,14 @@ def publish(options: argparse.Namespace, pipeline: dlt.Pipeline, night: Night, c
     """
     exit_code = 0
     if not options.no_transform:
+        # A pull has loaded something in any case; a check is nothing without its warehouse.
+        failed = 1 if options.check else 2
         if not build(options, console):
-            return 2
+            return failed
         checks = check(pipeline, night, console)
         exit_code = checks.exit_code
         if checks.load_count and not build(options, console):
-            return 2
+            return failed
     if options.no_report:
         return exit_code
     flags = [flag for flag, is_set in (("--sample", options.sample), ("--open", options.open)) if is_set]
