@@ -7,6 +7,8 @@ import sys
 from collections import Counter
 from typing import TYPE_CHECKING
 
+import pytest
+
 from pipelines import bluesky, checks
 from pipelines.warehouse import BuildOutcome
 from tests.job import run_process
@@ -42,8 +44,9 @@ def _main(project: Path, uris: Sequence[str], settings: Mapping[str, str], death
         doubt(project, uris)
         return BuildOutcome("bluesky", not is_sample, Counter(), 0.0)
 
-    bluesky.build_warehouse = build
-    checks.QUESTIONS_PER_LOAD = QUESTIONS_PER_LOAD  # type: ignore[misc]
+    patch = pytest.MonkeyPatch()
+    patch.setattr(bluesky, "build_warehouse", build)
+    patch.setattr(checks, "QUESTIONS_PER_LOAD", QUESTIONS_PER_LOAD)
     if death:
         death.arm()
     sys.exit(bluesky.main(["--check", "--no-report"]))

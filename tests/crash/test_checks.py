@@ -36,10 +36,13 @@ def test_a_check_that_is_killed_at_any_moment_is_finished_by_the_next(
         "SOURCES__BLUESKY__PLC_DIRECTORY": sample_server.url,
         "SOURCES__BLUESKY__REQUESTS_PER_SECOND": "10000",
     }
-    # The first of them while it is asking, after a load.
-    deaths = [AtCall("pipelines.network.repositories:Repositories", "record", "before", chance.randint(5, 10))]
+    deaths = [
+        AtCall("pipelines.network.repositories:Repositories", "record", "before", chance.randint(5, 10)),
+        AtChange(chance.randint(1, 600)),
+        AtChange(chance.randint(1, 300)),
+    ]
     kills = 0
-    for death in [*deaths, AtChange(chance.randint(1, 600)), AtChange(chance.randint(1, 300))]:
+    for death in deaths:
         code = run_check(lake.folder, uris, settings, death)
         assert code in (0, KILLED), (lake.folder / "output.txt").read_text()
         kills += code == KILLED
