@@ -33,6 +33,7 @@ from pipelines.progress import show_progress
 from pipelines.sample.appview.server import SampleServer
 from pipelines.sample.world.world import World
 from pipelines.sources.bluesky import bluesky
+from pipelines.sources.member_states import member_states as find_member_states
 from pipelines.sources.pull_run import PullRun
 from pipelines.sources.roster import Roster
 from pipelines.warehouse import build_warehouse
@@ -198,11 +199,8 @@ def _clock_from(start: datetime) -> Callable[[], datetime]:
 
 def member_states(pipeline: dlt.Pipeline) -> dict[str, MemberState]:
     """Read the cursors from the pipeline's state, by DID."""
-    sources = pipeline.state.get("sources", {})
-    members: dict[str, MemberState] = (
-        sources.get("bluesky", {}).get("resources", {}).get("member_feeds", {}).get("members", {})
-    )
-    return members
+    tables = pipeline.schemas["bluesky"].tables if "bluesky" in pipeline.schemas else {}
+    return find_member_states(pipeline.state.get("sources", {}).get("bluesky", {}), tables)
 
 
 def newest_pull(pipeline: dlt.Pipeline) -> datetime | None:

@@ -12,7 +12,7 @@ import msgspec
 
 from pipelines.network import salvage
 from pipelines.network.did_documents import LOCALHOST, pds_endpoint_of
-from pipelines.network.errors import ActorNotFound, RequestRejected, ServiceFailed
+from pipelines.network.errors import ActorNotFound, RecordNotFound, RequestRejected, ServiceFailed
 from pipelines.network.identifiers import is_did
 from pipelines.network.paging import read_cursor
 from pipelines.network.xrpc import RequestStats, XrpcClient
@@ -112,8 +112,26 @@ class Repositories:
         )
         for page in pages:
             for record in page.records:
-                if _list_of(record) == list_uri:
+                if list_of(record) == list_uri:
                     yield record
+
+    def list_item_record(self, uri: str) -> msgspec.Raw | None:
+        """Read one membership of a list from its creator's own records; None if it is gone.
+
+        Args:
+            uri: Its at:// URI, with a DID.
+        """
+        creator_did, collection, key = uri.removeprefix("at://").split("/")
+        client = self._client(self.pds_endpoint(creator_did))
+        try:
+            return client.query(
+                "com.atproto.repo.getRecord",
+                {"repo": creator_did, "collection": collection, "rkey": key},
+                _record,
+                subject=uri,
+            )
+        except RecordNotFound:
+            return None
 
     def _look_up(self, did: str) -> str:
         directory, path = self._plc_directory, f"/{did}"
@@ -143,6 +161,11 @@ class Repositories:
             return self._clients.setdefault(service, self._settings.for_service(service))
 
 
+def _record(body: bytes) -> msgspec.Raw:
+    _list_item_record.decode(body)
+    return msgspec.Raw(body)
+
+
 def _records_page(body: bytes) -> _RecordsPage:
     page = _records_body.decode(body)
     return _RecordsPage(page.records, *read_cursor(page.cursor))
@@ -153,7 +176,8 @@ def _saved_records_page(body: bytes) -> _RecordsPage | None:
     return _RecordsPage(page.items, page.cursor, page.is_cursor_broken) if page else None
 
 
-def _list_of(record: msgspec.Raw) -> str | None:
+def list_of(record: msgspec.Raw) -> str | None:
+    """Tell which list a membership belongs to; None if it does not say."""
     try:
         return _list_item_record.decode(record).value.list
     except ValueError:
