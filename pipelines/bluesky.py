@@ -2,9 +2,10 @@
 
     python pipelines/bluesky.py --sample     the sample network on localhost, no internet needed
     python pipelines/bluesky.py              what `.dlt/config.toml` names
+    python pipelines/bluesky.py --check      no pull: build, ask for what the warehouse doubts, and build with that
 
-Exit codes: 0 all well; 1 nothing could be loaded, or DuckDB does not find it; 2 loaded, but something failed (it is
-named).
+Exit codes: 0 all well; 1 nothing could be loaded, or DuckDB does not find it, or a check cannot build; 2 loaded, but
+something failed, or is in doubt (it is named).
 """
 
 from __future__ import annotations
@@ -15,24 +16,28 @@ import sys
 import time
 from collections import Counter
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+import dlt
 import pyarrow as pa
+from dlt.common.configuration import with_config
 from rich.console import Console
 
 from pipelines import live, report
+from pipelines.checks import Checking, Checks
 from pipelines.explain import explain
 from pipelines.lake.bucket import LakeError, lake_location, use_project_settings
 from pipelines.lake.filesystems import use_lake_filesystems
 from pipelines.lake.readback import LakeReader
-from pipelines.lake.working_folder import only_one, open_pipeline, recover
-from pipelines.network.appview import PAGE_LIMIT
+from pipelines.lake.working_folder import AnotherRun, only_one, open_pipeline, recover
+from pipelines.network.appview import PAGE_LIMIT, NetworkError
 from pipelines.progress import show_progress
 from pipelines.sample.appview.server import SampleServer
 from pipelines.sample.world.world import World
 from pipelines.sources.bluesky import bluesky
+from pipelines.sources.clients import configured_network
 from pipelines.sources.member_states import member_states as find_member_states
 from pipelines.sources.pull_run import PullRun
 from pipelines.sources.roster import Roster
@@ -41,7 +46,6 @@ from pipelines.warehouse import build_warehouse
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    import dlt
     from dlt.common.pipeline import LoadInfo
     from dlt.extract import DltSource
 
@@ -63,12 +67,14 @@ class Night:
         run: What the source shares with the job: its roster and its counts.
         label: Which night of the sample it is; empty for the real network.
         is_last: Whether it is the command's last night.
+        events: What the catch-up before it brought; empty if there was none.
     """
 
     settings: dict[str, Any]
     run: PullRun = field(default_factory=PullRun)
     label: str = ""
     is_last: bool = True
+    events: str = ""
     file_count: int = 0
     byte_count: int = 0
     seconds: float = 0.0
@@ -97,7 +103,9 @@ class Night:
         roster = self.run.roster
         if not self.run.outcomes:
             return 1
-        return 2 if self.run.outcomes["failed"] or (roster and roster.problems) else 0
+        # An end that is doubted in one of several nights is read again in the next.
+        is_doubtful = self.is_last and bool(self.run.doubtful)
+        return 2 if self.run.outcomes["failed"] or is_doubtful or (roster and roster.problems) else 0
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -119,13 +127,20 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--backfill-days", type=float, metavar="DAYS", help="how far back a member's first walk goes")
     parser.add_argument("--requests-per-second", type=float, metavar="N", help="the pace that is never exceeded")
     parser.add_argument("--dry-run", action="store_true", help="say what would be asked and how long it takes; no load")
-    parser.add_argument("--no-transform", action="store_true", help="leave the dbt build at the end out")
-    parser.add_argument("--catch-up", action="store_true", help="first load from a Jetstream what was missed since")
+    parser.add_argument("--check", action="store_true", help="no pull: build, ask for what is in doubt, build with it")
+    parser.add_argument("--no-transform", action="store_true", help="leave the dbt build at the end out, and checks")
+    parser.add_argument(
+        "--catch-up",
+        action=argparse.BooleanOptionalAction,
+        help="first load from a Jetstream what members did since the last time; the settings say whether by default",
+    )
     parser.add_argument("--no-report", action="store_true", help="leave the page at the end out")
     parser.add_argument("--open", action="store_true", help="open the page in the browser")
     options = parser.parse_args(arguments)
     if options.day is not None and (not options.sample or options.day < 1):
         parser.error("--day takes a number from 1 and goes with --sample")
+    if options.check and (options.no_transform or options.dry_run or options.catch_up):
+        parser.error("--check goes on from the build: not with --no-transform, --dry-run or --catch-up")
     for name in ("refresh_days", "backfill_days"):
         if (getattr(options, name) or 0) < 0:
             parser.error(f"--{name.replace('_', '-')} takes a number from 0")
@@ -161,16 +176,20 @@ def sample_nights(pipeline: dlt.Pipeline, options: argparse.Namespace) -> Genera
     """Serve the sample network on localhost, one night after the other.
 
     Yields:
-        The night that `--day` names, or the first seven into an empty lake, or the one after the newest in it.
+        The night that `--day` names, or the first seven into an empty lake, or the one after the newest in it; for a
+        check, the newest once more.
     """
     world = World()
     newest = newest_pull(pipeline)
+    newest_day = (newest.date() - world.on(1).now.date()).days + 1 if newest else 0
     if options.day:
         days = [options.day]
+    elif options.check:
+        days = [max(1, newest_day)]
     elif newest is None:
         days = list(range(1, FIRST_SAMPLE_NIGHTS + 1))
     else:
-        days = [(newest.date() - world.on(1).now.date()).days + 2]
+        days = [newest_day + 1]
     with SampleServer(world, day=days[0]) as server:
         network = {
             "service": server.url,
@@ -235,6 +254,7 @@ def print_summary(night: Night, lake: str, console: Console) -> None:
         "items": f"{run.item_count:,} seen, {run.new_item_count:,} new",
         "requests": f"{stats.requests:,} in {night.seconds:,.1f} s, {stats.requests / night.seconds:,.1f} a second of"
         f" {run.requests_per_second:g} allowed; {stats.retries:,} retries",
+        **({"events": night.events} if night.events else {}),
         "files": f"{night.file_count:,}, {night.byte_count / 1e6:,.1f} MB",
         "lake": lake,
     }
@@ -250,21 +270,54 @@ def _say(console: Console, *lines: str) -> None:
         console.print(line, markup=False, highlight=False)
 
 
-def publish(options: argparse.Namespace, console: Console) -> int:
-    """Build the warehouse and the page, unless the options leave them out, and return the exit code."""
+def publish(options: argparse.Namespace, pipeline: dlt.Pipeline, night: Night, console: Console) -> int:
+    """Build the warehouse, ask for what it doubts, and make the page, unless the options leave them out.
+
+    Returns:
+        The exit code.
+    """
+    exit_code = 0
     if not options.no_transform:
-        try:
-            outcome = build_warehouse(options.sample)
-        except LakeError as error:
-            print(error, file=sys.stderr)
-            return 2
-        _say(console, f"warehouse  {outcome}")
-        if not outcome.is_success:
-            return 2
+        # A pull has loaded something in any case; a check is nothing without its warehouse.
+        failed = 1 if options.check else 2
+        if not build(options, console):
+            return failed
+        checks = check(pipeline, night, console)
+        exit_code = checks.exit_code
+        if checks.load_count and not build(options, console):
+            return failed
     if options.no_report:
-        return 0
+        return exit_code
     flags = [flag for flag, is_set in (("--sample", options.sample), ("--open", options.open)) if is_set]
-    return 2 if report.main(flags) else 0
+    return 2 if report.main(flags) else exit_code
+
+
+def build(options: argparse.Namespace, console: Console) -> bool:
+    """Build the warehouse, say how it went, and tell whether it went well."""
+    try:
+        outcome = build_warehouse(options.sample)
+    except LakeError as error:
+        print(error, file=sys.stderr)
+        return False
+    _say(console, f"warehouse  {outcome}")
+    return outcome.is_success
+
+
+def check(pipeline: dlt.Pipeline, night: Night, console: Console) -> Checks:
+    """Ask for what the warehouse doubts, load the answers, and say what came of it."""
+    network = night.run.network or configured_network(**network_settings(night))
+    checks = Checking(pipeline, network, night.run.clock).check()
+    _say(console, f"   checks  {checks}")
+    # Of some members an audit may have said that nothing lacks.
+    states = member_states(pipeline)
+    night.run.doubtful = {did for did in night.run.doubtful if states[did]["doubtful_end_uri"] is not None}
+    return checks
+
+
+def network_settings(night: Night) -> dict[str, Any]:
+    """Choose the settings of a night that say whom it asks, and how."""
+    names = ("service", "plc_directory", "short_link_service", "handle", "app_password", "requests_per_second")
+    return {name: night.settings[name] for name in names if name in night.settings}
 
 
 def dry_run(pipeline: dlt.Pipeline, night: Night, console: Console) -> int:
@@ -291,9 +344,45 @@ def dry_run(pipeline: dlt.Pipeline, night: Night, console: Console) -> int:
     return 0 if roster.members else 1
 
 
-def catch_up(options: argparse.Namespace) -> None:
-    """Run the live job until it has loaded what a Jetstream holds since the last run; the pull then reads the feeds."""
-    live.main(["jetstream", "--until-caught-up", *(["--sample"] if options.sample else [])])
+@with_config(sections=("sources", "bluesky"))
+def is_catch_up_wanted(options: argparse.Namespace, catch_up: bool = dlt.config.value) -> bool:
+    """Tell whether a run begins with what a Jetstream holds: by the command line, else by the settings.
+
+    The sample's does only where it is asked for: its stream is of the day after its newest pull.
+    """
+    if options.catch_up is not None:
+        return bool(options.catch_up)
+    return catch_up and not options.sample
+
+
+def catch_up(options: argparse.Namespace, console: Console) -> str:
+    """Load what members did since the last run, and say what came of it.
+
+    A Jetstream that cannot be reached keeps the pull from nothing: the next run asks for the same again, from the
+    position that is stored. The same where a live job is listening all the time.
+
+    Raises:
+        KeyboardInterrupt: A signal ended it.
+    """
+    try:
+        loaded = live.catch_up(console, is_sample=options.sample)
+    except (NetworkError, AnotherRun) as error:
+        print(f"No catch-up: {error}", file=sys.stderr)
+        return "no catch-up: see the line above"
+    if loaded is None:
+        return ""
+    if loaded.was_told_to_stop:
+        raise KeyboardInterrupt
+    missing = f"; {len(loaded.gaps):,} gaps: only the members' repositories know what went in them"
+    return f"{loaded.event_count:,} since the last run" + (missing if loaded.gaps else "")
+
+
+def run_night(options: argparse.Namespace, pipeline: dlt.Pipeline, night: Night, console: Console) -> int:
+    """Pull one night, unless only checks are wanted; publish the command's last one; and return the exit code."""
+    if not options.check and pull(pipeline, night, console) == 1:
+        return 1
+    published = publish(options, pipeline, night, console) if night.is_last else 0
+    return published if options.check else max(night.exit_code, published)
 
 
 def main(arguments: list[str] | None = None, *, run: PullRun | None = None) -> int:
@@ -310,18 +399,15 @@ def main(arguments: list[str] | None = None, *, run: PullRun | None = None) -> i
     pa.set_memory_pool(pa.system_memory_pool())
     try:
         use_project_settings()
-        if options.catch_up and not options.dry_run:
-            catch_up(options)
+        pulls = not (options.dry_run or options.check)
+        events = catch_up(options, console) if pulls and is_catch_up_wanted(options) else ""
         name = "bluesky_sample" if options.sample else "bluesky"
         with only_one(name):
             pipeline = recover(open_pipeline(name))
             with closing(sample_nights(pipeline, options) if options.sample else real_night(options, run)) as nights:
                 if options.dry_run:
                     return dry_run(pipeline, next(nights), console)
-                exit_code = max(pull(pipeline, night, console) for night in nights)
-            if exit_code == 1:
-                return exit_code
-            return max(exit_code, publish(options, console))
+                return max(run_night(options, pipeline, replace(night, events=events), console) for night in nights)
     except KeyboardInterrupt:
         print("Interrupted. Nothing is lost: the next run goes on from the last complete load.", file=sys.stderr)
         return 130
