@@ -31,11 +31,13 @@ from pipelines.lake.filesystems import use_lake_filesystems
 from pipelines.lake.readback import LakeReader
 from pipelines.lake.working_folder import only_one, open_pipeline, recover
 from pipelines.network.appview import PAGE_LIMIT
+from pipelines.network.service_clock import utc_now
 from pipelines.progress import show_progress
 from pipelines.sample.appview.server import SampleServer
 from pipelines.sample.world.world import World
 from pipelines.sources.bluesky import bluesky
 from pipelines.sources.clients import configured_network
+from pipelines.sources.member_states import member_states as find_member_states
 from pipelines.sources.pull_run import PullRun
 from pipelines.sources.roster import Roster
 from pipelines.warehouse import build_warehouse
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from dlt.common.pipeline import LoadInfo
     from dlt.extract import DltSource
 
+    from pipelines.network.connect import Network
     from pipelines.sources.feed_walk import MemberState
 
 SAMPLE_REQUESTS_PER_SECOND: Final = 1_000.0
@@ -210,11 +213,8 @@ def _clock_from(start: datetime) -> Callable[[], datetime]:
 
 def member_states(pipeline: dlt.Pipeline) -> dict[str, MemberState]:
     """Read the cursors from the pipeline's state, by DID."""
-    sources = pipeline.state.get("sources", {})
-    members: dict[str, MemberState] = (
-        sources.get("bluesky", {}).get("resources", {}).get("member_feeds", {}).get("members", {})
-    )
-    return members
+    tables = pipeline.schemas["bluesky"].tables if "bluesky" in pipeline.schemas else {}
+    return find_member_states(pipeline.state.get("sources", {}).get("bluesky", {}), tables)
 
 
 def newest_pull(pipeline: dlt.Pipeline) -> datetime | None:
@@ -299,8 +299,7 @@ def build(options: argparse.Namespace, console: Console) -> bool:
 
 def check(pipeline: dlt.Pipeline, night: Night, console: Console) -> Checks:
     """Ask for what the warehouse doubts, load the answers, and say what came of it."""
-    network = night.run.network or configured_network(**network_settings(night))
-    checks = Checking(pipeline, network, night.run.clock).check()
+    checks = Checking(pipeline, connected(night), night.run.clock).check()
     _say(console, f"   checks  {checks}")
     # Of some members an audit may have said that nothing lacks.
     states = member_states(pipeline)
@@ -308,10 +307,15 @@ def check(pipeline: dlt.Pipeline, night: Night, console: Console) -> Checks:
     return checks
 
 
-def network_settings(night: Night) -> dict[str, Any]:
-    """Choose the settings of a night that say whom it asks, and how."""
-    names = ("service", "plc_directory", "short_link_service", "handle", "app_password", "requests_per_second")
-    return {name: night.settings[name] for name in names if name in night.settings}
+def connected(night: Night) -> Network:
+    """Give the clients of a night's pull; if there was none, make them, and take the service's clock as a pull does."""
+    run = night.run
+    if run.network is None:
+        names = ("service", "plc_directory", "short_link_service", "handle", "app_password", "requests_per_second")
+        run.network = configured_network(**{name: night.settings[name] for name in names if name in night.settings})
+        if run.clock is utc_now:
+            run.clock = run.network.appview.clock
+    return run.network
 
 
 def dry_run(pipeline: dlt.Pipeline, night: Night, console: Console) -> int:
