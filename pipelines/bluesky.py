@@ -33,6 +33,7 @@ from pipelines.lake.filesystems import use_lake_filesystems
 from pipelines.lake.readback import LakeReader
 from pipelines.lake.working_folder import AnotherRun, only_one, open_pipeline, recover
 from pipelines.network.appview import PAGE_LIMIT, NetworkError
+from pipelines.network.service_clock import utc_now
 from pipelines.progress import show_progress
 from pipelines.sample.appview.server import SampleServer
 from pipelines.sample.world.world import World
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from dlt.common.pipeline import LoadInfo
     from dlt.extract import DltSource
 
+    from pipelines.network.connect import Network
     from pipelines.sources.feed_walk import MemberState
 
 SAMPLE_REQUESTS_PER_SECOND: Final = 1_000.0
@@ -305,8 +307,7 @@ def build(options: argparse.Namespace, console: Console) -> bool:
 
 def check(pipeline: dlt.Pipeline, night: Night, console: Console) -> Checks:
     """Ask for what the warehouse doubts, load the answers, and say what came of it."""
-    network = night.run.network or configured_network(**network_settings(night))
-    checks = Checking(pipeline, network, night.run.clock).check()
+    checks = Checking(pipeline, connected(night), night.run.clock).check()
     _say(console, f"   checks  {checks}")
     # Of some members an audit may have said that nothing lacks.
     states = member_states(pipeline)
@@ -314,10 +315,15 @@ def check(pipeline: dlt.Pipeline, night: Night, console: Console) -> Checks:
     return checks
 
 
-def network_settings(night: Night) -> dict[str, Any]:
-    """Choose the settings of a night that say whom it asks, and how."""
-    names = ("service", "plc_directory", "short_link_service", "handle", "app_password", "requests_per_second")
-    return {name: night.settings[name] for name in names if name in night.settings}
+def connected(night: Night) -> Network:
+    """Give the clients of a night's pull; if there was none, make them, and take the service's clock as a pull does."""
+    run = night.run
+    if run.network is None:
+        names = ("service", "plc_directory", "short_link_service", "handle", "app_password", "requests_per_second")
+        run.network = configured_network(**{name: night.settings[name] for name in names if name in night.settings})
+        if run.clock is utc_now:
+            run.clock = run.network.appview.clock
+    return run.network
 
 
 def dry_run(pipeline: dlt.Pipeline, night: Night, console: Console) -> int:

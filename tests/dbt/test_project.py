@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 Node = dict[str, Any]
 
+
 @pytest.fixture(scope="module")
 def models(parsed_project: Path) -> dict[str, Node]:
     """The models of the project as dbt sees them, by their id in its graph."""
