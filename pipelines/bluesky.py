@@ -2,9 +2,10 @@
 
     python pipelines/bluesky.py --sample     the sample network on localhost, no internet needed
     python pipelines/bluesky.py              what `.dlt/config.toml` names
+    python pipelines/bluesky.py --check      no pull: build, ask for what the warehouse doubts, and build with that
 
-Exit codes: 0 all well; 1 nothing could be loaded, or DuckDB does not find it; 2 loaded, but something failed (it is
-named).
+Exit codes: 0 all well; 1 nothing could be loaded, or DuckDB does not find it; 2 loaded, but something failed, or is in
+doubt (it is named).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import pyarrow as pa
 from rich.console import Console
 
 from pipelines import live, report
+from pipelines.checks import Checking, Checks
 from pipelines.explain import explain
 from pipelines.lake.bucket import LakeError, lake_location, use_project_settings
 from pipelines.lake.filesystems import use_lake_filesystems
@@ -33,6 +35,7 @@ from pipelines.progress import show_progress
 from pipelines.sample.appview.server import SampleServer
 from pipelines.sample.world.world import World
 from pipelines.sources.bluesky import bluesky
+from pipelines.sources.clients import configured_network
 from pipelines.sources.pull_run import PullRun
 from pipelines.sources.roster import Roster
 from pipelines.warehouse import build_warehouse
@@ -96,7 +99,9 @@ class Night:
         roster = self.run.roster
         if not self.run.outcomes:
             return 1
-        return 2 if self.run.outcomes["failed"] or (roster and roster.problems) else 0
+        # An end that is doubted in one of several nights is read again in the next.
+        is_doubtful = self.is_last and bool(self.run.doubtful)
+        return 2 if self.run.outcomes["failed"] or is_doubtful or (roster and roster.problems) else 0
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -118,13 +123,16 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--backfill-days", type=float, metavar="DAYS", help="how far back a member's first walk goes")
     parser.add_argument("--requests-per-second", type=float, metavar="N", help="the pace that is never exceeded")
     parser.add_argument("--dry-run", action="store_true", help="say what would be asked and how long it takes; no load")
-    parser.add_argument("--no-transform", action="store_true", help="leave the dbt build at the end out")
+    parser.add_argument("--check", action="store_true", help="no pull: build, ask for what is in doubt, build with it")
+    parser.add_argument("--no-transform", action="store_true", help="leave the dbt build at the end out, and checks")
     parser.add_argument("--catch-up", action="store_true", help="first load from a Jetstream what was missed since")
     parser.add_argument("--no-report", action="store_true", help="leave the page at the end out")
     parser.add_argument("--open", action="store_true", help="open the page in the browser")
     options = parser.parse_args(arguments)
     if options.day is not None and (not options.sample or options.day < 1):
         parser.error("--day takes a number from 1 and goes with --sample")
+    if options.check and (options.no_transform or options.dry_run or options.catch_up):
+        parser.error("--check goes on from the build: not with --no-transform, --dry-run or --catch-up")
     for name in ("refresh_days", "backfill_days"):
         if (getattr(options, name) or 0) < 0:
             parser.error(f"--{name.replace('_', '-')} takes a number from 0")
@@ -160,16 +168,20 @@ def sample_nights(pipeline: dlt.Pipeline, options: argparse.Namespace) -> Genera
     """Serve the sample network on localhost, one night after the other.
 
     Yields:
-        The night that `--day` names, or the first seven into an empty lake, or the one after the newest in it.
+        The night that `--day` names, or the first seven into an empty lake, or the one after the newest in it; for a
+        check, the newest once more.
     """
     world = World()
     newest = newest_pull(pipeline)
+    newest_day = (newest.date() - world.on(1).now.date()).days + 1 if newest else 0
     if options.day:
         days = [options.day]
+    elif options.check:
+        days = [max(1, newest_day)]
     elif newest is None:
         days = list(range(1, FIRST_SAMPLE_NIGHTS + 1))
     else:
-        days = [(newest.date() - world.on(1).now.date()).days + 2]
+        days = [newest_day + 1]
     with SampleServer(world, day=days[0]) as server:
         network = {
             "service": server.url,
@@ -252,21 +264,52 @@ def _say(console: Console, *lines: str) -> None:
         console.print(line, markup=False, highlight=False)
 
 
-def publish(options: argparse.Namespace, console: Console) -> int:
-    """Build the warehouse and the page, unless the options leave them out, and return the exit code."""
+def publish(options: argparse.Namespace, pipeline: dlt.Pipeline, night: Night, console: Console) -> int:
+    """Build the warehouse, ask for what it doubts, and make the page, unless the options leave them out.
+
+    Returns:
+        The exit code.
+    """
+    exit_code = 0
     if not options.no_transform:
-        try:
-            outcome = build_warehouse(options.sample)
-        except LakeError as error:
-            print(error, file=sys.stderr)
+        if not build(options, console):
             return 2
-        _say(console, f"warehouse  {outcome}")
-        if not outcome.is_success:
+        checks = check(pipeline, night, console)
+        exit_code = checks.exit_code
+        if checks.load_count and not build(options, console):
             return 2
     if options.no_report:
-        return 0
+        return exit_code
     flags = [flag for flag, is_set in (("--sample", options.sample), ("--open", options.open)) if is_set]
-    return 2 if report.main(flags) else 0
+    return 2 if report.main(flags) else exit_code
+
+
+def build(options: argparse.Namespace, console: Console) -> bool:
+    """Build the warehouse, say how it went, and tell whether it went well."""
+    try:
+        outcome = build_warehouse(options.sample)
+    except LakeError as error:
+        print(error, file=sys.stderr)
+        return False
+    _say(console, f"warehouse  {outcome}")
+    return outcome.is_success
+
+
+def check(pipeline: dlt.Pipeline, night: Night, console: Console) -> Checks:
+    """Ask for what the warehouse doubts, load the answers, and say what came of it."""
+    network = night.run.network or configured_network(**network_settings(night))
+    checks = Checking(pipeline, network, night.run.clock).check()
+    _say(console, f"   checks  {checks}")
+    # Of some members an audit may have said that nothing lacks.
+    states = member_states(pipeline)
+    night.run.doubtful = {did for did in night.run.doubtful if states[did]["doubtful_end_uri"] is not None}
+    return checks
+
+
+def network_settings(night: Night) -> dict[str, Any]:
+    """Choose the settings of a night that say whom it asks, and how."""
+    names = ("service", "plc_directory", "short_link_service", "handle", "app_password", "requests_per_second")
+    return {name: night.settings[name] for name in names if name in night.settings}
 
 
 def dry_run(pipeline: dlt.Pipeline, night: Night, console: Console) -> int:
@@ -298,6 +341,14 @@ def catch_up(options: argparse.Namespace) -> None:
     live.main(["jetstream", "--until-caught-up", *(["--sample"] if options.sample else [])])
 
 
+def run_night(options: argparse.Namespace, pipeline: dlt.Pipeline, night: Night, console: Console) -> int:
+    """Pull one night, unless only checks are wanted; publish the command's last one; and return the exit code."""
+    if not options.check and pull(pipeline, night, console) == 1:
+        return 1
+    published = publish(options, pipeline, night, console) if night.is_last else 0
+    return published if options.check else max(night.exit_code, published)
+
+
 def main(arguments: list[str] | None = None, *, run: PullRun | None = None) -> int:
     """Run the job and return its exit code.
 
@@ -320,10 +371,7 @@ def main(arguments: list[str] | None = None, *, run: PullRun | None = None) -> i
             with closing(sample_nights(pipeline, options) if options.sample else real_night(options, run)) as nights:
                 if options.dry_run:
                     return dry_run(pipeline, next(nights), console)
-                exit_code = max(pull(pipeline, night, console) for night in nights)
-            if exit_code == 1:
-                return exit_code
-            return max(exit_code, publish(options, console))
+                return max(run_night(options, pipeline, night, console) for night in nights)
     except KeyboardInterrupt:
         print("Interrupted. Nothing is lost: the next run goes on from the last complete load.", file=sys.stderr)
         return 130

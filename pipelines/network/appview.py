@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PAGE_LIMIT",
+    "POSTS_LIMIT",
     "PROFILES_LIMIT",
     "AccountDeactivated",
     "AccountSuspended",
@@ -61,6 +62,9 @@ PAGE_LIMIT: Final = 100
 
 PROFILES_LIMIT: Final = 25
 """Actors per call of getProfiles: the most that its lexicon allows."""
+
+POSTS_LIMIT: Final = 25
+"""Posts per call of getPosts: the most that its lexicon allows."""
 
 
 RawItems = list[msgspec.Raw]
@@ -120,6 +124,10 @@ class _ProfilesBody(msgspec.Struct):
     profiles: RawItems
 
 
+class _PostsBody(msgspec.Struct):
+    posts: RawItems
+
+
 class _ListItem(msgspec.Struct):
     uri: str
 
@@ -132,6 +140,7 @@ _starter_pack = msgspec.json.Decoder(_StarterPackBody)
 _list = msgspec.json.Decoder(_ListBody)
 _feed = msgspec.json.Decoder(_FeedBody)
 _profiles = msgspec.json.Decoder(_ProfilesBody)
+_posts = msgspec.json.Decoder(_PostsBody)
 _list_item = msgspec.json.Decoder(_ListItem)
 _resolved_handle = msgspec.json.Decoder(_ResolvedHandle)
 
@@ -224,6 +233,26 @@ class AppView(XrpcClient):
         params: Params = {"actor": actor, "limit": PAGE_LIMIT, "cursor": cursor}
         return self.query("app.bsky.feed.getAuthorFeed", params, _feed_page, subject=actor, salvage=_saved_feed_page)
 
+    def posts(self, uris: Sequence[str]) -> RawItems:
+        """Ask for posts, wherever they stand in a feed (`app.bsky.feed.getPosts`).
+
+        Args:
+            uris: At most 25, with DIDs. The service refuses the whole call if one of them is malformed.
+
+        Returns:
+            `app.bsky.feed.defs#postView` of the posts that the service shows; it leaves the others out.
+        """
+        if len(uris) > POSTS_LIMIT:
+            raise ValueError(f"getPosts takes at most {POSTS_LIMIT} posts, not {len(uris)}")
+        if not uris:
+            return []
+
+        def decode(body: bytes) -> RawItems:
+            return _posts.decode(body).posts
+
+        subject = uris[0] if len(uris) == 1 else f"{len(uris)} posts"
+        return self.query("app.bsky.feed.getPosts", {"uris": list(uris)}, decode, subject=subject, salvage=_saved_posts)
+
     def resolve_handle(self, handle: str) -> str:
         """Resolve a handle to a DID (`com.atproto.identity.resolveHandle`).
 
@@ -269,8 +298,16 @@ def _saved_list_page(body: bytes) -> ListPage | None:
 
 
 def _saved_profiles(body: bytes) -> RawItems | None:
-    # A page that was cut off gives none: the accounts behind the cut would look unavailable.
-    page = salvage.save_page(body, "profiles")
+    return _saved_whole_list(body, "profiles")
+
+
+def _saved_posts(body: bytes) -> RawItems | None:
+    return _saved_whole_list(body, "posts")
+
+
+def _saved_whole_list(body: bytes, key: str) -> RawItems | None:
+    # A page that was cut off gives none: what stands behind the cut would look as if the service left it out.
+    page = salvage.save_page(body, key)
     return page.items if page and not page.is_cursor_broken else None
 
 

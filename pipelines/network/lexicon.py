@@ -212,6 +212,21 @@ class RepoListItem(_Lexicon):
     value: ListItemRecord | None = None
 
 
+class RepostRecord(_Lexicon):
+    """`app.bsky.feed.repost`; of other records, when they were written."""
+
+    created_at: str | None = None
+    subject: StrongRef | None = None
+
+
+class RepoRecord(_Lexicon):
+    """A record as `com.atproto.repo.getRecord` and `listRecords` serve it."""
+
+    uri: str | None = None
+    cid: str | None = None
+    value: RepostRecord | None = None
+
+
 class StarterPackRecord(_Lexicon):
     """`app.bsky.graph.starterpack`."""
 

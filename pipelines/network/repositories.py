@@ -12,7 +12,13 @@ import msgspec
 
 from pipelines.network import salvage
 from pipelines.network.did_documents import LOCALHOST, pds_endpoint_of
-from pipelines.network.errors import ActorNotFound, RequestRejected, ServiceFailed
+from pipelines.network.errors import (
+    AccountDeactivated,
+    AccountSuspended,
+    ActorNotFound,
+    RequestRejected,
+    ServiceFailed,
+)
 from pipelines.network.identifiers import is_did
 from pipelines.network.paging import read_cursor
 from pipelines.network.signing_key import signing_key_of
@@ -33,6 +39,17 @@ class _RecordsBody(msgspec.Struct):
     cursor: msgspec.Raw = msgspec.Raw()
 
 
+class _RecordBody(msgspec.Struct):
+    uri: str
+    value: dict[str, msgspec.Raw]
+
+
+class _RepoStatus(msgspec.Struct):
+    did: str
+    active: bool
+    status: str | None = None
+
+
 class _ListItemValue(msgspec.Struct):
     list: str
 
@@ -43,6 +60,8 @@ class _ListItemRecord(msgspec.Struct):
 
 
 _records_body = msgspec.json.Decoder(_RecordsBody)
+_record_body = msgspec.json.Decoder(_RecordBody)
+_repo_status = msgspec.json.Decoder(_RepoStatus)
 _list_item_record = msgspec.json.Decoder(_ListItemRecord)
 
 
@@ -153,21 +172,81 @@ class Repositories:
         Yields:
             Records as `com.atproto.repo.listRecords` gives them (`uri`, `cid`, `value`), newest key first.
         """
-        client = self._client(self.pds_endpoint(creator_did))
+        for page in self.records(creator_did, "app.bsky.graph.listitem"):
+            for record in page:
+                if _list_of(record) == list_uri:
+                    yield record
 
-        pages = client.pages(
+    def records(self, did: str, collection: str) -> Iterator[list[msgspec.Raw]]:
+        """Read a collection of somebody's repository, page by page (`com.atproto.repo.listRecords`).
+
+        Args:
+            did: Whose repository.
+            collection: Type of the records, e.g. `app.bsky.feed.repost`.
+
+        Yields:
+            Pages of records (`uri`, `cid`, `value`), newest key first.
+
+        Raises:
+            ActorNotFound: The server does not serve this repository now, or there is none.
+            ServiceFailed: After the last readable page, if the next one cannot be asked for.
+        """
+        pages = self._client(self.pds_endpoint(did)).pages(
             "com.atproto.repo.listRecords",
-            {"repo": creator_did, "collection": "app.bsky.graph.listitem", "limit": PAGE_LIMIT},
+            {"repo": did, "collection": collection, "limit": PAGE_LIMIT},
             _records_page,
             lambda page: [hash(bytes(record)) for record in page.records],
-            subject=creator_did,
+            subject=did,
             salvage=_saved_records_page,
             must_end=True,
         )
         for page in pages:
-            for record in page.records:
-                if _list_of(record) == list_uri:
-                    yield record
+            yield page.records
+
+    def record(self, did: str, collection: str, rkey: str) -> msgspec.Raw:
+        """Read one record of somebody's repository (`com.atproto.repo.getRecord`).
+
+        Returns:
+            The record (`uri`, `cid`, `value`).
+
+        Raises:
+            RecordNotFound: There is no such record, or the server does not serve this repository now: `expect_served`
+                tells the two apart. (Bluesky's own server passes the question on to an AppView then, which says the
+                same of what it hides.)
+            AccountDeactivated: The server does not serve this repository now; so do AccountSuspended and ActorNotFound.
+        """
+        uri = f"at://{did}/{collection}/{rkey}"
+
+        def decode(body: bytes) -> msgspec.Raw:
+            given = _record_body.decode(body).uri
+            if given != uri:
+                raise ValueError(f"this is {given!r}")
+            return msgspec.Raw(body)
+
+        params = {"repo": did, "collection": collection, "rkey": rkey}
+        return self._client(self.pds_endpoint(did)).query("com.atproto.repo.getRecord", params, decode, subject=uri)
+
+    def expect_served(self, did: str) -> None:
+        """Ask whether the server serves somebody's repository (`com.atproto.sync.getRepoStatus`).
+
+        Raises:
+            AccountDeactivated: It does not, as it says here: the account's owner has deactivated it.
+            AccountSuspended: It does not, for another reason that it names.
+            ActorNotFound: It knows no such repository.
+        """
+
+        def decode(body: bytes) -> _RepoStatus:
+            status = _repo_status.decode(body)
+            if status.did != did:
+                raise ValueError(f"this is about {status.did!r}")
+            return status
+
+        nsid, client = "com.atproto.sync.getRepoStatus", self._client(self.pds_endpoint(did))
+        served = client.query(nsid, {"did": did}, decode, subject=did)
+        if not served.active:
+            said = served.status or "not active"
+            kind = AccountDeactivated if said == "deactivated" else AccountSuspended
+            raise kind(client.host, nsid, did, said, status=HTTPStatus.OK, error="", message=said)
 
     def _account(self, did: str) -> _Account:
         if did not in self._accounts:

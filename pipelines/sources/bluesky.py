@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import Final
 
 import dlt
@@ -19,14 +18,12 @@ from pipelines.lake.tables import (
     STARTER_PACK_MEMBERS,
     STARTER_PACKS,
 )
-from pipelines.network.connect import Login, Network, connect
+from pipelines.network.connect import Network, connect
+from pipelines.sources.clients import WORKERS, login_from
 from pipelines.sources.feed_walk import FeedWalk, MemberState, WalkRules
 from pipelines.sources.pull_run import PullRun
 from pipelines.sources.roster import Roster, RosterReader, Seeds
 from pipelines.sources.rows import arrow_table, resource_hints
-
-WORKERS: Final = 8
-"""Requests under way at once: enough for ten a second at 300 ms of latency; `extract.workers` is set to the same."""
 
 MOST_DAYS: Final = 36_525
 """A century: more than any feed holds, and less than what a date can be moved by."""
@@ -122,14 +119,6 @@ def _walk_rules(refresh_days: float, full_sweep_days: float, backfill_days: floa
     )
 
 
-def _login(handle: str | None, app_password: str | None, service: str) -> Login | None:
-    if bool(handle) != bool(app_password):
-        raise ValueError("a log-in takes both handle and app_password")
-    if not (handle and app_password):
-        return None
-    return Login(handle, app_password, Path(dlt.current.run_context().data_dir, "bluesky_session.json"), service)
-
-
 @dlt.source(name="bluesky", section="bluesky")
 def bluesky(
     *,
@@ -180,7 +169,7 @@ def bluesky(
         run.network = run.network or connect(
             service,
             requests_per_second,
-            login=_login(handle, app_password, login_service),
+            login=login_from(handle, app_password, login_service),
             contact=contact,
             plc_directory=plc_directory,
             short_links=short_link_service,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final, Literal, TypedDict
+from typing import TYPE_CHECKING, Final, Literal, NotRequired, TypedDict
 
 from pipelines.network.appview import (
     AccountDeactivated,
@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 
 ROWS_PER_TABLE: Final = 500
 
-ORDER_TOLERANCE: Final = timedelta(hours=1)
-"""How far the order of a feed may differ from `item_at`. The AppView orders a feed by milliseconds, and a repost by the
-time that the reposter's client claims. It does not serve that time, which may be earlier than the indexing."""
+_REPOST: Final = "/app.bsky.feed.repost/"
 
 _OUTCOMES: Final[dict[type[NetworkError], str]] = {
     AccountDeactivated: "deactivated",
@@ -34,6 +32,18 @@ _OUTCOMES: Final[dict[type[NetworkError], str]] = {
     ActorNotFound: "not_found",
     ActorBlocked: "blocked",
 }
+
+
+class AuditState(TypedDict):
+    """What dlt's state keeps of a member's audit.
+
+    Attributes:
+        audited_at: When it began, ISO 8601.
+        rev: The revision of the repository that it saw; None where the server names none.
+    """
+
+    audited_at: str
+    rev: str | None
 
 
 class MemberState(TypedDict):
@@ -46,8 +56,9 @@ class MemberState(TypedDict):
         end_uri: The item that the feed ended with when its end was last reached; empty for an empty feed, None if it
             never was.
         doubtful_end_uri: The item that the last walk ended with, if the walk doubts that end. Then each walk reads to
-            the end, until it gets as far as before or ends there again. (Feeds are known to end early:
-            https://github.com/bluesky-social/atproto/issues/2134.)
+            the end, until it gets as far as before, the service's count is reached, or an audit finds nothing missing.
+            (Feeds are known to end early: https://github.com/bluesky-social/atproto/issues/2134.)
+        audit: The last audit of the member that came to an end; absent before the first.
     """
 
     cursor: str | None
@@ -55,6 +66,17 @@ class MemberState(TypedDict):
     swept_at: str
     end_uri: str | None
     doubtful_end_uri: str | None
+    audit: NotRequired[AuditState]
+
+
+def settle_end(state: MemberState) -> None:
+    """Believe the end that the last walk doubted: an audit has found that the lake lacks nothing.
+
+    Args:
+        state: The member's state, which is changed.
+    """
+    if state["doubtful_end_uri"] is not None:
+        state["end_uri"], state["doubtful_end_uri"] = state["doubtful_end_uri"], None
 
 
 @dataclass(frozen=True)
@@ -110,7 +132,11 @@ class FeedWalk:
 
     def __post_init__(self) -> None:
         self.next_state = self.state
-        self._passed_known_end = self._known_end == ""
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether the walk came to an end of the feed that it does not believe."""
+        return bool(self._stop) and self._stop != "floor" and not self._is_credible_end()
 
     @property
     def _goes_to_end(self) -> bool:
@@ -207,9 +233,7 @@ class FeedWalk:
             item_at, indexed_at = row["item_at"], row["item_indexed_at"]
             if indexed_at is not None:
                 self._newest_indexed_at = max(indexed_at, self._newest_indexed_at or indexed_at)
-            # How far the walk has read is told by the feed's last item in order; a pinned post stands out of order.
-            if item_at is not None and row.get("reason_type") != "pin":
-                self._oldest_item_at = item_at
+            self._note_place(row)
             self._own_post_count += row.get("reason_type") is None and row["author_did"] == self.did
             self._last_item_uri = row["item_uri"] or self._last_item_uri
             self._passed_known_end |= row["item_uri"] is not None and row["item_uri"] == self._known_end
@@ -223,9 +247,22 @@ class FeedWalk:
         self._left_out_count += len(rows) - len(chosen)
         return chosen
 
+    def _note_place(self, row: Row) -> None:
+        """Note how far the walk has read, which the feed's last item in order tells.
+
+        A post's place is known exactly. A repost stands where its own record says, which is not served: at its indexing
+        or below. So it tells that the walk has read at least down to its indexing. A pinned post stands out of order.
+        """
+        item_at, reason = row["item_at"], row.get("reason_type")
+        if item_at is None or reason == "pin":
+            return
+        if reason is None or self._oldest_item_at is None:
+            self._oldest_item_at = item_at
+        else:
+            self._oldest_item_at = min(item_at, self._oldest_item_at)
+
     def _remember(self) -> None:
-        is_end = self._stop != "floor"
-        is_doubtful = is_end and not self._is_credible_end()
+        is_end, is_doubtful = self._stop != "floor", self.is_doubtful
         self._reached_end = is_end and not is_doubtful and not self._left_out_count
         if is_doubtful:
             posts_count = "an unknown number of" if self.posts_count is None else f"{self.posts_count:,}"
@@ -242,14 +279,16 @@ class FeedWalk:
             end_uri=self._last_item_uri if is_end and not is_doubtful else self._known_end,
             doubtful_end_uri=self._last_item_uri if is_doubtful else None,
         )
+        if self.state and "audit" in self.state:
+            self.next_state["audit"] = self.state["audit"]
 
     def _is_credible_end(self) -> bool:
-        if self.state and self.state["doubtful_end_uri"] == self._last_item_uri:
+        if self._passed_known_end:
             return True
-        if self._known_end is not None:
-            return self._passed_known_end
-        # Counts drift a little on the network, and posts that break the lexicon are counted but not shown.
-        return self.posts_count is not None and self._own_post_count >= 0.98 * self.posts_count - 2
+        # Nobody counts the reposts: where one was last before, a walk that does not get as far may lack some.
+        is_repost_missing = _REPOST in (self._known_end or "")
+        # Counts drift on the network, and posts that break the lexicon are counted but not shown: then an audit tells.
+        return self._own_post_count == self.posts_count and not is_repost_missing
 
     def _outcome_of(self, error: NetworkError) -> tuple[str, str]:
         """Ask for the profile to tell why a feed cannot be read: the feed says "Profile not found" for every reason."""
@@ -290,7 +329,8 @@ class FeedWalk:
             return self._oldest_item_at
         if self.outcome != "ok" or self._oldest_item_at is None:
             return None
-        read_down_to = self._oldest_item_at + ORDER_TOLERANCE // timedelta(microseconds=1)
+        # The AppView orders a feed by milliseconds: others of the same one may be on the next page.
+        read_down_to = self._oldest_item_at // 1000 * 1000 + 999
         bounds = [read_down_to, microseconds(self._stored_from)] if self._stored_from else [read_down_to]
         return min(max(bounds), microseconds(self.observed_at))
 

@@ -81,6 +81,7 @@ class PullRun:
         roster: Whom the run follows; None until the first resource has read it.
         outcomes: Walked members by outcome.
         notes: One line for each member whose walk `failed` or whose feed is odd.
+        doubtful: Members whose feed came to an end that is not believed, and no audit has said yet that nothing lacks.
         item_count: Feed items that were stored.
         new_item_count: Those of them that no earlier run had seen.
     """
@@ -91,6 +92,7 @@ class PullRun:
     roster: Roster | None = None
     outcomes: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
+    doubtful: set[str] = field(default_factory=set)
     item_count: int = 0
     new_item_count: int = 0
     _counting: threading.Lock = field(default_factory=threading.Lock, repr=False)
@@ -117,5 +119,7 @@ class PullRun:
             self.outcomes[walk.outcome] += 1
             self.item_count += walk.item_count
             self.new_item_count += walk.new_item_count
+            if walk.is_doubtful:
+                self.doubtful.add(walk.did)
             if walk.error and walk.outcome in ("ok", "failed"):
                 self.notes.append(f"{name}: {walk.outcome}: {walk.error}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
+import msgspec
 import pyarrow as pa
 
 from pipelines.lake.tables import AUTHOR_FEED, RawTable
@@ -13,7 +14,6 @@ from pipelines.network import lexicon
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    import msgspec
     from dlt.common.schema.typing import TTableSchemaColumns
 
 Row = dict[str, Any]
@@ -307,6 +307,25 @@ def hidden_member_row(raw: msgspec.Raw) -> Row:
         "did": record.subject,
         "list_item_uri": item.uri,
         "is_listed": False,
+        "issues": issues or None,
+        "raw": lexicon.readable_text(bytes(raw)),
+    }
+
+
+def shown_post_row(view: msgspec.Raw) -> Row:
+    """Read one `app.bsky.feed.defs#postView` as the feed item that it would be, into the columns of `author_feed`."""
+    return feed_item_row(msgspec.Raw(b'{"post":%b}' % bytes(view)))
+
+
+def repo_record_row(raw: msgspec.Raw) -> Row:
+    """Read one record, as its repository gives it, into the columns of `record_checks` that it decides."""
+    record, issues = lexicon.decode(raw, lexicon.RepoRecord)
+    value = record.value or lexicon.RepostRecord()
+    return {
+        "uri": record.uri,
+        "cid": record.cid,
+        "created_at": _time(value.created_at, "$.value.createdAt", issues),
+        "subject_uri": value.subject and value.subject.uri,
         "issues": issues or None,
         "raw": lexicon.readable_text(bytes(raw)),
     }

@@ -1,0 +1,152 @@
+"""What the job does between two builds: it asks for what the warehouse doubts, and loads the answers.
+
+The warehouse says what is to be asked (`int_open_questions`) and what it knows (`int_known_records`). A question stays
+open until its answer is in the lake, so that a run which is ended in between loses nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from pipelines.lake.duckdb_settings import duckdb_settings, open_warehouse
+from pipelines.lake.readback import LakeReader
+from pipelines.sources.questions import Question
+from pipelines.sources.record_checks import RecordAsker, record_checks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import dlt
+    import duckdb
+
+    from pipelines.network.connect import Network
+    from pipelines.sources.feed_walk import MemberState
+
+QUESTIONS_PER_LOAD: Final = 10_000
+"""A load that holds so many answers is closed and the next one begun, so that a long check keeps its progress."""
+
+NAMED_PROBLEMS: Final = 5
+"""Reasons that are named for questions without an answer; the rest are many of the same kind."""
+
+
+@dataclass
+class Checks:
+    """What one check did.
+
+    Attributes:
+        question_count: Records that were asked for.
+        outcomes: Them by outcome.
+        problems: Those that nobody could answer, by what was said.
+        request_count: Requests that it took.
+        load_count: Loads that it made; without any, the warehouse is as new as before.
+    """
+
+    question_count: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    problems: Counter[str] = field(default_factory=Counter)
+    request_count: int = 0
+    load_count: int = 0
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of the job, if this were all that it did."""
+        return 2 if self.problems else 0
+
+    def __str__(self) -> str:
+        """Say it in a line, and one more for each reason why there was no answer."""
+        if not self.question_count:
+            return "nothing vanished, nothing asked"
+        outcomes = ", ".join(f"{count:,} {outcome}" for outcome, count in self.outcomes.most_common())
+        lines = [f"{self.question_count:,} records asked for, {self.request_count:,} requests: {outcomes}"]
+        lines += [f"  {count:,} unknown: {said}" for said, count in self.problems.most_common(NAMED_PROBLEMS)]
+        if len(self.problems) > NAMED_PROBLEMS:
+            lines.append(f"  and {len(self.problems) - NAMED_PROBLEMS:,} more reasons: see record_checks")
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Checking:
+    """Makes checks.
+
+    Attributes:
+        pipeline: Where answers are loaded to; its state has the members'.
+        network: Whom to ask.
+        clock: Tells the time of an observation.
+    """
+
+    pipeline: dlt.Pipeline
+    network: Network
+    clock: Callable[[], datetime]
+
+    def check(self) -> Checks:
+        """Ask for what the warehouse doubts, and load the answers.
+
+        Raises:
+            LakeError: The warehouse cannot be read, or DuckDB does not find what was loaded.
+        """
+        checks, reader = Checks(), LakeReader(self.pipeline.pipeline_name)
+        requests_before = self._request_count
+        asker = RecordAsker(self.network, self.clock)
+        questions = self.open_questions()
+        for start in range(0, len(questions), QUESTIONS_PER_LOAD):
+            source = record_checks(questions[start : start + QUESTIONS_PER_LOAD], asker)
+            reader.expect(self.pipeline, self.pipeline.run(source))
+            checks.load_count += 1
+        checks.question_count, checks.outcomes, checks.problems = len(questions), asker.outcomes, asker.problems
+        checks.request_count = self._request_count - requests_before
+        return checks
+
+    def open_questions(self) -> list[Question]:
+        """Read from the warehouse what it doubts; one member's questions stand together."""
+        with closing(self._open_warehouse()) as warehouse:
+            if not _has_relation(warehouse, "int_open_questions"):
+                return []
+            rows = warehouse.execute(
+                "select uri, did, collection, asked_because from int_open_questions order by did, uri"
+            ).fetchall()
+        return [Question(*row) for row in rows]
+
+    def _open_warehouse(self) -> duckdb.DuckDBPyConnection:
+        settings = duckdb_settings(self.pipeline.pipeline_name)
+        return open_warehouse(settings.warehouse_path, settings.memory_limit, read_only=True)
+
+    @property
+    def _request_count(self) -> int:
+        return self.network.appview.stats.requests + self.network.repositories.stats.requests
+
+
+def audits_due(
+    states: Mapping[str, MemberState], now: datetime, audit_days: float, *, is_all: bool = False
+) -> list[str]:
+    """Say whose audit is due.
+
+    Args:
+        states: What is remembered of the members, by DID.
+        now: The time.
+        audit_days: How often a member is audited.
+        is_all: Whether everybody is to be audited now.
+
+    Returns:
+        Members of whom an end is doubted, or whose last audit is so long ago, or who have had none. Who was not walked
+        since their last audit is followed no more, and has nothing new in the lake.
+    """
+    due = []
+    for did, state in states.items():
+        audit = state.get("audit")
+        if audit is None or is_all or state["doubtful_end_uri"] is not None:
+            due.append(did)
+            continue
+        audited_at = datetime.fromisoformat(audit["audited_at"])
+        was_walked = datetime.fromisoformat(state["pulled_at"]) > audited_at
+        if was_walked and now - audited_at >= timedelta(days=audit_days):
+            due.append(did)
+    return due
+
+
+def _has_relation(warehouse: duckdb.DuckDBPyConnection, name: str) -> bool:
+    found = warehouse.execute("select count(*) from information_schema.tables where table_name = $1", [name])
+    return found.fetchone() != (0,)

@@ -1,0 +1,51 @@
+"""What is asked about a record, and how an answer is written down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from pipelines.sources.rows import Row
+
+POST: Final = "app.bsky.feed.post"
+
+
+@dataclass(frozen=True)
+class Question:
+    """A record to ask for.
+
+    Attributes:
+        uri: Its at:// URI, with a DID.
+        did: Whose repository holds it, or held it.
+        collection: Its type.
+        asked_because: As in the column `record_checks.asked_because`.
+    """
+
+    uri: str
+    did: str
+    collection: str
+    asked_because: str
+
+    @property
+    def rkey(self) -> str:
+        """Its key in the collection."""
+        return self.uri.rpartition("/")[2]
+
+    def answered(self, observed_at: int, outcome: str, error: Exception | None = None) -> Row:
+        """Write an answer as a row of `record_checks`.
+
+        Args:
+            observed_at: When it was asked, in microseconds since 1970.
+            outcome: As in the column `record_checks.outcome`.
+            error: What was said, where it was no answer.
+        """
+        return {
+            "uri": self.uri,
+            "did": self.did,
+            "collection": self.collection,
+            "observed_at": observed_at,
+            "asked_because": self.asked_because,
+            "outcome": outcome,
+            "error": error and str(error),
+        }

@@ -1,0 +1,118 @@
+"""Asks a member's own repository which of some records exist."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+from pipelines.network.errors import AccountDeactivated, AccountSuspended, ActorNotFound, NetworkError, RecordNotFound
+from pipelines.network.failing_services import OUT_OF_REACH
+from pipelines.sources.questions import POST
+from pipelines.sources.rows import repo_record_row
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipelines.network.failing_services import FailingServices
+    from pipelines.network.repositories import Repositories
+    from pipelines.sources.questions import Question
+    from pipelines.sources.rows import Row
+
+LISTED_ABOVE: Final = 25
+"""Where more records of a collection are asked for, its newest pages are read first."""
+
+UNAVAILABLE: Final = (AccountDeactivated, AccountSuspended, ActorNotFound)
+"""What says that a server does not serve a repository now, or that nobody does."""
+
+
+@dataclass(frozen=True)
+class RepositoryChecks:
+    """Asks repositories, one member's at a time.
+
+    Attributes:
+        repositories: The servers.
+        services: Which of them fail.
+    """
+
+    repositories: Repositories
+    services: FailingServices
+
+    def rows(self, questions: Sequence[Question], observed_at: int) -> list[Row]:
+        """Ask for records of one member; each question gets a row of `record_checks`.
+
+        A record is gone only by the word of a server that serves the repository, as it says afterwards: of a repository
+        that it does not serve now, it may say of every record that there is none.
+
+        Args:
+            questions: About records in one repository.
+            observed_at: The time of asking, in microseconds since 1970.
+        """
+        did = questions[0].did
+        rows: dict[Question, Row] = {}
+        not_found: list[Question] = []
+        outcome, problem = "record_gone", None
+        try:
+            server = self._server_of(did)
+            listed = self._listed(server, questions)
+            for question in questions:
+                try:
+                    record = listed.get(question.uri) or self._record(server, question)
+                except RecordNotFound:
+                    not_found.append(question)
+                except UNAVAILABLE:
+                    raise
+                except NetworkError as error:
+                    rows[question] = question.answered(observed_at, "unknown", error)
+                else:
+                    exists = "hidden_by_service" if question.collection == POST else "in_repository"
+                    rows[question] = record | question.answered(observed_at, exists)
+            if not_found:
+                self.services.ask(server, lambda: self.repositories.expect_served(did))
+        except UNAVAILABLE as error:
+            outcome, problem = "account_unavailable", error
+        except NetworkError as error:
+            outcome, problem = "unknown", error
+        return [rows.get(question) or question.answered(observed_at, outcome, problem) for question in questions]
+
+    def _server_of(self, did: str) -> str:
+        # A did:web is looked up at a host of its own.
+        directory = "did:plc" if did.startswith("did:plc:") else did
+        return self.services.ask(directory, lambda: self.repositories.pds_endpoint(did), failures=OUT_OF_REACH)
+
+    def _record(self, server: str, question: Question) -> Row:
+        raw = self.services.ask(
+            server, lambda: self.repositories.record(question.did, question.collection, question.rkey)
+        )
+        return repo_record_row(raw)
+
+    def _listed(self, server: str, questions: Sequence[Question]) -> dict[str, Row]:
+        """Read collections of which many records are asked for, by half as many pages at most as there are questions.
+
+        What is not found may be on a later page, or the list may have broken off: it is asked for by itself.
+        """
+        found: dict[str, Row] = {}
+        for collection, count in Counter(question.collection for question in questions).items():
+            wanted = {question.uri for question in questions if question.collection == collection}
+            if count > LISTED_ABOVE:
+                found |= self._found_in_list(server, questions[0].did, collection, wanted)
+        return found
+
+    def _found_in_list(self, server: str, did: str, collection: str, wanted: set[str]) -> dict[str, Row]:
+        found: dict[str, Row] = {}
+
+        def read_pages() -> None:
+            for page in islice(self.repositories.records(did, collection), len(wanted) // 2):
+                rows = map(repo_record_row, page)
+                found.update((row["uri"], row) for row in rows if row["uri"] in wanted)
+                if len(found) == len(wanted):
+                    return
+
+        try:
+            self.services.ask(server, read_pages)
+        except UNAVAILABLE:
+            raise
+        except NetworkError:
+            pass
+        return found
