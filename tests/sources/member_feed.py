@@ -134,15 +134,18 @@ class MemberFeed:
         reply = self.odd(cursor, page)
         return reply if isinstance(reply, Reply) else json_reply(reply)
 
-    def walk(self, state: MemberState | None = None, now: datetime = NOW, **rules: Any) -> Walked:
-        """Walk through the feed; `rules` replace those that are usual."""
+    def walk(
+        self, state: MemberState | None = None, now: datetime = NOW, posts_count: int | None = None, **rules: Any
+    ) -> Walked:
+        """Walk through the feed; `rules` replace those that are usual, and `posts_count` what is true."""
         usual: dict[str, Any] = {
             "refresh": timedelta(days=7),
             "backfill": None,
             "sweep_every": timedelta(days=28),
             "is_full": False,
         }
-        posts_count = sum(not item.is_repost and not item.is_pin for item in self.items)
+        if posts_count is None:
+            posts_count = sum(not item.is_repost and not item.is_pin for item in self.items)
         walk = FeedWalk(self.appview, MEMBER, state, WalkRules(**usual | rules), now, posts_count)
         self.cursors.clear()
         rows = [row for table in walk.tables() for row in table.to_pylist()]
