@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 NAMED_MEMBERS: Final = 10
 """Members that are named, of whom no audit was made."""
 
+_ROWS_AT_ONCE: Final = 10_000
+
 
 @dataclass
 class AuditSummary:
@@ -125,7 +127,10 @@ def known_records(pipeline_name: str, dids: Sequence[str]) -> Iterator[Callable[
         )
 
         def known(did: str) -> dict[str, KnownRecord]:
-            rows = warehouse.execute("select uri, cid, is_gone from known where did = $1", [did]).fetchall()
-            return {uri: KnownRecord(cid, is_gone) for uri, cid, is_gone in rows}
+            found = warehouse.execute("select uri, cid, is_gone from known where did = $1", [did])
+            records: dict[str, KnownRecord] = {}
+            while rows := found.fetchmany(_ROWS_AT_ONCE):
+                records.update((uri, KnownRecord(cid, is_gone)) for uri, cid, is_gone in rows)
+            return records
 
         yield known

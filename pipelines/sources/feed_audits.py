@@ -10,7 +10,7 @@ import dlt
 import pyarrow as pa
 from dlt.extract import DltResource
 
-from pipelines.lake.tables import AUTHOR_FEED, FEED_AUDITS, RECORD_CHECKS
+from pipelines.lake.tables import FEED_AUDITS, RECORD_CHECKS
 from pipelines.network.connect import Network
 from pipelines.network.failing_services import FailingServices
 from pipelines.sources.bluesky import author_feed
