@@ -43,6 +43,10 @@ _PAGES: Final = {
     Fault.UNAVAILABLE: (503, b"<html><body><h1>503 Service Unavailable</h1></body></html>"),
     Fault.FORBIDDEN: (403, b"<html><body>Request forbidden by administrative rules.</body></html>"),
 }
+_ERRORS: Final = {
+    Fault.INTERNAL_ERROR: XrpcError(500, "InternalServerError", "Internal Server Error"),
+    Fault.NOT_IMPLEMENTED: XrpcError(501, "MethodNotImplemented", "Method Not Implemented"),
+}
 _DID_PATH: Final = re.compile(r"/(did:plc:[a-z2-7]{24})")
 
 
@@ -169,8 +173,8 @@ class SampleServer:
             reply = _error(XrpcError(429, "RateLimitExceeded", "Rate Limit Exceeded"))
             if strike and strike.retry_after is not None:
                 headers["Retry-After"] = f"{strike.retry_after:g}"
-        elif strike and strike.fault is Fault.INTERNAL_ERROR:
-            reply = _error(XrpcError(500, "InternalServerError", "Internal Server Error"))
+        elif strike and strike.fault in _ERRORS:
+            reply = _error(_ERRORS[strike.fault])
         elif strike and strike.fault in _PAGES:
             status, page = _PAGES[strike.fault]
             reply = _Reply(status, page, _HTML)
