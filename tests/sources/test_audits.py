@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,12 +14,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines import bluesky
+from pipelines.lake.tables import AUTHOR_FEED, RECORD_CHECKS
+from pipelines.network.appview import AppView
+from pipelines.network.connect import Network
+from pipelines.network.failing_services import FailingServices
+from pipelines.network.pacing import Pacer
 from pipelines.network.repo_proof import RepoRecord
+from pipelines.network.repositories import Repositories
 from pipelines.sample.appview.faults import Fault
 from pipelines.sample.appview.repo_writer import Key, car_of, commit, encode, key_of, tree
 from pipelines.sample.appview.signed_repositories import repository_car, signing_key
 from pipelines.sample.world.blocks import cid_text, cid_to_bytes, link_to
-from pipelines.sample.world.truth import POST, REPOST
+from pipelines.sample.world.days import evening
+from pipelines.sample.world.truth import DEACTIVATED, DELETED, POST, REPOST, SUSPENDED
+from pipelines.sources.member_audit import MemberAudit
+from pipelines.sources.record_checks import RecordAsker
 from pipelines.sources.repository_comparison import Comparison, KnownRecord
 from tests.sources.audits import in_repository, known_records, living, run_audits
 
@@ -27,6 +37,7 @@ if TYPE_CHECKING:
 
     from pipelines.sample.appview.server import SampleServer
     from pipelines.sample.world.world import Day, World
+    from pipelines.sources.feed_walk import AuditState
     from tests.conftest import Lake
 
 GET_REPO: Final = "com.atproto.sync.getRepo"
@@ -34,9 +45,56 @@ GET_POSTS: Final = "app.bsky.feed.getPosts"
 LATEST: Final = "com.atproto.sync.getLatestCommit"
 
 
+DAY_ONE: Final = evening(1)
+
+
 @pytest.fixture
-def did(world: World) -> str:
-    return world.actor("tomasz").did
+def did(world: World, sample_server: SampleServer) -> str:
+    """Somebody who writes, reposts and deletes between day 1 and day 5, of which the server shows the latter."""
+    sample_server.day = 5
+    return world.actor("mara").did
+
+
+def known_on_day_one(world: World, did: str) -> dict[str, KnownRecord]:
+    return {uri: KnownRecord(cid, False) for uri, cid in in_repository(world.on(1), did).items()}
+
+
+@dataclass(frozen=True)
+class OneAudit:
+    """What the audit of one member told: its row, its rows of `record_checks` by URI, and what is remembered."""
+
+    row: dict[str, Any]
+    checks: dict[str, dict[str, Any]]
+    next_state: AuditState | None
+
+    @property
+    def outcomes(self) -> dict[str, str]:
+        return {uri: check["outcome"] for uri, check in self.checks.items()}
+
+
+def audit_one(
+    server: SampleServer, did: str, *, day: int = 5, last: AuditState | None = None, max_attempts: int = 1
+) -> OneAudit:
+    appview = AppView(server.url, Pacer(100_000), backoff=0.001, max_attempts=max_attempts)
+    network, now = Network(appview, Repositories(appview, server.url), server.url), server.world.on(day).now
+    audit = MemberAudit(
+        network,
+        FailingServices(),
+        RecordAsker(network, lambda: now),
+        did,
+        last,
+        lambda did: known_on_day_one(server.world, did),
+        now,
+    )
+    audit.begin()
+    tables = list(audit.tables())
+    checks = [row for table in tables if table.schema.equals(RECORD_CHECKS.schema) for row in table.to_pylist()]
+    shown = {
+        uri for table in tables if table.schema.equals(AUTHOR_FEED.schema) for uri in table["item_uri"].to_pylist()
+    }
+    assert shown == {check["uri"] for check in checks if check["outcome"] == "shown"}
+    assert len({check["uri"] for check in checks}) == len(checks)
+    return OneAudit(audit.row(), {check["uri"]: check for check in checks}, audit.next_state)
 
 
 def pulled(lake: Lake, server: SampleServer, *dids: str, day: int = 1) -> None:
@@ -91,7 +149,7 @@ def test_after_an_audit_the_lake_is_what_the_repositories_are(
 def test_a_doubtful_end_makes_an_audit_due_and_the_audit_settles_it(
     lake: Lake, sample_server: SampleServer, world: World, did: str
 ) -> None:
-    sample_server.faults.add(Fault.ENDS_EARLY, actor=did)
+    sample_server.faults.add(Fault.ENDS_EARLY, actor=did, nsid="app.bsky.feed.getAuthorFeed")
     pulled(lake, sample_server, did)
     sample_server.faults.clear()
     assert len(living(known_records(lake), did)) < len(in_repository(world.on(1), did))
@@ -105,22 +163,30 @@ def test_a_doubtful_end_makes_an_audit_due_and_the_audit_settles_it(
     assert run_audits(lake, sample_server, days=1_000).rows == {}
 
 
+def links_of(day: Day, did: str) -> dict[bytes, bytes]:
+    return {f"{one.collection}/{one.rkey}".encode(): cid_to_bytes(one.cid) for one in day.repository(did)}
+
+
+def did_of(car: bytes) -> str:
+    header, blocks = libipld.decode_car(car)
+    did: str = blocks[header["roots"][0]]["did"]
+    return did
+
+
 def forged(day: Day, did: str, change: Callable[[dict[bytes, bytes]], object], key: Key | None = None) -> bytes:
     """Write a repository whose tree was changed, under the signature that stood over another one, or a key's own."""
-    root, blocks = libipld.decode_car(repository_car(day, did))
-    signed = blocks[cid_to_bytes(root["roots"][0]) if isinstance(root["roots"][0], str) else root["roots"][0]]
-    links = {f"{one.collection}/{one.rkey}".encode(): cid_to_bytes(one.cid) for one in day.repository(did)}
+    header, blocks = libipld.decode_car(repository_car(day, did))
+    signed = blocks[header["roots"][0]]
+    links = links_of(day, did)
     change(links)
     written = {cid: libipld.encode_dag_cbor(block) for cid, block in blocks.items()}
     unsigned = {name: value for name, value in signed.items() if name != "sig"}
     unsigned["data"] = encode(tree(links), written)
-    if key is None:
-        return car_of(commit(unsigned, written, _Replay(signed["sig"])))
-    return car_of(commit(unsigned, written, key))
+    return car_of(commit(unsigned, written, key or _OldSignature(signed["sig"])))
 
 
-class _Replay(Key):
-    """A signature that was made over something else."""
+class _OldSignature(Key):
+    """Signs with what was made over something else."""
 
     def __init__(self, signature: bytes) -> None:
         self._signature = signature
@@ -142,8 +208,10 @@ BROKEN: Final[dict[str, tuple[Callable[[Day, str], bytes], str]]] = {
     "a record added": (lambda day, did: forged(day, did, add_a_record), "signature: "),
     "an old commit": (lambda day, did: repository_car(day.world.on(1), did), "rev: the commit is an old one"),
     "another key": (lambda day, did: forged(day, did, leave_alone, key_of("somebody")), "signature: "),
-    "a record changed": (
-        lambda day, did: repository_car(day, did).replace(b"createdAt", b"createdat", 1),
+    "a repost changed": (
+        lambda day, did: repository_car(day, did).replace(
+            b"$typetapp.bsky.feed.repost", b"$typetapp.bsky.feed.repast", 1
+        ),
         "block: something in",
     ),
     "cut short": (lambda day, did: repository_car(day, did)[:-100], "car: the file is cut short"),
@@ -151,139 +219,152 @@ BROKEN: Final[dict[str, tuple[Callable[[Day, str], bytes], str]]] = {
 
 
 def test_what_proves_nothing_is_refused_and_nothing_is_claimed_from_it(
-    lake: Lake, sample_server: SampleServer, world: World, did: str
+    lake: Lake, sample_server: SampleServer, world: World
 ) -> None:
-    pulled(lake, sample_server, did)
-    before, states = living(known_records(lake), did), bluesky.member_states(lake.pipeline())
+    """Everybody's repository is broken in a way of its own; later all are whole again."""
+    day = world.on(5)
+    active = [did for did, actor in day.actors.items() if actor.is_available(day.now) and actor.is_available(DAY_ONE)]
+    active.sort(key=lambda did: len(in_repository(day, did)))
+    breaking = dict(zip(active[-len(BROKEN) :], BROKEN.values(), strict=True))
+    pulled(lake, sample_server, *breaking)
+    states = bluesky.member_states(lake.pipeline())
     sample_server.day = 5
-    assert in_repository(world.on(5), did).keys() != before.keys()
-    for broken, error in BROKEN.values():
-        sample_server.faults.mutate(lambda _, broken=broken: broken(world.on(5), did), nsid=GET_REPO)
-        audited = run_audits(lake, sample_server, [did])
-        sample_server.faults.clear()
+
+    def broken(car: bytes) -> bytes:
+        did = did_of(car)
+        return breaking[did][0](day, did)
+
+    sample_server.faults.mutate(broken, nsid=GET_REPO)
+    audited = run_audits(lake, sample_server)
+    for did, (_, error) in breaking.items():
         row = audited.rows[did]
         assert (row["outcome"], row["expected_count"], row["gone_count"]) == ("refused", None, None)
         assert row["error"].startswith(error)
-        assert audited.checks == audited.shown == {}
-        assert audited.summary.exit_code == 2
-        assert row["error"] in str(audited.summary)
-        assert living(known_records(lake), did) == before
-        assert bluesky.member_states(lake.pipeline()) == states
-    assert run_audits(lake, sample_server, [did]).rows[did]["outcome"] == "verified"
-    assert living(known_records(lake), did) == in_repository(world.on(5), did)
+        assert f"{did}: refused: {row['error']}" in str(audited.summary)
+        assert living(audited.known, did) != in_repository(day, did)
+    assert audited.checks == audited.shown == {}
+    assert audited.summary.exit_code == 2
+    assert known_records(lake) == audited.known
+    assert bluesky.member_states(lake.pipeline()) == states
+
+    sample_server.faults.clear()
+    assert {row["outcome"] for row in run_audits(lake, sample_server).rows.values()} == {"verified"}
+    known = known_records(lake)
+    for did in breaking:
+        assert living(known, did) == in_repository(day, did)
 
 
-def test_a_document_without_a_key_is_refused(lake: Lake, sample_server: SampleServer, did: str) -> None:
-    pulled(lake, sample_server, did)
+# One member, without a lake: what is known is what was there on day 1, and the audit is of day 5.
+
+
+def test_a_document_without_a_key_is_refused(sample_server: SampleServer, did: str) -> None:
     sample_server.faults.mutate(lambda body: body.replace(b"publicKeyMultibase", b"x"), nsid=f"/{did}")
-    audited = run_audits(lake, sample_server, [did])
-    assert audited.rows[did]["outcome"] == "refused"
-    assert audited.rows[did]["error"].startswith("signing key: the DID document names none")
+    audit = audit_one(sample_server, did)
+    assert audit.row["outcome"] == "refused"
+    assert audit.row["error"].startswith("signing key: the DID document names none")
 
 
+@pytest.mark.parametrize("lacking", [(GET_REPO,), (GET_REPO, LATEST)], ids=len)
 def test_where_there_are_only_lists_they_are_taken_and_nothing_is_verified(
-    lake: Lake, sample_server: SampleServer, world: World, did: str
+    sample_server: SampleServer, world: World, did: str, lacking: tuple[str, ...]
 ) -> None:
-    pulled(lake, sample_server, did)
-    sample_server.day = 4
-    for nsid in (GET_REPO, LATEST):
+    for nsid in lacking:
         sample_server.faults.add(Fault.NOT_IMPLEMENTED, nsid=nsid, times=None)
-    row = run_audits(lake, sample_server, [did]).rows[did]
-    assert (row["outcome"], row["rev"]) == ("listed", None)
-    assert row["error"].startswith("nothing is verified, as there are only lists")
-    assert row["expected_count"] == row["present_count"] + row["missing_count"]
-    assert row["missing_count"] == row["healed_count"] > 0
-    assert row["gone_count"] > 0
-    assert living(known_records(lake), did) == in_repository(world.on(4), did)
+    audit = audit_one(sample_server, did)
+    assert audit.row["outcome"] == "listed"
+    assert audit.row["rev"] == (None if LATEST in lacking else world.on(5).rev(did))
+    assert audit.row["error"].startswith("nothing is verified, as there are only lists")
+    assert audit.next_state is not None
+    sample_server.faults.clear()
+    proved = audit_one(sample_server, did)
+    assert audit.outcomes == proved.outcomes
+    for name in ("expected", "present", "missing", "healed", "hidden", "unreadable", "gone"):
+        assert audit.row[f"{name}_count"] == proved.row[f"{name}_count"]
 
 
-def test_a_list_that_ends_early_makes_nothing_gone(
-    lake: Lake, sample_server: SampleServer, world: World, did: str
-) -> None:
-    pulled(lake, sample_server, did)
-    before = living(known_records(lake), did)
+def test_a_list_that_ends_early_makes_nothing_gone(sample_server: SampleServer, world: World, did: str) -> None:
     sample_server.faults.add(Fault.NOT_IMPLEMENTED, nsid=GET_REPO, times=None)
-    sample_server.faults.add(Fault.ENDS_EARLY, nsid="com.atproto.repo.listRecords")
-    row = run_audits(lake, sample_server, [did]).rows[did]
-    assert (row["outcome"], row["gone_count"]) == ("listed", 0)
-    assert before.items() <= living(known_records(lake), did).items()
+    sample_server.faults.add(Fault.ENDS_EARLY, nsid="com.atproto.repo.listRecords", times=None)
+    audit = audit_one(sample_server, did)
+    gone = {uri for uri, outcome in audit.outcomes.items() if outcome == "record_gone"}
+    assert gone == known_on_day_one(world, did).keys() - in_repository(world.on(5), did).keys()
+    assert audit.row["outcome"] == "listed"
 
 
 @pytest.mark.parametrize("nsid", [LATEST, GET_REPO])
 @pytest.mark.parametrize("fault", [Fault.INTERNAL_ERROR, Fault.RESET, Fault.RATE_LIMITED, Fault.CLOSED_IN_BODY])
-def test_an_audit_that_fails_leaves_all_as_it_was(
-    lake: Lake, sample_server: SampleServer, did: str, nsid: str, fault: Fault
+def test_an_audit_that_fails_tells_nothing_and_stays_due(
+    sample_server: SampleServer, did: str, nsid: str, fault: Fault
 ) -> None:
-    lake.client["max_attempts"] = 2
-    pulled(lake, sample_server, did)
-    before, states = living(known_records(lake), did), bluesky.member_states(lake.pipeline())
     sample_server.faults.add(fault, nsid=nsid, times=None)
-    audited = run_audits(lake, sample_server, [did])
-    assert audited.rows[did]["outcome"] == "failed"
-    assert nsid in audited.rows[did]["error"]
-    assert audited.summary.exit_code == 2
-    assert living(known_records(lake), did) == before
-    assert bluesky.member_states(lake.pipeline()) == states
+    audit = audit_one(sample_server, did)
+    assert (audit.row["outcome"], audit.next_state, audit.outcomes) == ("failed", None, {})
+    assert nsid in audit.row["error"]
 
 
-def test_a_repository_is_asked_for_again_before_its_first_byte(
-    lake: Lake, sample_server: SampleServer, did: str
-) -> None:
-    pulled(lake, sample_server, did)
+@pytest.mark.parametrize("status", [DEACTIVATED, SUSPENDED, DELETED])
+def test_who_is_not_served_is_unavailable(sample_server: SampleServer, world: World, status: str) -> None:
+    sample_server.day = 7
+    day = world.on(7)
+    did = next(did for did, actor in day.actors.items() if actor.status(day.now) == status)
+    audit = audit_one(sample_server, did, day=7)
+    assert (audit.row["outcome"], audit.next_state, audit.outcomes) == ("unavailable", None, {})
+
+
+def test_a_repository_is_asked_for_again_before_its_first_byte(sample_server: SampleServer, did: str) -> None:
     sample_server.faults.add(Fault.UNAVAILABLE, nsid=GET_REPO, times=2)
-    audited = run_audits(lake, sample_server, [did])
-    assert (audited.rows[did]["outcome"], audited.requests["getRepo"]) == ("verified", 3)
+    assert audit_one(sample_server, did, max_attempts=3).row["outcome"] == "verified"
+    assert sum(request.nsid == GET_REPO for request in sample_server.requests) == 3
 
 
-def test_what_the_service_hides_is_there_and_hidden(
-    lake: Lake, sample_server: SampleServer, world: World, did: str
-) -> None:
-    pulled(lake, sample_server, did)
-    sample_server.day = 4
+def test_what_the_service_hides_is_there_and_hidden(sample_server: SampleServer, world: World, did: str) -> None:
     sample_server.faults.mutate(lambda _: b'{"posts":[]}', nsid=GET_POSTS)
-    audited = run_audits(lake, sample_server, [did])
-    row = audited.rows[did]
-    hidden = {uri: check for uri, check in audited.checks.items() if check["outcome"] == "hidden_by_service"}
-    assert row["hidden_count"] == len(hidden) > 0
-    assert row["missing_count"] == row["healed_count"] + row["hidden_count"]
+    audit = audit_one(sample_server, did)
+    hidden = {uri: check for uri, check in audit.checks.items() if check["outcome"] == "hidden_by_service"}
+    assert audit.row["hidden_count"] == len(hidden) > 0
+    assert audit.row["missing_count"] == audit.row["healed_count"] + len(hidden)
     assert all(json.loads(check["raw"])["value"]["$type"] == POST for check in hidden.values())
-    assert hidden.keys() <= in_repository(world.on(4), did).keys()
+    assert hidden.keys() <= in_repository(world.on(5), did).keys()
+    assert audit.next_state is not None
 
 
-def test_where_the_service_does_not_answer_the_audit_stays_due(
-    lake: Lake, sample_server: SampleServer, did: str
-) -> None:
-    lake.client["max_attempts"] = 1
-    pulled(lake, sample_server, did)
-    sample_server.day = 4
+def test_where_the_service_does_not_answer_the_audit_stays_due(sample_server: SampleServer, did: str) -> None:
     sample_server.faults.add(Fault.INTERNAL_ERROR, nsid=GET_POSTS, times=None)
-    audited = run_audits(lake, sample_server, [did])
-    assert (audited.rows[did]["outcome"], audited.summary.exit_code) == ("verified", 2)
-    assert audited.rows[did]["unreadable_count"] > 0
-    assert "audit" not in bluesky.member_states(lake.pipeline())[did]
+    audit = audit_one(sample_server, did)
+    assert (audit.row["outcome"], audit.next_state) == ("verified", None)
+    assert audit.row["unreadable_count"] > 0
+    assert audit.row["missing_count"] == audit.row["healed_count"] + audit.row["unreadable_count"]
 
 
-def test_a_block_that_cannot_be_read_is_named(lake: Lake, sample_server: SampleServer, world: World, did: str) -> None:
-    pulled(lake, sample_server, did)
-    day, uri = world.on(1), f"at://{did}/{REPOST}/3zzzzzzzzzzz2"
+def test_a_block_that_cannot_be_read_is_named(sample_server: SampleServer, world: World, did: str) -> None:
+    day, rubbish = world.on(5), b"\xff"
 
     def with_rubbish(_: bytes) -> bytes:
-        blocks = {link_to(b"\xff"): b"\xff"}
-        links = {f"{REPOST}/3zzzzzzzzzzz2".encode(): link_to(b"\xff")}
-        links |= {f"{one.collection}/{one.rkey}".encode(): cid_to_bytes(one.cid) for one in day.repository(did)}
+        blocks = {link_to(rubbish): rubbish}
+        links = links_of(day, did) | {f"{REPOST}/2222222222222".encode(): link_to(rubbish)}
         unsigned = {"did": did, "version": 3, "data": encode(tree(links), blocks), "rev": day.rev(did), "prev": None}
         return car_of(commit(unsigned, blocks, signing_key(day, did)))
 
+    whole = audit_one(sample_server, did)
     sample_server.faults.mutate(with_rubbish, nsid=GET_REPO)
-    audited = run_audits(lake, sample_server, [did])
-    check = audited.checks[uri]
-    assert check["outcome"] == "unknown"
+    audit = audit_one(sample_server, did)
+    check = audit.checks[f"at://{did}/{REPOST}/2222222222222"]
+    assert (check["outcome"], check["cid"]) == ("unknown", cid_text(link_to(rubbish)))
     assert check["error"].startswith("the repository has a block that cannot be read")
-    assert check["cid"] == cid_text(link_to(b"\xff"))
-    row = audited.rows[did]
-    assert (row["outcome"], row["unreadable_count"]) == ("verified", 1)
-    assert row["missing_count"] == row["healed_count"] + 1
-    assert bluesky.member_states(lake.pipeline())[did]["audit"]["rev"] == day.rev(did)
+    # The CAR has no other blocks of records: the reposts are asked for.
+    assert whole.outcomes.items() < audit.outcomes.items()
+    assert (audit.row["outcome"], audit.row["unreadable_count"]) == ("verified", 1)
+    assert audit.row["missing_count"] == audit.row["healed_count"] + 1
+    assert audit.next_state is not None
+
+
+def test_the_last_audits_revision_is_not_audited_again(sample_server: SampleServer, did: str) -> None:
+    first = audit_one(sample_server, did)
+    sample_server.requests.clear()
+    again = audit_one(sample_server, did, last=first.next_state)
+    assert (again.row["outcome"], again.row["rev"], again.outcomes) == ("unchanged", first.row["rev"], {})
+    assert again.next_state is not None
+    assert [request.nsid for request in sample_server.requests] == [f"/{did}", LATEST]
 
 
 RKEYS: Final = st.sampled_from([f"3k{n:011d}".replace("0", "z").replace("1", "y") for n in range(12)])
