@@ -5,8 +5,8 @@
     python pipelines/bluesky.py --check      no pull: build, ask for what the warehouse doubts, and build with that
     python pipelines/bluesky.py --audit      the same, and hold everybody's whole repository against the lake
 
-Exit codes: 0 all well; 1 nothing could be loaded, or DuckDB does not find it; 2 loaded, but something failed, or is in
-doubt (it is named).
+Exit codes: 0 all well; 1 nothing could be loaded, or DuckDB does not find it, or a check cannot build; 2 loaded, but
+something failed, or is in doubt (it is named).
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ from pipelines.sample.appview.server import SampleServer
 from pipelines.sample.world.world import World
 from pipelines.sources.bluesky import MOST_DAYS, bluesky
 from pipelines.sources.clients import configured_network
+from pipelines.sources.member_states import member_states as find_member_states
 from pipelines.sources.pull_run import PullRun
 from pipelines.sources.roster import Roster
 from pipelines.warehouse import build_warehouse
@@ -216,11 +217,8 @@ def _clock_from(start: datetime) -> Callable[[], datetime]:
 
 def member_states(pipeline: dlt.Pipeline) -> dict[str, MemberState]:
     """Read the cursors from the pipeline's state, by DID."""
-    sources = pipeline.state.get("sources", {})
-    members: dict[str, MemberState] = (
-        sources.get("bluesky", {}).get("resources", {}).get("member_feeds", {}).get("members", {})
-    )
-    return members
+    tables = pipeline.schemas["bluesky"].tables if "bluesky" in pipeline.schemas else {}
+    return find_member_states(pipeline.state.get("sources", {}).get("bluesky", {}), tables)
 
 
 def newest_pull(pipeline: dlt.Pipeline) -> datetime | None:
@@ -278,13 +276,15 @@ def publish(options: argparse.Namespace, pipeline: dlt.Pipeline, night: Night, c
     """
     exit_code = 0
     if not options.no_transform:
+        # A pull has loaded something in any case; a check is nothing without its warehouse.
+        failed = 1 if options.check else 2
         if not build(options, console):
-            return 2
+            return failed
         checks = check(pipeline, night, console)
         audits = audit(pipeline, night, console, is_all=options.audit)
         exit_code = max(checks.exit_code, audits.exit_code)
         if (checks.load_count or audits.load_count) and not build(options, console):
-            return 2
+            return failed
     if options.no_report:
         return exit_code
     flags = [flag for flag, is_set in (("--sample", options.sample), ("--open", options.open)) if is_set]

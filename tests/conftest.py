@@ -22,7 +22,7 @@ from rich.console import Console
 from pipelines import bluesky
 from pipelines.lake.bucket import PROJECT_ROOT, use_project_settings
 from pipelines.lake.filesystems import use_lake_filesystems
-from pipelines.lake.tables import RAW_TABLES
+from pipelines.lake.tables import CHECK_TABLES, RAW_TABLES
 from pipelines.lake.working_folder import open_pipeline, recover
 from pipelines.network.appview import AppView
 from pipelines.network.connect import Network
@@ -169,7 +169,7 @@ class Lake:
     def query(self, sql: str) -> list[Record]:
         """Ask the lake in SQL; each raw table that is asked for and has rows is a view of its name."""
         with duckdb.connect() as connection:
-            for table in RAW_TABLES:
+            for table in (*RAW_TABLES, *CHECK_TABLES):
                 files = self.dataset / table.name / "**" / "*.parquet"
                 if table.name in sql and (self.dataset / table.name).is_dir():
                     connection.sql(f"from read_parquet('{files}', union_by_name=true)").create_view(table.name)

@@ -21,7 +21,7 @@ from pipelines import bluesky
 from pipelines.sources.pull_run import ITEMS_PER_LOAD, LoadRoom, PullRun
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 # Processes are forked from one that has imported dlt already, which takes longer than the small runs of these tests.
 _processes = multiprocessing.get_context("forkserver")
@@ -114,7 +114,12 @@ def run_job(
     Returns:
         Its exit code; -9 when it was killed.
     """
-    process = _processes.Process(target=_main, args=(dict(environment), output, death, arguments, items_per_load))
+    return run_process(_main, dict(environment), output, death, arguments, items_per_load)
+
+
+def run_process(target: Callable[..., None], *arguments: object) -> int:
+    """Call a function in a process of its own, and give its exit code; -9 when it was killed."""
+    process = _processes.Process(target=target, args=arguments)
     process.start()
     process.join()
     assert process.exitcode is not None

@@ -64,9 +64,55 @@
     {{- return(adapter.dispatch('domain_of', 'bluesky_lake')(url)) -}}
 {% endmacro %}
 
-{#- Host of a web address, in small letters, without `www.`, user name and port; null for what is no web address. -#}
+{#- Domain of a web address, in small letters, without `www.`, user name, port and final dot; null for what is no web
+    address, and for one that names no domain, such as an IP address. Without a scheme, something is taken for an
+    address if it begins with a name and a top-level domain. -#}
 {% macro duckdb__domain_of(url) -%}
-    nullif(regexp_extract(lower({{ url }}), '^https?://(?:[^/?#@]*@)?(?:www[.])?([^/?#:]+)', 1), '')
+    {%- set address = "translate(lower(" ~ url ~ "), '。．｡', '...')" -%}
+    {%- set after = '[.]*(?::[0-9]*)?(?:[/?#\\\\]|\\s*$)' -%}
+    nullif(
+        regexp_replace(
+            coalesce(
+                nullif(
+                    regexp_extract(
+                        {{ address }},
+                        '^\s*(?:https?:)?//(?:[^/?#]*@)?(?:www[.])?([^/?#:@%\[\]\\\s]+?){{ after }}',
+                        1
+                    ),
+                    ''
+                ),
+                regexp_extract(
+                    {{ address }},
+                    '^\s*(?:www[.])?((?:[\pL\pN_-]+[.])+\pL[\pL\pN-]*[\pL\pN]){{ after }}',
+                    1
+                )
+            ),
+            '^[0-9.]+$',
+            ''
+        ),
+        ''
+    )
+{%- endmacro %}
+
+
+{% macro hashtag_of(tag) %}
+    {{- return(adapter.dispatch('hashtag_of', 'bluesky_lake')(tag)) -}}
+{% endmacro %}
+
+{#- A tag as people read it: without `#` and spaces around it, and without the invisible characters that Bluesky takes
+    for a tag's end. -#}
+{% macro duckdb__hashtag_of(tag) -%}
+    regexp_replace(
+        regexp_replace(
+            {{ tag }},
+            '[\x{00AD}\x{180E}\x{200B}-\x{200F}\x{202A}-\x{202E}\x{2060}-\x{2064}\x{20E2}\x{FEFF}]',
+            '',
+            'g'
+        ),
+        '^[#＃\s\pZ]+|[\s\pZ]+$',
+        '',
+        'g'
+    )
 {%- endmacro %}
 
 

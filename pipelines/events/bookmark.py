@@ -127,12 +127,12 @@ class Bookmark:
 
     Attributes:
         cursor: Position of the last event that was read; None if none is that means anything to this service.
-        present: An event of this time, or newer, tells that the stream has caught up: when the bookmark was made.
+        present: An event of this time, or newer, tells that the stream has caught up: when it was first connected.
     """
 
     def __init__(self, numbering: Numbering, *, clock: Callable[[], datetime]) -> None:
         self.cursor: int | None = None
-        self.present = clock()
+        self.present: datetime | None = None
         self._numbering = numbering
         self._clock = clock
         self._cursor_at: datetime | None = None  # Time of the cursor's event, as the service told it.
@@ -145,15 +145,16 @@ class Bookmark:
         self._has_reached_present = False
         self._proofs_asked = 0
 
-    def go_on(self, cursor: int | None, event_at: datetime | None = None) -> None:
+    def go_on(self, cursor: int | None, read_until: datetime | None = None, cursor_at: datetime | None = None) -> None:
         """Go on where an earlier reader was.
 
         Args:
             cursor: Position of the last event that it read; None if another host numbered it.
-            event_at: Time of that event.
+            read_until: Time up to which it had read, as far as times can be believed.
+            cursor_at: Time of the event at the cursor, as the service told it; None if it told none.
         """
         self.cursor = cursor
-        self._cursor_at = self._read_until = event_at
+        self._read_until, self._cursor_at = read_until, cursor_at
         if cursor is None and not self._numbering.takes_times:
             self._gap_reason = OTHER_HOST
 
@@ -172,10 +173,11 @@ class Bookmark:
     def connect(self) -> None:
         """Note that a connection was made, and `start` was asked for."""
         asked_for = self.start
+        self.present = self.present or self._clock()
         self._connection = _Connection(
             asked_for if isinstance(asked_for, int) else None, self.cursor, is_known_whole=self._has_read
         )
-        if self.cursor is None and self._read_until is None:
+        if asked_for is Edge.NEWEST and self._read_until is None:
             self._read_until = self._clock()
 
     def receive(self, event: RepoEvent | Unwanted) -> Sequence[RepoEvent | Gap] | None:
@@ -209,13 +211,13 @@ class Bookmark:
         self.cursor, self._cursor_at = position, event.event_at
         if is_past(event.event_at, self._clock()):
             self._read_until = event.event_at
-            self._has_reached_present = event.event_at >= self.present
+            self._has_reached_present = self.present is not None and event.event_at >= self.present
         return handed_over
 
     def begin_anew(self) -> None:
-        """Note that the service numbers its events anew: go on by time, or with its oldest event if it takes none."""
+        """Note that the service numbers its events anew: go on by time, or with its oldest event if that cannot be."""
         self.cursor = None
-        if not self._numbering.takes_times:
+        if not self._numbering.takes_times or self._read_until is None:
             self._starts_with_oldest, self._gap_reason = True, NUMBERED_ANEW
 
     def begin_with_oldest(self) -> None:
@@ -308,6 +310,15 @@ def position_after(events: Sequence[RepoEvent], before: Position | None, now: da
         events: What was handed over, one at least.
         before: The position before them; None if there was none.
         now: The time.
+
+    Returns:
+        `cursor`, the position of the last one; `cursor_at`, its own time, by which it is known again; and `event_at`,
+        the newest time that can be believed, by which a reader goes on where numbers say nothing.
     """
     past = (event.event_at.isoformat() for event in reversed(events) if is_past(event.event_at, now))
-    return {"cursor": events[-1].position, "event_at": next(past, before and before["event_at"])}
+    last = events[-1]
+    return {
+        "cursor": last.position,
+        "cursor_at": last.event_at and last.event_at.isoformat(),
+        "event_at": next(past, before and before["event_at"]),
+    }

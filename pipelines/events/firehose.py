@@ -16,7 +16,7 @@ import msgspec
 from pipelines.events.bookmark import Edge, Numbering, Unwanted
 from pipelines.events.event_json import StreamError, StreamInfo
 from pipelines.events.repo_event import ACCOUNT, COMMIT, IDENTITY, SYNC, RepoEvent, time_of_rev, unreadable
-from pipelines.events.stream import DEFAULT_LIMITS, Answer, Stream, utc_now
+from pipelines.events.stream import DEFAULT_LIMITS, Answer, Stream
 from pipelines.network.lexicon import parse_datetime
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Firehose(Stream):
         stall_seconds: float = 60.0,
         contact: str | None = None,
         limits: StreamLimits = DEFAULT_LIMITS,
-        clock: Callable[[], datetime] = utc_now,
+        clock: Callable[[], datetime] | None = None,
     ) -> None:
         super().__init__(service, stall_seconds=stall_seconds, contact=contact, limits=limits, clock=clock)
         self._dids = None if dids is None else frozenset(dids)

@@ -11,14 +11,15 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
-import urllib3
 import zstandard
+from urllib3.exceptions import HTTPError
 from websockets.typing import Subprotocol
 
 from pipelines.events.bookmark import Edge, Numbering
 from pipelines.events.event_json import StreamError, StreamInfo, read_frame, read_legacy_event
 from pipelines.events.repo_event import EPOCH
-from pipelines.events.stream import DEFAULT_LIMITS, LARGEST_FRAME, Answer, Stream, utc_now
+from pipelines.events.stream import DEFAULT_LIMITS, LARGEST_FRAME, Answer, Stream
+from pipelines.network.connections import Connections, ProxyUnusable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -69,7 +70,7 @@ class Jetstream(Stream):
         stall_seconds: float = 60.0,
         contact: str | None = None,
         limits: StreamLimits = DEFAULT_LIMITS,
-        clock: Callable[[], datetime] = utc_now,
+        clock: Callable[[], datetime] | None = None,
     ) -> None:
         super().__init__(service, stall_seconds=stall_seconds, contact=contact, limits=limits, clock=clock)
         self._dids = None if dids is None else frozenset(dids)
@@ -110,10 +111,20 @@ class Jetstream(Stream):
         self._wants_dictionary = False
         self._dictionary_id, self._decompressor = None, None
         # Compression saves half of the bytes. Without it everything works as well.
-        dictionary = _fetch_dictionary(self.base_url, self._user_agent)
+        dictionary = self._fetch_dictionary()
         if dictionary is not None and dictionary.dict_id() not in (0, self._rejected_dictionary):
             self._dictionary_id = dictionary.dict_id()
             self._decompressor = zstandard.ZstdDecompressor(dict_data=dictionary)
+
+    def _fetch_dictionary(self) -> zstandard.ZstdCompressionDict | None:
+        url = self.base_url.replace("ws", "http", 1) + "/xrpc/network.bsky.jetstream.getZstdDictionary"
+        headers = {"User-Agent": self._user_agent}
+        try:
+            answer = Connections().request("GET", url, headers=headers, timeout=_DICTIONARY_TIMEOUT)
+            self._hear(answer.headers)
+            return zstandard.ZstdCompressionDict(answer.data) if answer.status == HTTPStatus.OK else None
+        except (ProxyUnusable, HTTPError, zstandard.ZstdError):
+            return None
 
     def _read(self, frame: bytes, last_position: int) -> Iterable[RepoEvent | StreamInfo]:
         # A frame that is not compressed begins with a brace, a compressed one with zstd's magic number.
@@ -164,7 +175,7 @@ class LegacyJetstream(Jetstream):
         stall_seconds: float = 60.0,
         contact: str | None = None,
         limits: StreamLimits = DEFAULT_LIMITS,
-        clock: Callable[[], datetime] = utc_now,
+        clock: Callable[[], datetime] | None = None,
     ) -> None:
         super().__init__(
             service,
@@ -198,16 +209,3 @@ class LegacyJetstream(Jetstream):
 
 def _microseconds(time: datetime) -> int:
     return (time - EPOCH) // timedelta(microseconds=1)
-
-
-def _fetch_dictionary(service: str, user_agent: str) -> zstandard.ZstdCompressionDict | None:
-    url = service.replace("ws", "http", 1) + "/xrpc/network.bsky.jetstream.getZstdDictionary"
-    try:
-        answer = urllib3.request(
-            "GET", url, headers={"User-Agent": user_agent}, timeout=_DICTIONARY_TIMEOUT, retries=False
-        )
-        if answer.status != HTTPStatus.OK:
-            return None
-        return zstandard.ZstdCompressionDict(answer.data)
-    except (urllib3.exceptions.HTTPError, zstandard.ZstdError):
-        return None

@@ -190,4 +190,5 @@ class Bridge(Client):
 
 def _before(event: RepoEvent) -> Position:
     """Give a position from which a stream goes on with an event: a bridge that never ran has no other."""
-    return {"cursor": event.position - 1, "event_at": event.event_at and event.event_at.isoformat()}
+    read_until = event.event_at and event.event_at.isoformat()
+    return {"cursor": event.position - 1, "cursor_at": None, "event_at": read_until}

@@ -15,7 +15,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import Enum, auto
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
@@ -29,11 +29,13 @@ from websockets.frames import CloseCode
 from pipelines.events.bookmark import NUMBERED_ANEW, Bookmark, Numbering, Standing, position_after
 from pipelines.events.event_json import StreamError, StreamInfo
 from pipelines.events.repo_event import Delivery, Gap, Position, RepoEvent
+from pipelines.network.did_documents import LOCALHOST
 from pipelines.network.errors import RequestRejected, ServiceUnreachable, one_line
 from pipelines.network.headers import user_agent
+from pipelines.network.service_clock import ServiceClock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from websockets.asyncio.client import ClientConnection
     from websockets.typing import Subprotocol
@@ -105,11 +107,6 @@ class Refused(Exception):  # noqa: N818 (it is an answer)
         self.message = message
 
 
-def utc_now() -> datetime:
-    """Tell the time."""
-    return datetime.now(UTC)
-
-
 class Stream(ABC):
     """A feed that comes over a websocket. A thread of its own reads it; `take` hands over what has arrived.
 
@@ -124,9 +121,11 @@ class Stream(ABC):
             quiet for long, and reconnecting costs next to nothing.
         contact: How the service can reach whoever runs this; sent in the User-Agent.
         limits: How long it waits, and how much it holds.
-        clock: Tells the time, UTC.
+        clock: Tells the time, UTC. Where none is handed in, the service's own counts if this machine's clock is wrong,
+            as far as an answer of the service tells it.
 
     Attributes:
+        clock: Tells the time.
         service: Host and port of the service.
         bookmark: Where it is. Before `start`, it may be told where to go on; then it is the reader's.
     """
@@ -142,15 +141,15 @@ class Stream(ABC):
         stall_seconds: float,
         contact: str | None = None,
         limits: StreamLimits = DEFAULT_LIMITS,
-        clock: Callable[[], datetime] = utc_now,
+        clock: Callable[[], datetime] | None = None,
     ) -> None:
         self.base_url = service.rstrip("/")
         self.service = urlsplit(service).netloc or service
-        self.bookmark = Bookmark(self.numbering, clock=clock)
+        self.clock = clock or ServiceClock()
+        self.bookmark = Bookmark(self.numbering, clock=self.clock)
         self._stall_seconds = stall_seconds
         self._user_agent = user_agent(contact)
         self._limits = limits
-        self._clock = clock
         self._buffer: deque[RepoEvent | Gap] = deque()
         self._position: Position | None = None  # Where whoever takes is.
         self._standing: Standing | None = None  # None while there is no connection, or one that is given up.
@@ -199,11 +198,13 @@ class Stream(ABC):
         """Begin to read.
 
         Args:
-            position: `cursor`, None if the position is another host's, and `event_at`, the time of the event there.
+            position: See `position_after`; `cursor` is None if the position is another host's.
         """
         if position:
             event_at = position["event_at"]
-            self.bookmark.go_on(position["cursor"], datetime.fromisoformat(event_at) if event_at else None)
+            # Positions of before have no `cursor_at`.
+            cursor_at = position.get("cursor_at", event_at)
+            self.bookmark.go_on(position["cursor"], _time_of(event_at), _time_of(cursor_at))
             self._position = position
         self._thread.start()
 
@@ -225,7 +226,7 @@ class Stream(ABC):
             if self._error and not gaps and not self._buffer:
                 raise self._error
             return Delivery(events, gaps)
-        self._position = position_after(events, self._position, self._clock())
+        self._position = position_after(events, self._position, self.clock())
         return Delivery(events, gaps, self._position)
 
     def commit(self, position: Position) -> None:  # noqa: B027
@@ -358,10 +359,13 @@ class Stream(ABC):
                 user_agent_header=self._user_agent,
                 ping_interval=20,
                 ping_timeout=20,
+                proxy=None if urlsplit(url).hostname in LOCALHOST else True,
                 close_timeout=0.25,  # The service has nothing more to say that would not be said again.
             )
         except InvalidStatus as error:
             raise _refused(error) from error
+        if connection.response:
+            self._hear(connection.response.headers)
         if self._url(self.bookmark.start) != url:  # What is asked for has changed meanwhile.
             await connection.close()
             return "closed"
@@ -385,6 +389,11 @@ class Stream(ABC):
             watchdog.cancel()
             self._connection = None
             await connection.close()
+
+    def _hear(self, headers: Mapping[str, str]) -> None:
+        """Hold this machine's clock against the service's, if an answer tells its time."""
+        if isinstance(self.clock, ServiceClock):
+            self.clock.hear(headers)
 
     def _receive(self, frame: bytes) -> bool:
         """Put what a frame holds into the buffer; False if the connection is of no use any more."""
@@ -412,6 +421,10 @@ class Stream(ABC):
             if time.monotonic() - self._last_frame > self._stall_seconds:
                 connection.transport.abort()
                 return
+
+
+def _time_of(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
 
 
 def _refused(error: InvalidStatus) -> Refused:

@@ -251,16 +251,16 @@ FEED_PULLS: Final = RawTable(
             _column(
                 "covered_from",
                 UTC_TIMESTAMP,
-                "Every item with item_at after this and up to covered_to was read and stored. Null when nothing is"
-                " claimed, or when a feed that was read to its end is empty.",
+                "Every item that the feed places after this and up to covered_to was read and stored. Null when nothing"
+                " is claimed, or when a feed that was read to its end is empty.",
             ),
             _column("covered_to", UTC_TIMESTAMP, "The newest time covered: observed_at. Null as covered_from."),
             _required(
                 "reached_end",
                 pa.bool_(),
                 "Whether the feed was read to its end and all of it stored, so that the claim extends to all that is"
-                " older, and to items without an item_at. False where the end came earlier than what is known of the"
-                " member, until a second walk ends there too.",
+                " older, and to items without an item_at. False where the end is doubted: the walk saw fewer or more"
+                " posts than the service counts, and did not pass an end that is known.",
             ),
             _column(
                 "posts_count", pa.int64(), "Posts and replies of the member at observed_at, by the service's count."

@@ -15,6 +15,7 @@ from urllib3.exceptions import (
     HTTPError,
     NameResolutionError,
     NewConnectionError,
+    ProxyError,
     ReadTimeoutError,
     SSLError,
 )
@@ -31,7 +32,7 @@ from pipelines.network.errors import (
     RequestRejected,
     one_line,
 )
-from pipelines.network.headers import host_of
+from pipelines.network.headers import date_of, host_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -144,6 +145,8 @@ class AttemptFailed(Exception):  # noqa: N818
 def describe(error: HTTPError, timeout: float) -> str:
     """Say why there was no answer."""
     match error:
+        case ProxyError():
+            return f"no way through the proxy that HTTP_PROXY or HTTPS_PROXY names: {error.original_error}"
         case NameResolutionError():
             return "the name of the service cannot be resolved; is there an internet connection?"
         case NewConnectionError():  # before the timeouts, of which urllib3 makes it one
@@ -165,8 +168,8 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         seconds = float(value)
     except ValueError:
         try:
-            now = parsedate_to_datetime(headers["Date"]).timestamp() if "Date" in headers else time.time()
-            seconds = parsedate_to_datetime(value).timestamp() - now
+            date = date_of(headers)
+            seconds = parsedate_to_datetime(value).timestamp() - (time.time() if date is None else date.timestamp())
         except ValueError:
             return None
     return max(0.0, seconds) if math.isfinite(seconds) else None

@@ -1,9 +1,15 @@
-"""Names both ends of a request: the project in the `User-Agent`, and the service in messages."""
+"""What headers say of both ends of a request: who asks (`User-Agent`), who answers, and when (`Date`)."""
 
 from __future__ import annotations
 
 import importlib.metadata
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 def user_agent(contact: str | None = None) -> str:
@@ -29,3 +35,12 @@ def user_agent(contact: str | None = None) -> str:
 def host_of(url: str) -> str:
     """Give the host and port of a URL, without user and password, to name a service in messages."""
     return urlsplit(url).netloc.rpartition("@")[2]
+
+
+def date_of(headers: Mapping[str, str]) -> datetime | None:
+    """Read when an answer was made, by the service's clock (`Date`, in whole seconds); None if it does not tell."""
+    try:
+        date = parsedate_to_datetime(headers["Date"])
+        return date.astimezone(UTC) if date.tzinfo else date.replace(tzinfo=UTC)
+    except (KeyError, ValueError, OverflowError):
+        return None

@@ -15,7 +15,9 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 
-Count = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+"""A number that is counted. The data model's integers have 53 bits (https://atproto.com/specs/data-model); a larger one
+fits a column and breaks the first sum over it."""
 
 
 class _Lexicon(msgspec.Struct, rename="camel", gc=False):
@@ -34,6 +36,9 @@ class Label(_Lexicon):
 
     val: str | None = None
     src: str | None = None
+    uri: str | None = None
+    cts: str | None = None
+    neg: bool | None = None
 
 
 class SelfLabels(_Lexicon):

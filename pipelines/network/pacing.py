@@ -7,8 +7,9 @@ import re
 import threading
 import time
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final
+
+from pipelines.network.headers import date_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -197,7 +198,5 @@ class Pacer:
 
     def _epoch_of(self, headers: Mapping[str, str]) -> float:
         """Tell the service's own time, rounded down to a second; ours if it does not say."""
-        try:
-            return parsedate_to_datetime(headers["Date"]).timestamp()
-        except (KeyError, ValueError):
-            return self._epoch_clock()
+        date = date_of(headers)
+        return self._epoch_clock() if date is None else date.timestamp()

@@ -16,6 +16,7 @@ from pipelines.network.errors import (
     AccountDeactivated,
     AccountSuspended,
     ActorNotFound,
+    RecordNotFound,
     RequestRejected,
     ServiceFailed,
 )
@@ -174,7 +175,7 @@ class Repositories:
         """
         for page in self.records(creator_did, "app.bsky.graph.listitem"):
             for record in page:
-                if _list_of(record) == list_uri:
+                if list_of(record) == list_uri:
                     yield record
 
     def records(self, did: str, collection: str) -> Iterator[list[msgspec.Raw]]:
@@ -248,6 +249,18 @@ class Repositories:
             kind = AccountDeactivated if said == "deactivated" else AccountSuspended
             raise kind(client.host, nsid, did, said, status=HTTPStatus.OK, error="", message=said)
 
+    def list_item_record(self, uri: str) -> msgspec.Raw | None:
+        """Read one membership of a list from its creator's own records; None if it is gone.
+
+        Args:
+            uri: Its at:// URI, with a DID.
+        """
+        creator_did, collection, key = uri.removeprefix("at://").split("/")
+        try:
+            return self.record(creator_did, collection, key)
+        except RecordNotFound:
+            return None
+
     def _account(self, did: str) -> _Account:
         if did not in self._accounts:
             self._accounts[did] = self._look_up(did)
@@ -306,7 +319,8 @@ def _saved_records_page(body: bytes) -> _RecordsPage | None:
     return _RecordsPage(page.items, page.cursor, page.is_cursor_broken) if page else None
 
 
-def _list_of(record: msgspec.Raw) -> str | None:
+def list_of(record: msgspec.Raw) -> str | None:
+    """Tell which list a membership belongs to; None if it does not say."""
     try:
         return _list_item_record.decode(record).value.list
     except ValueError:

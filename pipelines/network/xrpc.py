@@ -21,10 +21,12 @@ import urllib3
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from pipelines.network.answers import Answer, AttemptFailed, Request, describe, rejection, retry_after, status_line
+from pipelines.network.connections import Connections, ProxyUnusable
 from pipelines.network.errors import AuthenticationFailed, RateLimited, ServiceFailed, ServiceUnreachable
 from pipelines.network.headers import host_of, user_agent
 from pipelines.network.pacing import Pacer
 from pipelines.network.paging import EMPTY_PAGES_IN_A_ROW, Page
+from pipelines.network.service_clock import ServiceClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
@@ -106,6 +108,9 @@ class XrpcClient:
         user_agent: See `user_agent()`.
         backoff: Seconds: before retry n the wait is random, up to `backoff * 2 ** (n - 1)`.
 
+    Attributes:
+        clock: Tells the time, by the service's clock where this machine's is wrong.
+
     Raises:
         ValueError: `service` is something other than an http(s) URL.
     """
@@ -133,12 +138,13 @@ class XrpcClient:
         self._max_attempts = max_attempts
         self._user_agent = user_agent
         self._backoff = backoff
-        self._pool = urllib3.PoolManager(num_pools=4, maxsize=max_connections, retries=False)
+        self._connections = Connections(max_connections)
         self._slots = threading.BoundedSemaphore(max_connections)
         self._counting = threading.Lock()
         self._counts: Counter[str] = Counter()
         self._by_endpoint: Counter[str] = Counter()
         self._seconds_waited = 0.0
+        self.clock = ServiceClock()
 
     @property
     def host(self) -> str:
@@ -376,6 +382,8 @@ class XrpcClient:
     def _attempt(self, request: Request, decode: Callable[[bytes], T], *, is_retry: bool) -> T:
         try:
             answer = self._send(request, is_retry=is_retry)
+        except ProxyUnusable as error:
+            raise ServiceUnreachable(request.service, request.endpoint, request.subject, str(error)) from error
         except HTTPError as error:
             raise AttemptFailed(ServiceUnreachable, describe(error, self._timeout)) from error
         if answer.status == HTTPStatus.OK:
@@ -409,7 +417,7 @@ class XrpcClient:
                 self._seconds_waited += waited
             deadline = time.monotonic() + self._timeout
             try:
-                response = self._pool.request(
+                response = self._connections.request(
                     request.method,
                     request.url,
                     body=request.body,
@@ -421,6 +429,7 @@ class XrpcClient:
             except BaseException:
                 self._pacer.lost()
                 raise
+            self.clock.hear(response.headers)
             self._pacer.observe(response.headers)
             try:
                 yield response, deadline

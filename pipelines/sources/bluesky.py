@@ -19,8 +19,10 @@ from pipelines.lake.tables import (
     STARTER_PACKS,
 )
 from pipelines.network.connect import Network, connect
+from pipelines.network.service_clock import ServiceClock, utc_now
 from pipelines.sources.clients import WORKERS, login_from
 from pipelines.sources.feed_walk import FeedWalk, MemberState, WalkRules
+from pipelines.sources.member_states import member_states
 from pipelines.sources.pull_run import PullRun
 from pipelines.sources.roster import Roster, RosterReader, Seeds
 from pipelines.sources.rows import arrow_table, resource_hints
@@ -48,7 +50,10 @@ class Pull:
     def roster(self) -> Roster:
         """Read whom the run follows. The first resource that asks makes the requests; the others get the same."""
         if self.run.roster is None:
-            self.run.roster = RosterReader(self.network, self.run.clock, WORKERS).read(self.seeds)
+            memories = dlt.current.resource_state(STARTER_PACK_MEMBERS.name).setdefault("lists", {})
+            self.run.roster = RosterReader(self.network, self.run.clock, WORKERS, memories).read(self.seeds)
+            if isinstance(self.run.clock, ServiceClock) and self.run.clock.is_machine_wrong:
+                self.run.notes.append(f"{self.run.clock}: this run goes by the service's")
         return self.run.roster
 
 
@@ -61,6 +66,8 @@ def starter_packs(pull: Pull) -> Iterator[pa.Table]:
 @dlt.resource(**resource_hints(STARTER_PACK_MEMBERS))
 def starter_pack_members(pull: Pull) -> Iterator[pa.Table]:
     """Yield the members of the packs one at a time, so that `member_feeds` walks several feeds at once."""
+    # Here, where one thread runs, the states are put in their place, if they are not there.
+    member_states(dlt.current.source_state(), dlt.current.source_schema().tables)
     for member in pull.roster().members:
         yield arrow_table(STARTER_PACK_MEMBERS, [member])
 
@@ -80,7 +87,7 @@ def member_feeds(member: pa.Table, pull: Pull) -> Iterator[pa.Table]:
     did = member["did"][0].as_py()
     if not pull.run.load_room.admit(did):
         return
-    members: dict[str, MemberState] = dlt.current.resource_state().setdefault("members", {})
+    members: dict[str, MemberState] = dlt.current.resource_state(AUTHOR_FEED.name)["members"]
     posts_count = pull.roster().profiles.get(did, {}).get("posts_count")
     walk = FeedWalk(pull.network.appview, did, members.get(did), pull.rules, pull.run.clock(), posts_count)
     yield from walk.tables()
@@ -177,4 +184,6 @@ def bluesky(
         )
     except ValueError as error:
         raise ConfigurationValueError(f"[sources.bluesky]: {error}") from error
+    if run.clock is utc_now:
+        run.clock = run.network.appview.clock
     return _resources(Pull(run, run.network, Seeds(starter_packs, lists, actors), rules))

@@ -10,7 +10,7 @@ import dlt
 import pyarrow as pa
 from dlt.extract import DltResource
 
-from pipelines.lake.tables import FEED_AUDITS, RECORD_CHECKS
+from pipelines.lake.tables import AUTHOR_FEED, FEED_AUDITS, RECORD_CHECKS
 from pipelines.network.connect import Network
 from pipelines.network.failing_services import FailingServices
 from pipelines.sources.bluesky import author_feed
@@ -101,7 +101,7 @@ class Audits:
 
 @dlt.resource(name="member_audits", selected=False)
 def _member_audits(audits: Audits) -> Iterator[pa.Table]:
-    yield from audits.tables(dlt.current.resource_state("member_feeds")["members"])
+    yield from audits.tables(dlt.current.resource_state(AUTHOR_FEED.name)["members"])
 
 
 @dlt.transformer(**resource_hints(FEED_AUDITS))

@@ -199,7 +199,7 @@ class FeedWalk:
         while True:
             page = self.appview.feed_page(self.did, cursor)
             self.page_count += 1
-            rows = [feed_item_row(raw) for raw in page.feed]
+            rows = [feed_item_row(raw, self.observed_at) for raw in page.feed]
             keys = {_key(row) for row in rows}
             # A post that was written since the last page was read moves that page's last items to the top of this one.
             new_rows = [row for row in rows if _key(row) not in previous]

@@ -213,9 +213,11 @@ class MicroBatches:
         return Batch(self.feed.name, self.feed.service, self.clock())
 
     def _take(self, batch: Batch) -> bool:
-        if not batch.event_count:
-            batch.observed_at = self.clock()
         delivery = self.feed.take(min(TAKEN_AT_ONCE, self.limits.events - batch.event_count))
+        if not batch.event_count:
+            batch.observed_at = (
+                self.clock()
+            )  # Not before: the first answer may tell that this machine's clock is wrong.
         self.run.count(batch.add(delivery))
         for event in reversed(delivery.events):
             if event.event_at:

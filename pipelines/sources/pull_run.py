@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from pipelines.network.appview import RequestStats
+from pipelines.network.service_clock import utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from pipelines.network.connect import Network
     from pipelines.sources.feed_walk import FeedWalk
@@ -19,11 +20,6 @@ if TYPE_CHECKING:
 
 ITEMS_PER_LOAD: Final = 100_000
 """A load that holds so many items is closed and the next one begun, so that a long first night keeps its progress."""
-
-
-def utc_now() -> datetime:
-    """Tell the time."""
-    return datetime.now(UTC)
 
 
 class LoadRoom:
@@ -75,7 +71,8 @@ class PullRun:
     whoever watches it.
 
     Attributes:
-        clock: Tells the time of an observation.
+        clock: Tells the time of an observation. Where none is handed in, the source takes that of its AppView client,
+            which does not depend on this machine's being right.
         network: The clients; the source makes them from its settings where none are handed in.
         load_room: Decides which members the open load takes.
         roster: Whom the run follows; None until the first resource has read it.

@@ -105,7 +105,8 @@ class RecordAsker:
 
     def _ask_service(self, questions: Sequence[Question]) -> Answers:
         """Ask for posts, at most 25."""
-        observed_at, appview = microseconds(self.clock()), self.network.appview
+        now, appview = self.clock(), self.network.appview
+        observed_at = microseconds(now)
         uris = [question.uri for question in questions]
         problem: NetworkError
         try:
@@ -113,7 +114,7 @@ class RecordAsker:
         except NetworkError as error:
             problem, may_be_for_one = error, _is_refused(error)
         else:
-            shown = {row["item_uri"]: row for row in map(shown_post_row, views)}
+            shown = {row["item_uri"]: row for row in (shown_post_row(view, now) for view in views)}
             if shown.keys() <= set(uris):
                 return _sorted_out(questions, shown, observed_at)
             what = "it gave a post that was not asked for, or cannot be read"
@@ -128,13 +129,16 @@ class RecordAsker:
     def _ask_repository(self, questions: Sequence[Question]) -> Answers:
         """Ask for records of one member."""
         checks = RepositoryChecks(self.network.repositories, self._services)
-        return Answers(checks.rows(questions, microseconds(self.clock())))
+        return Answers(checks.rows(questions, self.clock()))
 
 
 def _is_refused(error: NetworkError) -> bool:
     """Tell whether the service understood the question, and refuses it: perhaps for the sake of one post."""
-    is_rejected = isinstance(error, RequestRejected) and not isinstance(error, AuthenticationFailed)
-    return is_rejected and error.status == HTTPStatus.BAD_REQUEST
+    return (
+        isinstance(error, RequestRejected)
+        and not isinstance(error, AuthenticationFailed)
+        and error.status == HTTPStatus.BAD_REQUEST
+    )
 
 
 def _sorted_out(questions: Sequence[Question], shown: Mapping[str, Row], observed_at: int) -> Answers:

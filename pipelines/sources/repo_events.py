@@ -13,7 +13,15 @@ from dlt.extract import DltResource
 from pipelines.events.repo_event import COMMIT, Gap, Position, RepoEvent
 from pipelines.lake.tables import REPO_EVENT_GAPS, REPO_EVENTS
 from pipelines.network import lexicon
-from pipelines.sources.rows import Row, arrow_table, microseconds, post_record_columns, resource_hints
+from pipelines.sources.rows import (
+    Row,
+    arrow_table,
+    from_microseconds,
+    is_far_ahead,
+    microseconds,
+    post_record_columns,
+    resource_hints,
+)
 
 if TYPE_CHECKING:
     from pipelines.events.repo_event import Delivery
@@ -76,15 +84,20 @@ def event_row(event: RepoEvent, seen: Row) -> Row:
         event: The event.
         seen: Columns that all events of a batch share.
     """
+    observed_at = from_microseconds(seen["observed_at"])
+    issues: list[str] = [event.issue] if event.issue else []
+    event_at = event.event_at
+    if event_at is not None and is_far_ahead(event_at, observed_at):
+        issues.append("$: it happened more than a day ahead of the observation")
+        event_at = None
     row: Row = {
         **seen,
         "kind": event.kind,
         "did": event.did,
-        "event_at": seen["observed_at"] if event.event_at is None else microseconds(event.event_at),
+        "event_at": seen["observed_at"] if event_at is None else microseconds(event_at),
         "rev": event.rev,
         "position": event.position,
     }
-    issues: list[str] = [event.issue] if event.issue else []
     if event.kind == COMMIT:
         row["operation"] = event.operation
         row["collection"] = event.collection
@@ -92,7 +105,7 @@ def event_row(event: RepoEvent, seen: Row) -> Row:
         row["uri"] = f"at://{event.did}/{event.collection}/{event.rkey}"
         row["cid"] = event.cid
         if event.record is not None:
-            row |= _record_columns(event.collection, event.record, issues)
+            row |= _record_columns(event.collection, event.record, issues, observed_at)
             row["raw"] = lexicon.readable_text(event.record)
     else:
         row["handle"] = event.handle
@@ -104,16 +117,16 @@ def event_row(event: RepoEvent, seen: Row) -> Row:
     return row
 
 
-def _record_columns(collection: str | None, raw: bytes, issues: list[str]) -> Row:
+def _record_columns(collection: str | None, raw: bytes, issues: list[str], observed_at: datetime) -> Row:
     if collection == POST:
         post, found = lexicon.decode(raw, lexicon.PostRecord)
         issues += found
-        return post_record_columns(post, "$", issues)
+        return post_record_columns(post, "$", issues, observed_at)
     record, found = lexicon.decode(raw, _SubjectRecord)
     issues += found
     # What other records share with posts: a time and labels, read by the same rules.
     common = lexicon.PostRecord(created_at=record.created_at, labels=record.labels)
-    row = post_record_columns(common, "$", issues)
+    row = post_record_columns(common, "$", issues, observed_at)
     row["subject_uri"] = record.subject.uri if isinstance(record.subject, lexicon.StrongRef) else record.subject
     return row
 

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Final
 from pipelines.network.errors import AccountDeactivated, AccountSuspended, ActorNotFound, NetworkError, RecordNotFound
 from pipelines.network.failing_services import OUT_OF_REACH
 from pipelines.sources.questions import POST
-from pipelines.sources.rows import repo_record_row
+from pipelines.sources.rows import microseconds, repo_record_row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from pipelines.network.failing_services import FailingServices
     from pipelines.network.repositories import Repositories
@@ -39,7 +40,7 @@ class RepositoryChecks:
     repositories: Repositories
     services: FailingServices
 
-    def rows(self, questions: Sequence[Question], observed_at: int) -> list[Row]:
+    def rows(self, questions: Sequence[Question], now: datetime) -> list[Row]:
         """Ask for records of one member; each question gets a row of `record_checks`.
 
         A record is gone only by the word of a server that serves the repository, as it says afterwards: of a repository
@@ -47,18 +48,20 @@ class RepositoryChecks:
 
         Args:
             questions: About records in one repository.
-            observed_at: The time of asking, in microseconds since 1970.
+            now: The time of asking.
         """
         did = questions[0].did
         rows: dict[Question, Row] = {}
         not_found: list[Question] = []
-        outcome, problem = "record_gone", None
+        observed_at = microseconds(now)
+        outcome: str = "record_gone"
+        problem: NetworkError | None = None
         try:
             server = self._server_of(did)
-            listed = self._listed(server, questions)
+            listed = self._listed(server, questions, now)
             for question in questions:
                 try:
-                    record = listed.get(question.uri) or self._record(server, question)
+                    record = listed.get(question.uri) or self._record(server, question, now)
                 except RecordNotFound:
                     not_found.append(question)
                 except UNAVAILABLE:
@@ -81,13 +84,13 @@ class RepositoryChecks:
         directory = "did:plc" if did.startswith("did:plc:") else did
         return self.services.ask(directory, lambda: self.repositories.pds_endpoint(did), failures=OUT_OF_REACH)
 
-    def _record(self, server: str, question: Question) -> Row:
+    def _record(self, server: str, question: Question, now: datetime) -> Row:
         raw = self.services.ask(
             server, lambda: self.repositories.record(question.did, question.collection, question.rkey)
         )
-        return repo_record_row(raw)
+        return repo_record_row(raw, now)
 
-    def _listed(self, server: str, questions: Sequence[Question]) -> dict[str, Row]:
+    def _listed(self, server: str, questions: Sequence[Question], now: datetime) -> dict[str, Row]:
         """Read collections of which many records are asked for, by half as many pages at most as there are questions.
 
         What is not found may be on a later page, or the list may have broken off: it is asked for by itself.
@@ -96,15 +99,15 @@ class RepositoryChecks:
         for collection, count in Counter(question.collection for question in questions).items():
             wanted = {question.uri for question in questions if question.collection == collection}
             if count > LISTED_ABOVE:
-                found |= self._found_in_list(server, questions[0].did, collection, wanted)
+                found |= self._found_in_list(server, questions[0].did, collection, wanted, now)
         return found
 
-    def _found_in_list(self, server: str, did: str, collection: str, wanted: set[str]) -> dict[str, Row]:
+    def _found_in_list(self, server: str, did: str, collection: str, wanted: set[str], now: datetime) -> dict[str, Row]:
         found: dict[str, Row] = {}
 
         def read_pages() -> None:
             for page in islice(self.repositories.records(did, collection), len(wanted) // 2):
-                rows = map(repo_record_row, page)
+                rows = (repo_record_row(record, now) for record in page)
                 found.update((row["uri"], row) for row in rows if row["uri"] in wanted)
                 if len(found) == len(wanted):
                     return

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, TypedDict
 
 from pipelines.network.appview import PROFILES_LIMIT, NetworkError, ServiceUnreachable
 from pipelines.network.identifiers import UnrecognizedLink, is_did
+from pipelines.network.repositories import list_of
 from pipelines.network.resolve import resolve_actor, resolve_list, resolve_pack
 from pipelines.sources.rows import (
     Row,
@@ -20,10 +21,16 @@ from pipelines.sources.rows import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
+    import msgspec
+
     from pipelines.network.connect import Network
+
+
+MOST_ASKED_SINGLY: Final = 25
+"""Memberships that are asked for one by one where nobody knows what reading all of the creator's would cost."""
 
 
 class NobodyToFollow(Exception):  # noqa: N818 (named as the errors of the network are)
@@ -61,9 +68,28 @@ class Roster:
         return list(dict.fromkeys(member["did"] for member in self.members))
 
     def name_of(self, did: str) -> str:
-        """Name a member for people: by handle, if it is known and leads to them."""
-        handle = self.profiles.get(did, {}).get("handle")
-        return handle if handle and handle != "handle.invalid" else did
+        """Name a member for people: by handle, if one is known that leads to them."""
+        seen_in = [self.profiles.get(did, {}), *(member for member in self.members if member["did"] == did)]
+        handles = (row.get("handle") for row in seen_in)
+        return next((handle for handle in handles if handle and handle != "handle.invalid"), did)
+
+
+class ListMemory(TypedDict):
+    """What dlt's state keeps of a list between runs, so that its hidden members are not searched for every night.
+
+    The creator's collection holds the memberships of all their lists, newest first, and a hidden member's may be the
+    oldest.
+
+    Attributes:
+        item_count: Memberships by the service's count, when the list was read last.
+        keys: Record keys of all that were found then, shown and hidden; fewer than `item_count` where all of the
+            creator's records were searched in vain.
+        search_requests: What the last search cost.
+    """
+
+    item_count: int
+    keys: list[str]
+    search_requests: int
 
 
 @dataclass
@@ -72,13 +98,16 @@ class RosterReader:
 
     Attributes:
         network: The clients to ask.
-        clock: Tells the time of an observation.
+        clock: Tells the time of an observation. It is asked after each answer, never before the first, which may tell
+            that this machine's clock is wrong.
         workers: Requests for profiles under way at once.
+        memories: What is remembered of lists, by URI; kept up.
     """
 
     network: Network
     clock: Callable[[], datetime]
     workers: int
+    memories: dict[str, ListMemory] = field(default_factory=dict)
 
     def read(self, seeds: Seeds) -> Roster:
         """Read packs, lists, members and profiles.
@@ -106,25 +135,26 @@ class RosterReader:
             nobody = "Nobody to follow: name starter_packs, lists or actors in .dlt/config.toml that have members."
             raise NobodyToFollow("\n".join(roster.problems) or nobody)
         self._read_profiles(roster)
+        actors_seen = {"observed_at": microseconds(self.clock())}
+        roster.members = [actors_seen | member for member in roster.members]
         return roster
 
     def _read_starter_pack(self, link: str, roster: Roster) -> None:
         uri = resolve_pack(link, self.network.appview, self.network.short_links)
-        observed_at = microseconds(self.clock())
-        pack = starter_pack_row(self.network.appview.starter_pack(uri)) | {"observed_at": observed_at, "uri": uri}
-        self._read_members(pack, roster)
+        view = self.network.appview.starter_pack(uri)
+        self._read_members(starter_pack_row(view, self.clock()) | {"uri": uri}, roster)
 
     def _read_list(self, link: str, roster: Roster) -> None:
         uri = resolve_list(link, self.network.appview)
-        self._read_members({"uri": uri, "list_uri": uri, "observed_at": microseconds(self.clock())}, roster)
+        self._read_members({"uri": uri, "list_uri": uri}, roster)
 
     def _read_actor(self, link: str, roster: Roster) -> None:
         did = resolve_actor(link, self.network.appview)
-        seen = {"pack_uri": f"at://{did}", "did": did, "observed_at": microseconds(self.clock())}
-        roster.members.append(seen | {"seed_type": "actor", "is_listed": True})
+        roster.members.append({"pack_uri": f"at://{did}", "did": did, "seed_type": "actor", "is_listed": True})
 
     def _read_members(self, pack: Row, roster: Roster) -> None:
         members: dict[str, Row] = {}
+        found: set[str] = set()
         is_complete = bool(pack["list_uri"])
         if not is_complete:
             roster.problems.append(f"{pack['uri']}: the service does not say which list holds its members")
@@ -132,35 +162,60 @@ class RosterReader:
             try:
                 for page in self.network.appview.list_pages(pack["list_uri"]):
                     if "seed_type" not in pack:
-                        pack |= list_row(page.list) | {"uri": pack["uri"], "list_uri": pack["list_uri"]}
+                        pack |= list_row(page.list, self.clock()) | {"uri": pack["uri"], "list_uri": pack["list_uri"]}
                     for raw in page.items:
-                        is_complete &= _add(members, listed_member_row(raw))
+                        is_complete &= _add(members, listed_member_row(raw), found)
             except NetworkError as error:
                 if "seed_type" not in pack:
                     raise
                 roster.problems.append(f"{pack['uri']}: {error}")
                 is_complete = False
-        if is_complete and (pack["list_item_count"] or 0) > len(members):
-            is_complete = self._add_hidden_members(pack, members, roster)
+        if is_complete:
+            is_complete = self._add_hidden_members(pack, members, found, roster)
         roster.starter_packs.append(pack | {"is_membership_complete": is_complete})
         seen = {key: pack[key] for key in ("seed_type", "observed_at")} | {"pack_uri": pack["uri"]}
         roster.members.extend(member | seen for member in members.values())
 
-    def _add_hidden_members(self, pack: Row, members: dict[str, Row], roster: Roster) -> bool:
+    def _add_hidden_members(self, pack: Row, members: dict[str, Row], found: set[str], roster: Roster) -> bool:
         """Add the members that `getList` leaves out: who is unavailable, or in a block relation with the creator.
 
-        The creator's own repository still names them, which tells a hidden member from one who left.
+        The creator's own repository still names them, which tells a hidden member from one who left. Memberships that
+        are remembered and not shown are asked for one by one: they are hidden, or gone. With those that are shown they
+        are all, if they are as many as the service counts. If they are not, the creator's records are searched.
         """
-        list_creator = pack["list_uri"].removeprefix("at://").partition("/")[0]
+        list_uri, count = pack["list_uri"], pack["list_item_count"] or 0
+        memory = self.memories.get(list_uri) or ListMemory(item_count=0, keys=[], search_requests=0)
+        repositories = self.network.repositories
+        search_requests = memory["search_requests"]
         try:
-            for raw in self.network.repositories.list_item_records(list_creator, pack["list_uri"]):
-                _add(members, hidden_member_row(raw))
-                if len(members) == pack["list_item_count"]:
-                    break
+            if len(found) < count:
+                for raw in self._remembered(list_uri, memory, found):
+                    _add(members, hidden_member_row(raw), found)
+            is_as_before = memory["item_count"] == count and _keys(found, list_uri) == memory["keys"]
+            if len(found) < count and not is_as_before:
+                asked_before = repositories.stats.requests
+                for raw in repositories.list_item_records(_creator_of(list_uri), list_uri):
+                    _add(members, hidden_member_row(raw), found)
+                    if len(found) == count:
+                        break
+                search_requests = repositories.stats.requests - asked_before
         except NetworkError as error:
             roster.problems.append(f"{pack['uri']}: members that the service hides are unknown: {error}")
             return False
+        self.memories[list_uri] = ListMemory(
+            item_count=count, keys=_keys(found, list_uri), search_requests=search_requests
+        )
         return True
+
+    def _remembered(self, list_uri: str, memory: ListMemory, found: set[str]) -> Iterator[msgspec.Raw]:
+        """Ask for the memberships that are remembered and not shown; for none where a search costs less."""
+        uris = [uri for key in reversed(memory["keys"]) if (uri := _memberships_of(list_uri) + key) not in found]
+        if len(uris) > max(MOST_ASKED_SINGLY, memory["search_requests"]):
+            return
+        for uri in uris:
+            raw = self.network.repositories.list_item_record(uri)
+            if raw is not None and list_of(raw) == list_uri:
+                yield raw
 
     def _read_profiles(self, roster: Roster) -> None:
         dids = roster.dids
@@ -172,20 +227,39 @@ class RosterReader:
                     roster.problems.append(problem)
 
     def _profile_rows(self, dids: Sequence[str]) -> tuple[list[Row], str | None]:
-        seen = {"observed_at": microseconds(self.clock())}
         try:
-            rows = [profile_row(raw) | seen for raw in self.network.appview.profiles(dids)]
+            views = self.network.appview.profiles(dids)
+            rows = [profile_row(raw, self.clock()) for raw in views]
         except NetworkError as error:
             return [], f"profiles of {len(dids)} members: {error}"
         return [row for row in rows if row["did"] is not None], None
 
 
-def _add(members: dict[str, Row], row: Row) -> bool:
+def _add(members: dict[str, Row], row: Row, found: set[str]) -> bool:
     """Add the member that a row names, once; tell whether the row names one.
 
     Any software writes records. A subject that is malformed would make the service refuse a whole batch of profiles.
+
+    Args:
+        members: Rows by DID.
+        row: The row of one membership.
+        found: Takes the URI of the membership.
     """
     names_somebody = row["did"] is not None and is_did(row["did"])
     if names_somebody:
         members.setdefault(row["did"], row)
+        found.add(row["list_item_uri"] or row["did"])
     return names_somebody
+
+
+def _keys(found: set[str], list_uri: str) -> list[str]:
+    beginning = _memberships_of(list_uri)
+    return sorted(uri.removeprefix(beginning) for uri in found if uri.startswith(beginning))
+
+
+def _memberships_of(list_uri: str) -> str:
+    return f"at://{_creator_of(list_uri)}/app.bsky.graph.listitem/"
+
+
+def _creator_of(list_uri: str) -> str:
+    return list_uri.removeprefix("at://").partition("/")[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
 import pyarrow as pa
@@ -20,6 +20,10 @@ Row = dict[str, Any]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+FARTHEST_AHEAD: Final = timedelta(days=1)
+"""How far ahead of its observation a time may be. Clients' clocks run fast, and zones are mistaken; what is further
+ahead is no time of anything, and would be the newest for as long."""
+
 _REASONS = {"app.bsky.feed.defs#reasonRepost": "repost", "app.bsky.feed.defs#reasonPin": "pin"}
 
 
@@ -60,17 +64,50 @@ def from_microseconds(time: int) -> datetime:
     return _EPOCH + time * _MICROSECOND
 
 
-def _time(value: str | None, path: str, issues: list[str]) -> int | None:
+def _time(value: str | None, path: str, issues: list[str], observed_at: datetime) -> int | None:
     if value is None:
         return None
     time = lexicon.parse_datetime(value)
     if time is None:
         issues.append(f"{path}: not a datetime")
         return None
+    if is_far_ahead(time, observed_at):
+        issues.append(f"{path}: more than a day ahead of the observation")
+        return None
     return microseconds(time)
 
 
+def is_far_ahead(time: datetime, observed_at: datetime) -> bool:
+    """Tell whether a time lies too far ahead of its observation to be one."""
+    return time - observed_at > FARTHEST_AHEAD
+
+
 def _label_values(labels: list[lexicon.Label | None] | None) -> list[str] | None:
+    """Give the values of the labels that stand."""
+    if labels and any(label and label.neg for label in labels):
+        labels = _not_negated(labels)
+    return _values(labels)
+
+
+def _not_negated(labels: list[lexicon.Label | None]) -> list[lexicon.Label | None]:
+    """Leave out negations and what they negate: the newest label of a source, subject and value decides."""
+    newest: dict[tuple[str | None, ...], lexicon.Label] = {}
+    for label in filter(None, labels):
+        known = newest.setdefault(_key_of(label), label)
+        if _made_at(label) >= _made_at(known):
+            newest[_key_of(label)] = label
+    return [label for label in labels if label is None or not newest[_key_of(label)].neg]
+
+
+def _key_of(label: lexicon.Label) -> tuple[str | None, ...]:
+    return label.src, label.uri, label.val
+
+
+def _made_at(label: lexicon.Label) -> datetime:
+    return (lexicon.parse_datetime(label.cts) if label.cts else None) or _EPOCH
+
+
+def _values(labels: list[lexicon.Label | None] | None) -> list[str] | None:
     return _without_nulls(None if labels is None else [label.val if label else None for label in labels])
 
 
@@ -115,11 +152,12 @@ def _media(embed: lexicon.Embed) -> list[tuple[str, str | None]] | None:
     return media or None
 
 
-def feed_item_row(raw: msgspec.Raw) -> Row:
+def feed_item_row(raw: msgspec.Raw, observed_at: datetime) -> Row:
     """Read one feed item.
 
     Args:
         raw: An `app.bsky.feed.defs#feedViewPost`.
+        observed_at: When it was seen.
 
     Returns:
         The columns of `author_feed` that the item itself decides: all but `member_did` and `observed_at`.
@@ -128,9 +166,10 @@ def feed_item_row(raw: msgspec.Raw) -> Row:
     post = item.post or lexicon.PostView()
     record = post.record or lexicon.PostRecord()
     author = post.author or lexicon.Actor()
-    post_indexed_at = _time(post.indexed_at, "$.post.indexedAt", issues)
+    post_indexed_at = _time(post.indexed_at, "$.post.indexedAt", issues, observed_at)
     row: Row = {
         "item_uri": post.uri,
+        "item_at": None,
         "item_indexed_at": post_indexed_at,
         "post_uri": post.uri,
         "post_cid": post.cid,
@@ -147,14 +186,18 @@ def feed_item_row(raw: msgspec.Raw) -> Row:
         "labels": _label_values(_labels_of_labelers(post, author)),
         "raw": lexicon.readable_text(bytes(raw)),
     }
-    row |= post_record_columns(record, "$.post.record", issues)
-    created_at = row["created_at"]
-    row["item_at"] = None if post_indexed_at is None or created_at is None else min(post_indexed_at, created_at)
+    row |= post_record_columns(record, "$.post.record", issues, observed_at)
+    # The feed's order knows no time that is too far ahead: there, the earlier of the two is the time of indexing.
+    claimed_at = lexicon.parse_datetime(record.created_at) if record.created_at else None
+    if post_indexed_at is not None and claimed_at is not None:
+        row["item_at"] = min(post_indexed_at, microseconds(claimed_at))
     if item.reason:
         row["reason_type"] = _REASONS.get(item.reason.type or "", item.reason.type)
         if row["reason_type"] == "repost":
             row["item_uri"] = item.reason.uri
-            row["item_at"] = row["item_indexed_at"] = _time(item.reason.indexed_at, "$.reason.indexedAt", issues)
+            row["item_at"] = row["item_indexed_at"] = _time(
+                item.reason.indexed_at, "$.reason.indexedAt", issues, observed_at
+            )
     if (item.reason and item.reason.type is None) or any(issue.startswith("$.reason:") for issue in issues):
         # Most likely a repost, which must never be taken for a post of the member's own.
         row |= {"reason_type": "unknown", "item_uri": None, "item_at": None}
@@ -164,16 +207,17 @@ def feed_item_row(raw: msgspec.Raw) -> Row:
     return row
 
 
-def post_record_columns(record: lexicon.PostRecord, path: str, issues: list[str]) -> Row:
+def post_record_columns(record: lexicon.PostRecord, path: str, issues: list[str], observed_at: datetime) -> Row:
     """Read a post record into the columns that `author_feed` and `repo_events` have in common.
 
     Args:
         record: The record, as far as it could be read.
         path: Where it stands in the item's JSON.
         issues: Takes a line for each value that does not fit its column.
+        observed_at: When it was seen.
     """
     row: Row = {
-        "created_at": _time(record.created_at, f"{path}.createdAt", issues),
+        "created_at": _time(record.created_at, f"{path}.createdAt", issues, observed_at),
         "text": record.text,
         "langs": _without_nulls(record.langs),
         "tags": _without_nulls(record.tags),
@@ -186,7 +230,8 @@ def post_record_columns(record: lexicon.PostRecord, path: str, issues: list[str]
     if record.embed:
         _add_embed(row, record.embed)
     if record.labels:
-        row["self_labels"] = _label_values(record.labels.values)
+        # An author's own labels have no time and no negation.
+        row["self_labels"] = _values(record.labels.values)
     return row
 
 
@@ -209,11 +254,12 @@ def _without_nulls(values: list[str | None] | None) -> list[str] | None:
     return [value for value in values if value is not None] or None
 
 
-def profile_row(raw: msgspec.Raw) -> Row:
-    """Read one `app.bsky.actor.defs#profileViewDetailed` into the columns of `profiles`, save `observed_at`."""
+def profile_row(raw: msgspec.Raw, observed_at: datetime) -> Row:
+    """Read one `app.bsky.actor.defs#profileViewDetailed` into the columns of `profiles`."""
     profile, issues = lexicon.decode(raw, lexicon.ProfileViewDetailed)
     return {
         "did": profile.did,
+        "observed_at": microseconds(observed_at),
         "handle": profile.handle,
         "display_name": profile.display_name,
         "description": profile.description,
@@ -224,8 +270,8 @@ def profile_row(raw: msgspec.Raw) -> Row:
         "posts_count": profile.posts_count,
         "pinned_post_uri": profile.pinned_post and profile.pinned_post.uri,
         "joined_via_pack_uri": profile.joined_via_starter_pack and profile.joined_via_starter_pack.uri,
-        "created_at": _time(profile.created_at, "$.createdAt", issues),
-        "indexed_at": _time(profile.indexed_at, "$.indexedAt", issues),
+        "created_at": _time(profile.created_at, "$.createdAt", issues, observed_at),
+        "indexed_at": _time(profile.indexed_at, "$.indexedAt", issues, observed_at),
         "labels": _label_values(profile.labels),
         "issues": issues or None,
         "raw": lexicon.readable_text(bytes(raw)),
@@ -238,7 +284,7 @@ def _profile_links(links: list[lexicon.ProfileLinkView | None]) -> list[Row] | N
     ] or None
 
 
-def starter_pack_row(raw: msgspec.Raw) -> Row:
+def starter_pack_row(raw: msgspec.Raw, observed_at: datetime) -> Row:
     """Read one `app.bsky.graph.defs#starterPackView` into the columns of `starter_packs` that it decides."""
     pack, issues = lexicon.decode(raw, lexicon.StarterPackView)
     record = pack.record or lexicon.StarterPackRecord()
@@ -246,6 +292,7 @@ def starter_pack_row(raw: msgspec.Raw) -> Row:
     members = pack.member_list or lexicon.ListView()
     return {
         "uri": pack.uri,
+        "observed_at": microseconds(observed_at),
         "seed_type": "starter_pack",
         "name": record.name,
         "description": record.description,
@@ -255,20 +302,21 @@ def starter_pack_row(raw: msgspec.Raw) -> Row:
         "list_item_count": members.list_item_count,
         "joined_week_count": pack.joined_week_count,
         "joined_all_time_count": pack.joined_all_time_count,
-        "created_at": _time(record.created_at, "$.record.createdAt", issues),
-        "indexed_at": _time(pack.indexed_at, "$.indexedAt", issues),
+        "created_at": _time(record.created_at, "$.record.createdAt", issues, observed_at),
+        "indexed_at": _time(pack.indexed_at, "$.indexedAt", issues, observed_at),
         "labels": _label_values(pack.labels),
         "issues": issues or None,
         "raw": lexicon.readable_text(bytes(raw)),
     }
 
 
-def list_row(raw: msgspec.Raw) -> Row:
+def list_row(raw: msgspec.Raw, observed_at: datetime) -> Row:
     """Read one `app.bsky.graph.defs#listView`, followed like a pack, into the columns of `starter_packs`."""
     view, issues = lexicon.decode(raw, lexicon.ListView)
     creator = view.creator or lexicon.Actor()
     return {
         "uri": view.uri,
+        "observed_at": microseconds(observed_at),
         "seed_type": "list",
         "name": view.name,
         "description": view.description,
@@ -276,7 +324,7 @@ def list_row(raw: msgspec.Raw) -> Row:
         "creator_handle": creator.handle,
         "list_uri": view.uri,
         "list_item_count": view.list_item_count,
-        "indexed_at": _time(view.indexed_at, "$.indexedAt", issues),
+        "indexed_at": _time(view.indexed_at, "$.indexedAt", issues, observed_at),
         "labels": _label_values(view.labels),
         "issues": issues or None,
         "raw": lexicon.readable_text(bytes(raw)),
@@ -312,19 +360,19 @@ def hidden_member_row(raw: msgspec.Raw) -> Row:
     }
 
 
-def shown_post_row(view: msgspec.Raw) -> Row:
+def shown_post_row(view: msgspec.Raw, observed_at: datetime) -> Row:
     """Read one `app.bsky.feed.defs#postView` as the feed item that it would be, into the columns of `author_feed`."""
-    return feed_item_row(msgspec.Raw(b'{"post":%b}' % bytes(view)))
+    return feed_item_row(msgspec.Raw(b'{"post":%b}' % bytes(view)), observed_at)
 
 
-def repo_record_row(raw: msgspec.Raw) -> Row:
+def repo_record_row(raw: msgspec.Raw, observed_at: datetime) -> Row:
     """Read one record, as its repository gives it, into the columns of `record_checks` that it decides."""
     record, issues = lexicon.decode(raw, lexicon.RepoRecord)
     value = record.value or lexicon.RepostRecord()
     return {
         "uri": record.uri,
         "cid": record.cid,
-        "created_at": _time(value.created_at, "$.value.createdAt", issues),
+        "created_at": _time(value.created_at, "$.value.createdAt", issues, observed_at),
         "subject_uri": value.subject and value.subject.uri,
         "issues": issues or None,
         "raw": lexicon.readable_text(bytes(raw)),

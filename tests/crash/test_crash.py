@@ -138,7 +138,7 @@ class Nights:
         if not files:
             return {}
         state: Any = decompress_state(json.loads(files[-1].read_text())["state"])
-        members = state["sources"]["bluesky"]["resources"]["member_feeds"]["members"]
+        members = state["sources"]["bluesky"]["resources"]["author_feed"]["members"]
         return {did: datetime.fromisoformat(kept["cursor"]) for did, kept in members.items() if kept["cursor"]}
 
     def assert_whole(self) -> None:

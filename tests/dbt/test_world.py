@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 import pytest
 
 from pipelines.sample.world.truth import ACTIVE, Defect, FeedItem, Post
-from pipelines.sources.feed_walk import ORDER_TOLERANCE
 from tests.dbt.warehouses import LAST_DAY, Row, Warehouse, differences, differences_of
 
 if TYPE_CHECKING:
@@ -64,7 +63,7 @@ class Expected:
         stored = [item for item in feed[:end] if item.item_at > stored_from or indexed_at(item) > cursor]
         if stored == feed:
             return Sighting(feed, None)
-        return Sighting(stored, max(oldest(feed[:end]) + ORDER_TOLERANCE, stored_from))
+        return Sighting(stored, max(oldest(feed[:end]), stored_from))
 
     def members_on(self, day: int) -> set[str]:
         now = self.world.on(day)

@@ -5,16 +5,17 @@ The laws are `VirtualReader`'s.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.events.bookmark import Bookmark
+from pipelines.events.bookmark import NUMBERED_ANEW, Bookmark, Edge, position_after
 from pipelines.events.firehose import Firehose
 from pipelines.events.jetstream import Jetstream, LegacyJetstream
+from pipelines.events.repo_event import Gap, RepoEvent
 from tests.live.virtual_stream import NOON, VirtualReader
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def test_what_is_too_large_is_named(numbering: Numbering, count: int) -> None:
 def test_a_frame_that_is_too_large_is_passed_soon_and_not_by_far(distance: int) -> None:
     """Whoever asks for few events gets numbers that lie far apart; how far, nobody knows."""
     bookmark = Bookmark(Jetstream.numbering, clock=lambda: NOON)
-    bookmark.go_on(1_000, NOON)
+    bookmark.go_on(1_000, NOON, NOON)
     bookmark.connect()
     starts = [1_000]
     for _ in range(distance.bit_length() + 1):
@@ -158,3 +159,41 @@ def test_what_may_come_out_of_order_is_asked_for_again() -> None:
     assert cursor is not None
     assert reader.bookmark.start == cursor - LegacyJetstream.numbering.overlap
     assert LegacyJetstream.numbering.overlap > 0
+
+
+@given(times=st.lists(st.one_of(st.none(), st.integers(-3, 400_000)), min_size=1, max_size=4))
+def test_a_restart_knows_the_event_that_it_goes_on_from(times: list[int | None]) -> None:
+    """Whatever time the service told of it: none, or one that cannot be right."""
+    events = [
+        RepoEvent("identity", number, event_at=None if hours is None else NOON + timedelta(hours=hours))
+        for number, hours in enumerate(times, start=1_000)
+    ]
+    position = position_after(events, None, NOON)
+    read_until, cursor_at = (
+        text and datetime.fromisoformat(text) for text in (position["event_at"], position["cursor_at"])
+    )
+    assert read_until is None or read_until <= NOON + timedelta(minutes=1)
+    bookmark = Bookmark(Jetstream.numbering, clock=lambda: NOON)
+    bookmark.go_on(position["cursor"], read_until, cursor_at)
+    bookmark.connect()
+    assert bookmark.receive(events[-1]) == ()
+
+
+@pytest.mark.parametrize("numbering", [Jetstream.numbering, Firehose.numbering], ids=["v2", "firehose"])
+def test_numbers_that_begin_anew_where_no_time_is_known_leave_a_gap(numbering: Numbering) -> None:
+    bookmark = Bookmark(numbering, clock=lambda: NOON)
+    bookmark.go_on(1_000)
+    bookmark.connect()
+    first = RepoEvent("commit", 5, event_at=NOON - timedelta(hours=1))
+    if numbering.takes_times:
+        assert bookmark.receive(first) is None
+    else:
+        bookmark.begin_anew()  # A relay says it itself.
+    assert bookmark.start is Edge.OLDEST
+    bookmark.connect()
+    handed_over = bookmark.receive(first)
+    assert handed_over
+    gap, event = handed_over
+    assert event is first
+    assert isinstance(gap, Gap)
+    assert (gap.reason, gap.gap_from, gap.gap_to) == (NUMBERED_ANEW, None, first.event_at)

@@ -101,10 +101,11 @@ def test_what_does_not_exist_is_named(sample: AppView) -> None:
         sample.resolve_handle("nobody.example")
 
 
-def test_more_than_25_profiles_at_once_are_refused_before_they_are_asked(appview: AppView) -> None:
-    with pytest.raises(ValueError, match="25"):
-        appview.profiles(["did:plc:a"] * 26)
-    assert appview.profiles([]) == []
+def test_more_than_25_profiles_or_posts_at_once_are_refused_before_they_are_asked(appview: AppView) -> None:
+    for ask in (appview.profiles, appview.posts):
+        with pytest.raises(ValueError, match="25"):
+            ask(["did:plc:a"] * 26)
+        assert ask([]) == []
     assert appview.stats.requests == 0
 
 
@@ -160,6 +161,8 @@ def test_one_bad_item_does_not_take_a_list_or_profiles_with_it(server: ScriptedS
     bad = BAD_ITEMS["half of a surrogate pair"]
     server.answer_in_turn(Reply(b'{"profiles": [{"did":"a"},' + bad + b"]}"))
     assert [bytes(profile) for profile in appview.profiles(["a", "b"])] == [b'{"did":"a"}', bad]
+    server.answer_in_turn(Reply(b'{"posts": [' + bad + b',{"uri":"b"}]}'))
+    assert [bytes(post) for post in appview.posts(["a", "b"])] == [bad, b'{"uri":"b"}']
     server.answer_in_turn(Reply(b'{"list": {"uri":"x"}, "items": [{"uri":"a"},' + bad + b"]}"))
     [page] = appview.list_pages("x")
     assert ([bytes(item) for item in page.items], bytes(page.list)) == ([b'{"uri":"a"}', bad], b'{"uri":"x"}')
@@ -176,10 +179,13 @@ def test_a_list_that_is_cut_gives_its_members_and_then_fails(server: ScriptedSer
         next(pages)
 
 
-def test_profiles_that_are_cut_are_no_profiles(server: ScriptedServer, appview: AppView) -> None:
+def test_profiles_or_posts_that_are_cut_are_none(server: ScriptedServer, appview: AppView) -> None:
     server.answer_in_turn(Reply(b'{"profiles": [{"did":"a"},{"did":'))
     with pytest.raises(ServiceFailed):
         appview.profiles(["a", "b"])
+    server.answer_in_turn(Reply(b'{"posts": [{"uri":"a"},{"uri":'))
+    with pytest.raises(ServiceFailed):
+        appview.posts(["a", "b"])
 
 
 def test_a_page_that_is_always_cut_gives_the_items_before_the_cut(server: ScriptedServer, appview: AppView) -> None:

@@ -8,11 +8,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pipelines.network.appview import AppView
-from pipelines.network.errors import ActorNotFound, ServiceFailed
+from pipelines.network.errors import (
+    AccountDeactivated,
+    AccountSuspended,
+    ActorNotFound,
+    NetworkError,
+    RecordNotFound,
+    RequestRejected,
+    ServiceFailed,
+)
 from pipelines.network.pacing import Pacer
 from pipelines.network.repositories import Repositories
 from pipelines.network.xrpc import XrpcClient
-from tests.network.scripted_server import Asked, Reply, ScriptedServer, json_reply
+from tests.network.scripted_server import Asked, Reply, ScriptedServer, error_reply, json_reply
 
 if TYPE_CHECKING:
     from pipelines.sample.appview.server import SampleServer
@@ -134,3 +142,63 @@ def test_pages_that_do_not_end_are_no_complete_list(server: ScriptedServer, curs
     server.answer = Pds(server, {"records": [record(1)], "cursor": cursor}).answer
     with pytest.raises(ServiceFailed, match="listRecords"):
         list(repositories(server.url).list_item_records(CREATOR, LIST))
+
+
+POST = f"at://{CREATOR}/app.bsky.feed.post/3k"
+
+
+def account(server: ScriptedServer, reply: Reply) -> Repositories:
+    """Let the account's server give one answer to everything."""
+    server.answer = lambda asked: json_reply(document(CREATOR, server.url)) if asked.path == f"/{CREATOR}" else reply
+    return repositories(server.url)
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind"),
+    [
+        (error_reply(400, "RecordNotFound", f"Could not locate record: {POST}"), RecordNotFound),
+        (error_reply(400, "InvalidRequest", "Could not locate record"), RecordNotFound),
+        (error_reply(400, "InvalidRequest", f"Could not find repo: {CREATOR}"), ActorNotFound),
+        (error_reply(400, "RepoNotFound", "no"), ActorNotFound),
+        (error_reply(400, "RepoDeactivated", "no"), AccountDeactivated),
+        (error_reply(400, "RepoTakendown", "no"), AccountSuspended),
+        (error_reply(400, "RepoSuspended", "no"), AccountSuspended),
+        (error_reply(400, "InvalidRequest", "something else"), RequestRejected),
+        (Reply(b"<html>no</html>", 404), RequestRejected),
+        (Reply(b"<html>yes</html>"), ServiceFailed),
+        (json_reply({"uri": POST + "l", "cid": "bafy", "value": {}}), ServiceFailed),
+        (json_reply({"uri": POST, "cid": "bafy", "value": "text"}), ServiceFailed),
+    ],
+)
+def test_why_there_is_no_record_is_told_apart(server: ScriptedServer, reply: Reply, kind: type[NetworkError]) -> None:
+    with pytest.raises(NetworkError) as raised:
+        account(server, reply).record(CREATOR, "app.bsky.feed.post", "3k")
+    assert type(raised.value) is kind
+
+
+def test_a_record_keeps_its_bytes(server: ScriptedServer) -> None:
+    body = b'{ "uri":"%b", "value": {"text":"\\u00e9"} }' % POST.encode()
+    assert bytes(account(server, Reply(body)).record(CREATOR, "app.bsky.feed.post", "3k")) == body
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        ({"did": CREATOR, "active": True, "rev": "3k"}, None),
+        ({"did": CREATOR, "active": False, "status": "deactivated"}, AccountDeactivated),
+        ({"did": CREATOR, "active": False, "status": "takendown"}, AccountSuspended),
+        ({"did": CREATOR, "active": False}, AccountSuspended),
+        ({"did": "did:plc:other", "active": True}, ServiceFailed),
+        ({"did": CREATOR, "active": "yes"}, ServiceFailed),
+    ],
+)
+def test_whether_a_repository_is_served_is_what_its_server_says(
+    server: ScriptedServer, status: dict[str, Any], kind: type[NetworkError] | None
+) -> None:
+    reader = account(server, json_reply(status))
+    if kind is None:
+        reader.expect_served(CREATOR)
+        return
+    with pytest.raises(NetworkError) as raised:
+        reader.expect_served(CREATOR)
+    assert type(raised.value) is kind

@@ -120,7 +120,7 @@ RIGHT_TYPES: dict[type, Callable[[Any], bool]] = {
 
 def row_of(item: Any) -> Json:
     raw = msgspec.Raw(item if isinstance(item, bytes) else json.dumps(item).encode())
-    [row] = feed_table([feed_item_row(raw)], MEMBER, NOW).to_pylist()
+    [row] = feed_table([feed_item_row(raw, NOW)], MEMBER, NOW).to_pylist()
     return row
 
 
@@ -385,7 +385,7 @@ def test_a_bad_link_of_a_profile_leaves_the_others() -> None:
         "https://x.test/",
         {"title": "No address"},
     ]
-    row = profile_row(msgspec.Raw(json.dumps({"did": MEMBER, "links": links}).encode()))
+    row = profile_row(msgspec.Raw(json.dumps({"did": MEMBER, "links": links}).encode()), NOW)
     assert row["links"] == [
         {"url": "https://x.test/", "title": None, "labels": ["spam"]},
         {"url": None, "title": "No address", "labels": None},
@@ -399,5 +399,5 @@ def test_a_bad_link_of_a_profile_leaves_the_others() -> None:
 
 @pytest.mark.parametrize(("links", "expected"), [(None, None), ([], []), (["https://x.test/"], None), ("none", None)])
 def test_a_profile_without_readable_links_has_none(links: object, expected: object) -> None:
-    row = profile_row(msgspec.Raw(json.dumps({"did": MEMBER, "links": links}).encode()))
+    row = profile_row(msgspec.Raw(json.dumps({"did": MEMBER, "links": links}).encode()), NOW)
     assert row["links"] == expected

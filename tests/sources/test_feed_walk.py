@@ -453,7 +453,7 @@ def test_a_walk_that_leaves_something_out_does_not_claim_the_end(scripted_server
 
 
 def test_the_cursor_is_never_in_the_future(scripted_server: ScriptedServer) -> None:
-    feed = MemberFeed(scripted_server, [*daily_posts(40), post("tomorrow", 0.5, indexed_days_ago=-400)])
+    feed = MemberFeed(scripted_server, [*daily_posts(40), post("tomorrow", 0.5, indexed_days_ago=-0.5)])
     walked = feed.walk()
     assert walked.state["cursor"] == NOW.isoformat()
     feed.items.append(post("new", -0.5))

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pipelines.sample.appview.server import SampleServer
+    from pipelines.sample.world.truth import Post, Repost
     from pipelines.sample.world.world import World
     from tests.network.scripted_server import Asked
 
@@ -70,7 +71,8 @@ def records_of(world: World, day: int) -> dict[str, str]:
     """Say of every post and repost that ever was what is true of it on a day, by URI."""
     evening = world.on(day)
     states: dict[str, str] = {}
-    for record in (*world.posts, *world.reposts):
+    records: list[Post | Repost] = [*world.posts, *world.reposts]
+    for record in records:
         if record.indexed_at > evening.now:
             continue
         did = record.uri.split("/")[2]

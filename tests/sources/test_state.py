@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from pipelines import bluesky
+from pipelines.lake.working_folder import open_pipeline, recover
+from pipelines.sources.member_states import member_states
 
 if TYPE_CHECKING:
     from pipelines.sample.appview.server import SampleServer
@@ -110,3 +116,39 @@ def test_relative_paths_begin_at_the_project_wherever_the_command_is_started(
     assert str(lake.dataset) in pull.output
     assert landed(lake)
     assert list(Path.cwd().iterdir()) == []
+
+
+@pytest.mark.parametrize("what", ["author_feed", pytest.param("--drop-all", marks=pytest.mark.slow)])
+def test_what_dlt_drops_is_read_anew(
+    lake: Lake, sample_server: SampleServer, world: World, actors: list[str], what: str
+) -> None:
+    """The cursors go with the table that they stand for."""
+    first = lake.pull(sample_server, actors=actors)
+    command = [Path(sys.executable).with_name("dlt"), "--yes", "pipeline", "bluesky", "drop", what]
+    subprocess.run(command, cwd=lake.folder, check=True, capture_output=True)
+    assert not list(lake.dataset.rglob("author_feed/**/*.parquet"))
+    again = lake.pull(sample_server, actors=actors)
+    assert landed(lake) == truth(world, actors)
+    assert again.run.new_item_count == first.run.new_item_count
+    assert lake.pull(sample_server, actors=actors).run.new_item_count == 0
+
+
+def test_cursors_that_an_earlier_version_kept_elsewhere_are_taken_over(
+    lake: Lake, sample_server: SampleServer, actors: list[str]
+) -> None:
+    lake.pull(sample_server, actors=actors)
+    pipeline = recover(open_pipeline(lake.pipeline_name))
+    with pipeline.managed_state(extract_state=True) as state:
+        resources = state["sources"]["bluesky"]["resources"]
+        resources["member_feeds"] = resources.pop("author_feed")
+    pipeline.normalize()
+    pipeline.load()
+    known = set(bluesky.member_states(pipeline))
+    assert known == set(actors)
+    for _ in range(2):
+        assert lake.pull(sample_server, actors=actors).run.new_item_count == 0
+    assert set(bluesky.member_states(lake.pipeline())) == known
+
+
+def test_cursors_of_an_earlier_version_are_given_up_with_a_table_that_was_dropped() -> None:
+    assert member_states({"resources": {"member_feeds": {"members": {"did:plc:x": {}}}}}, {"feed_pulls"}) == {}

@@ -23,14 +23,14 @@ outline_tags as (
 tags as (
     select
         post_uri,
-        facet.value as tag,
+        {{ hashtag_of('facet.value') }} as tag,
         true as is_in_text
     from facets
     where facet.feature = 'tag'
     union all
     select
         post_uri,
-        tag,
+        {{ hashtag_of('tag') }} as tag,
         false as is_in_text
     from outline_tags
 ),
@@ -39,12 +39,12 @@ tags as (
 folded as (
     select
         post_uri,
-        lower(trim(tag)) as hashtag,
-        min(trim(tag)) as tag_as_written,
+        lower(tag) as hashtag,
+        min(tag) as tag_as_written,
         bool_or(is_in_text) as is_in_text
     from tags
-    where trim(tag) != ''
-    group by post_uri, lower(trim(tag))
+    where tag != ''
+    group by post_uri, lower(tag)
 )
 
 select

@@ -1,0 +1,34 @@
+"""Where dlt's state keeps what is remembered of the members: with the table that it stands for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from pipelines.lake.tables import AUTHOR_FEED
+
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+    from pipelines.sources.feed_walk import MemberState
+
+_FORMER_RESOURCE: Final = "member_feeds"
+
+
+def member_states(source_state: dict[str, Any], tables: Container[str]) -> dict[str, MemberState]:
+    """Find the members' states by DID, in the resource state of `author_feed`.
+
+    `dlt pipeline bluesky drop author_feed` deletes a table and resets the state of the resource of that name; so the
+    cursors go with the items that they stand for. Once they were kept under `member_feeds`, which has no table: these
+    are moved, unless the table has been dropped since.
+
+    Args:
+        source_state: dlt's state of the source, which is changed.
+        tables: The tables of the source's schema.
+    """
+    resources = source_state.setdefault("resources", {})
+    former: dict[str, MemberState] = resources.pop(_FORMER_RESOURCE, {}).get("members", {})
+    own = resources.setdefault(AUTHOR_FEED.name, {})
+    if "members" not in own:
+        own["members"] = former if AUTHOR_FEED.name in tables else {}
+    members: dict[str, MemberState] = own["members"]
+    return members

@@ -1,0 +1,111 @@
+"""What the macros of SQL make of values from outside, without dbt: each is an expression of one value."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import duckdb
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jinja2 import Environment
+
+from pipelines.lake.bucket import PROJECT_ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_MACROS = Environment(autoescape=False).from_string((PROJECT_ROOT / "dbt" / "macros" / "sql.sql").read_text()).module
+
+
+def applied(macro: str, values: Iterable[str]) -> list[str | None]:
+    """Apply a macro of DuckDB to values."""
+    expression = getattr(_MACROS, f"duckdb__{macro}")("value")
+    with duckdb.connect() as connection:
+        rows = connection.execute(f"select {expression} from (select unnest($1) as value)", [list(values)]).fetchall()
+    return [result for (result,) in rows]
+
+
+DOMAINS = {
+    "https://example.com": "example.com",
+    "HTTPS://WWW.Example.COM:443/x?y#z": "example.com",
+    "http://user:secret@example.com/": "example.com",
+    "https://user@host@example.com/": "example.com",
+    " https://example.com ": "example.com",
+    "https://example.com./x": "example.com",
+    "https://example.com\\x": "example.com",
+    "https://bücher.example/": "bücher.example",
+    "https://BÜCHER.example": "bücher.example",
+    "https://例え。テスト/": "例え.テスト",
+    "https://xn--bcher-kva.example": "xn--bcher-kva.example",
+    "//example.com/x": "example.com",
+    "example.com": "example.com",
+    "www.example.com/x": "example.com",
+    "example.com:8080/x": "example.com",
+    "bücher.example?x": "bücher.example",
+    "https://localhost:3000": "localhost",
+    "https://[2001:db8::1]:8080/x": None,
+    "https://[2001:db8::1]": None,
+    "https://192.168.0.1/x": None,
+    "192.168.0.1": None,
+    "https://example.com:port/": None,
+    "https://ex%61mple.com/": None,
+    "https://": None,
+    "https://./": None,
+    "https:///path": None,
+    "mailto:somebody@example.com": None,
+    "somebody@example.com": None,
+    "at://did:plc:abc/app.bsky.feed.post/3k": None,
+    "did:web:example.com": None,
+    "ftp://example.com": None,
+    "javascript:alert(1)": None,
+    "no address": None,
+    "1.2": None,
+    "": None,
+}
+
+
+def test_an_address_has_its_domain_or_none() -> None:
+    assert dict(zip(DOMAINS, applied("domain_of", DOMAINS), strict=True)) == DOMAINS
+
+
+@given(
+    labels=st.lists(st.from_regex(r"[a-z0-9]([a-z0-9-]{0,5}[a-z0-9])?", fullmatch=True), min_size=1, max_size=3),
+    top=st.from_regex(r"[a-z]{2,5}", fullmatch=True),
+    around=st.tuples(
+        st.sampled_from(["https://", "http://", "//", "", "https://user@"]),
+        st.sampled_from(["", ".", ":80", ".:80"]),
+        st.sampled_from(["", "/", "/a:b@c", "?q=//x.y", "#z"]),
+    ),
+)
+def test_every_way_to_write_an_address_leads_to_one_domain(
+    labels: list[str], top: str, around: tuple[str, str, str]
+) -> None:
+    host = ".".join([*labels, top])
+    before, after, rest = around
+    url = f"{before}{host}{after}{rest}"
+    expected = host.removeprefix("www.") if labels != ["www"] else top
+    [domain] = applied("domain_of", [url])
+    assert domain == expected
+    if "://" in url.partition("?")[0]:
+        assert (urlsplit(url).hostname or "").rstrip(".") == host
+
+
+@pytest.mark.parametrize(
+    ("written", "tag"),
+    [
+        ("DuckDB", "DuckDB"),
+        ("#DuckDB", "DuckDB"),
+        ("\uff03DuckDB", "DuckDB"),
+        ("##DuckDB", "DuckDB"),
+        (" # DuckDB\u00a0", "DuckDB"),
+        ("\u200bDuck\u00adDB\u2060", "DuckDB"),
+        ("\ufeff#DuckDB\u200d", "DuckDB"),
+        ("C#", "C#"),
+        ("データ", "データ"),
+        ("#\u200b", ""),
+    ],
+)
+def test_a_tag_is_what_people_read(written: str, tag: str) -> None:
+    assert applied("hashtag_of", [written]) == [tag]
