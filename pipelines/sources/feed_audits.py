@@ -10,13 +10,14 @@ import dlt
 import pyarrow as pa
 from dlt.extract import DltResource
 
-from pipelines.lake.tables import AUTHOR_FEED, FEED_AUDITS, RECORD_CHECKS
+from pipelines.lake.tables import FEED_AUDITS, RECORD_CHECKS
 from pipelines.network.connect import Network
 from pipelines.network.failing_services import FailingServices
 from pipelines.sources.bluesky import author_feed
 from pipelines.sources.clients import WORKERS
 from pipelines.sources.feed_walk import MemberState, settle_end
 from pipelines.sources.member_audit import MemberAudit
+from pipelines.sources.member_states import member_states
 from pipelines.sources.pull_run import ITEMS_PER_LOAD
 from pipelines.sources.record_checks import RecordAsker
 from pipelines.sources.repository_comparison import KnownRecord
@@ -101,7 +102,7 @@ class Audits:
 
 @dlt.resource(name="member_audits", selected=False)
 def _member_audits(audits: Audits) -> Iterator[pa.Table]:
-    yield from audits.tables(dlt.current.resource_state(AUTHOR_FEED.name)["members"])
+    yield from audits.tables(member_states(dlt.current.source_state(), dlt.current.source_schema().tables))
 
 
 @dlt.transformer(**resource_hints(FEED_AUDITS))

@@ -155,13 +155,14 @@ class MemberAudit:
             missing.discard((record.collection, record.rkey))
             question = self._question(record.collection, record.rkey)
             try:
-                row = repo_record_row(msgspec.Raw(_record_json(question.uri, record.cid, record.block)))
+                raw = _record_json(question.uri, record.cid, record.block)
             except (ValueError, TypeError, RecursionError) as error:
                 self._unreadable_count += 1
                 reason = ValueError(f"the repository has a block that cannot be read: {error}")
                 yield question.answered(self._now, "unknown", reason) | {"cid": record.cid}
             else:
                 self._answers["in_repository"] += 1
+                row = repo_record_row(msgspec.Raw(raw), self.observed_at)
                 yield row | question.answered(self._now, "in_repository")
 
     def _listed(self, why: MethodNotSupported) -> Iterator[pa.Table]:
@@ -170,7 +171,7 @@ class MemberAudit:
         missing: set[tuple[str, str]] = set()
         for collection in AUDITED:
             for page in self.network.repositories.records(self.did, collection):
-                rows = {row["uri"]: row for row in map(repo_record_row, page)}
+                rows = {row["uri"]: row for row in (repo_record_row(raw, self.observed_at) for raw in page)}
                 found = list(comparison.missing(map(self._listed_record, rows.values())))
                 missing |= {(record.collection, record.rkey) for record in found if record.collection == POST}
                 reposts = [comparison.uri_of(record) for record in found if record.collection == REPOST]

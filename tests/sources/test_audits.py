@@ -224,7 +224,7 @@ def test_what_proves_nothing_is_refused_and_nothing_is_claimed_from_it(
     """Everybody's repository is broken in a way of its own; later all are whole again."""
     day = world.on(5)
     active = [did for did, actor in day.actors.items() if actor.is_available(day.now) and actor.is_available(DAY_ONE)]
-    active.sort(key=lambda did: len(in_repository(day, did)))
+    active.sort(key=lambda did: len(day.records(did, REPOST)))
     breaking = dict(zip(active[-len(BROKEN) :], BROKEN.values(), strict=True))
     pulled(lake, sample_server, *breaking)
     states = bluesky.member_states(lake.pipeline())
