@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from collections import Counter
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from pipelines.lake.duckdb_settings import duckdb_settings, open_warehouse
+from pipelines.lake.duckdb_settings import duckdb_settings, has_relation, open_warehouse
 from pipelines.lake.readback import LakeReader
 from pipelines.sources.feed_audits import Audits, feed_audits
 from pipelines.sources.repository_comparison import KnownRecord
 
 if TYPE_CHECKING:
-    from collections import Counter
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     import dlt
+    import duckdb
 
     from pipelines.network.connect import Network
     from pipelines.sources.feed_walk import MemberState
@@ -39,8 +40,8 @@ class AuditSummary:
         load_count: Loads that they made.
     """
 
-    outcomes: Counter[str]
-    records: Counter[str]
+    outcomes: Counter[str] = field(default_factory=Counter)
+    records: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
     request_count: int = 0
     load_count: int = 0
@@ -52,6 +53,8 @@ class AuditSummary:
 
     def __str__(self) -> str:
         """Say it in a line, and one more for each member whose audit did not come to a good end."""
+        if not self.outcomes:
+            return "none is due"
         outcomes = ", ".join(f"{count:,} {outcome}" for outcome, count in self.outcomes.most_common())
         records = ", ".join(f"{self.records[name]:,} {name}" for name in ("healed", "hidden", "unreadable", "gone"))
         lines = [f"{self.outcomes.total():,} members, {self.request_count:,} requests: {outcomes}"]
@@ -87,10 +90,14 @@ class Auditing:
         Raises:
             LakeError: The warehouse cannot be read, or DuckDB does not find what was loaded.
         """
+        if not dids:
+            return AuditSummary()
         reader = LakeReader(self.pipeline.pipeline_name)
         requests_before, load_count = self._request_count, 0
-        with known_records(self.pipeline.pipeline_name, dids) as known:
-            audits = Audits(self.network, self.clock, known)
+        with closing(self._open_warehouse()) as warehouse:
+            if not has_relation(warehouse, "int_known_records"):
+                return AuditSummary()
+            audits = Audits(self.network, self.clock, known_records(warehouse, dids))
             audits.begin(states, dids)
             while audits.waiting_count:
                 reader.expect(self.pipeline, self.pipeline.run(feed_audits(audits)))
@@ -98,39 +105,37 @@ class Auditing:
         request_count = self._request_count - requests_before
         return AuditSummary(audits.outcomes, audits.records, audits.notes, request_count, load_count)
 
+    def _open_warehouse(self) -> duckdb.DuckDBPyConnection:
+        settings = duckdb_settings(self.pipeline.pipeline_name)
+        return open_warehouse(settings.warehouse_path, settings.memory_limit, read_only=True)
+
     @property
     def _request_count(self) -> int:
         return self.network.appview.stats.requests + self.network.repositories.stats.requests
 
 
-@contextmanager
-def known_records(pipeline_name: str, dids: Sequence[str]) -> Iterator[Callable[[str], dict[str, KnownRecord]]]:
-    """Read from the warehouse what the lake knows of members, one at a time.
+def known_records(warehouse: duckdb.DuckDBPyConnection, dids: Sequence[str]) -> Callable[[str], dict[str, KnownRecord]]:
+    """Read from the warehouse what the lake knows of members.
 
     Args:
-        pipeline_name: Whose warehouse.
+        warehouse: An open one, which stays open as long as it is read.
         dids: The members.
 
-    Yields:
-        What reads it, by URI.
-
-    Raises:
-        LakeError: The warehouse cannot be read.
+    Returns:
+        What reads the records of one of them, by URI.
     """
-    settings = duckdb_settings(pipeline_name)
-    with open_warehouse(settings.warehouse_path, settings.memory_limit, read_only=True) as warehouse:
-        # The model is a join over all records: it is read once, and sorted so that a member's rows stand together.
-        warehouse.execute(
-            "create temp table known as select did, uri, cid, is_gone from int_known_records"
-            " where did in (select unnest($1)) order by did",
-            [list(dids)],
-        )
+    # The model is a view over all records: it is computed once, and sorted so that a member's rows stand together.
+    warehouse.execute(
+        "create or replace temp table known as select did, uri, cid, is_gone from int_known_records"
+        " where did in (select unnest($1)) order by did",
+        [list(dids)],
+    )
 
-        def known(did: str) -> dict[str, KnownRecord]:
-            found = warehouse.execute("select uri, cid, is_gone from known where did = $1", [did])
-            records: dict[str, KnownRecord] = {}
-            while rows := found.fetchmany(_ROWS_AT_ONCE):
-                records.update((uri, KnownRecord(cid, is_gone)) for uri, cid, is_gone in rows)
-            return records
+    def known(did: str) -> dict[str, KnownRecord]:
+        found = warehouse.execute("select uri, cid, is_gone from known where did = $1", [did])
+        records: dict[str, KnownRecord] = {}
+        while rows := found.fetchmany(_ROWS_AT_ONCE):
+            records.update((uri, KnownRecord(cid, is_gone)) for uri, cid, is_gone in rows)
+        return records
 
-        yield known
+    return known
