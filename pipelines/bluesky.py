@@ -3,6 +3,7 @@
     python pipelines/bluesky.py --sample     the sample network on localhost, no internet needed
     python pipelines/bluesky.py              what `.dlt/config.toml` names
     python pipelines/bluesky.py --check      no pull: build, ask for what the warehouse doubts, and build with that
+    python pipelines/bluesky.py --audit      the same, and hold everybody's whole repository against the lake
 
 Exit codes: 0 all well; 1 nothing could be loaded, or DuckDB does not find it, or a check cannot build; 2 loaded, but
 something failed, or is in doubt (it is named).
@@ -23,20 +24,23 @@ from typing import TYPE_CHECKING, Any, Final
 import dlt
 import pyarrow as pa
 from dlt.common.configuration import with_config
+from dlt.common.configuration.exceptions import ConfigurationValueError
 from rich.console import Console
 
 from pipelines import live, report
-from pipelines.checks import Checking, Checks
+from pipelines.audits import Auditing, AuditSummary
+from pipelines.checks import Checking, Checks, audits_due
 from pipelines.explain import explain
 from pipelines.lake.bucket import LakeError, lake_location, use_project_settings
 from pipelines.lake.filesystems import use_lake_filesystems
 from pipelines.lake.readback import LakeReader
 from pipelines.lake.working_folder import AnotherRun, only_one, open_pipeline, recover
 from pipelines.network.appview import PAGE_LIMIT, NetworkError
+from pipelines.network.service_clock import utc_now
 from pipelines.progress import show_progress
 from pipelines.sample.appview.server import SampleServer
 from pipelines.sample.world.world import World
-from pipelines.sources.bluesky import bluesky
+from pipelines.sources.bluesky import MOST_DAYS, bluesky
 from pipelines.sources.clients import configured_network
 from pipelines.sources.member_states import member_states as find_member_states
 from pipelines.sources.pull_run import PullRun
@@ -49,6 +53,7 @@ if TYPE_CHECKING:
     from dlt.common.pipeline import LoadInfo
     from dlt.extract import DltSource
 
+    from pipelines.network.connect import Network
     from pipelines.sources.feed_walk import MemberState
 
 SAMPLE_REQUESTS_PER_SECOND: Final = 1_000.0
@@ -128,6 +133,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--requests-per-second", type=float, metavar="N", help="the pace that is never exceeded")
     parser.add_argument("--dry-run", action="store_true", help="say what would be asked and how long it takes; no load")
     parser.add_argument("--check", action="store_true", help="no pull: build, ask for what is in doubt, build with it")
+    parser.add_argument("--audit", action="store_true", help="as --check, and audit every member now")
     parser.add_argument("--no-transform", action="store_true", help="leave the dbt build at the end out, and checks")
     parser.add_argument(
         "--catch-up",
@@ -139,6 +145,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if options.day is not None and (not options.sample or options.day < 1):
         parser.error("--day takes a number from 1 and goes with --sample")
+    options.check |= options.audit
     if options.check and (options.no_transform or options.dry_run or options.catch_up):
         parser.error("--check goes on from the build: not with --no-transform, --dry-run or --catch-up")
     for name in ("refresh_days", "backfill_days"):
@@ -283,8 +290,9 @@ def publish(options: argparse.Namespace, pipeline: dlt.Pipeline, night: Night, c
         if not build(options, console):
             return failed
         checks = check(pipeline, night, console)
-        exit_code = checks.exit_code
-        if checks.load_count and not build(options, console):
+        audits = audit(pipeline, night, console, is_all=options.audit)
+        exit_code = max(checks.exit_code, audits.exit_code)
+        if (checks.load_count or audits.load_count) and not build(options, console):
             return failed
     if options.no_report:
         return exit_code
@@ -305,19 +313,40 @@ def build(options: argparse.Namespace, console: Console) -> bool:
 
 def check(pipeline: dlt.Pipeline, night: Night, console: Console) -> Checks:
     """Ask for what the warehouse doubts, load the answers, and say what came of it."""
-    network = night.run.network or configured_network(**network_settings(night))
-    checks = Checking(pipeline, network, night.run.clock).check()
+    checks = Checking(pipeline, connected(night), night.run.clock).check()
     _say(console, f"   checks  {checks}")
-    # Of some members an audit may have said that nothing lacks.
-    states = member_states(pipeline)
-    night.run.doubtful = {did for did in night.run.doubtful if states[did]["doubtful_end_uri"] is not None}
     return checks
 
 
-def network_settings(night: Night) -> dict[str, Any]:
-    """Choose the settings of a night that say whom it asks, and how."""
-    names = ("service", "plc_directory", "short_link_service", "handle", "app_password", "requests_per_second")
-    return {name: night.settings[name] for name in names if name in night.settings}
+def audit(pipeline: dlt.Pipeline, night: Night, console: Console, *, is_all: bool) -> AuditSummary:
+    """Audit the members whose audit is due, load what comes of it, and say it."""
+    network, states = connected(night), member_states(pipeline)
+    due = audits_due(states, night.run.clock(), configured_audit_days(), is_all=is_all)
+    audits = Auditing(pipeline, network, night.run.clock).audit(states, due)
+    _say(console, f"   audits  {audits}")
+    # Of some members the audit has said that nothing lacks.
+    states = member_states(pipeline)
+    night.run.doubtful = {did for did in night.run.doubtful if states[did]["doubtful_end_uri"] is not None}
+    return audits
+
+
+@with_config(sections=("sources", "bluesky"))
+def configured_audit_days(audit_days: float = dlt.config.value) -> float:
+    """Tell how often a member is audited."""
+    if not 0 <= audit_days <= MOST_DAYS:
+        raise ConfigurationValueError(f"[sources.bluesky]: audit_days takes a number from 0 to {MOST_DAYS}")
+    return audit_days
+
+
+def connected(night: Night) -> Network:
+    """Give the clients of a night's pull; if there was none, make them, and take the service's clock as a pull does."""
+    run = night.run
+    if run.network is None:
+        names = ("service", "plc_directory", "short_link_service", "handle", "app_password", "requests_per_second")
+        run.network = configured_network(**{name: night.settings[name] for name in names if name in night.settings})
+        if run.clock is utc_now:
+            run.clock = run.network.appview.clock
+    return run.network
 
 
 def dry_run(pipeline: dlt.Pipeline, night: Night, console: Console) -> int:

@@ -194,3 +194,9 @@
 {% macro pulled_tables() -%}
     'starter_packs', 'starter_pack_members', 'profiles', 'author_feed', 'feed_pulls'
 {%- endmacro %}
+
+
+{#- The tables that only a run of checks and audits writes: a load that has files of them is no load of the pull. -#}
+{% macro checked_tables() -%}
+    'record_checks', 'feed_audits'
+{%- endmacro %}

@@ -170,6 +170,21 @@
 {%- endmacro %}
 
 
+{#- A count that somebody else served; null where it cannot be one. Above 2^53 JSON's numbers are not exact, and sums of
+    such counts would not fit their columns. -#}
+{% macro credible_count(column) -%}
+    case when {{ column }} between 0 and 9007199254740992 then {{ column }} end
+{%- endmacro %}
+
+
+{#- The counts of a post that are credible, by name, in a select's list. -#}
+{% macro credible_post_counts(prefix='') -%}
+    {%- for column in ['like_count', 'repost_count', 'reply_count', 'quote_count', 'bookmark_count'] %}
+    {{ credible_count(prefix ~ column) }} as {{ column }}{{ ',' if not loop.last }}
+    {%- endfor %}
+{%- endmacro %}
+
+
 {#- Likes, reposts, replies and quotes together; null where the service told none of them. Bookmarks are private. -#}
 {% macro engagement(prefix='') -%}
     case

@@ -1,4 +1,4 @@
--- Whoever is named in a report may be published, and every post in one is there.
+-- Whoever is named in a report may be published, and every post in one is there, as far as is known.
 with named as (
     {%- for report, column in [
         ('rpt_members', 'did'),
@@ -33,4 +33,4 @@ union all
 select shown.post_uri as what
 from shown
 left join {{ ref('fct_posts') }} as posts on shown.post_uri = posts.post_uri
-where coalesce(posts.is_deleted, true)
+where coalesce(posts.is_deleted or posts.is_in_doubt, true)

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.lake.tables import LIVE_TABLES, RAW_TABLES
+from pipelines.lake.tables import CHECK_TABLES, LIVE_TABLES, RAW_TABLES
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 SCHEMAS = {table.name: table.schema for table in RAW_TABLES}
-LIVE_SCHEMAS = {table.name: table.schema for table in LIVE_TABLES}
+OTHER_SCHEMAS = {table.name: table.schema for table in (*CHECK_TABLES, *LIVE_TABLES)}
 PACK = "at://did:plc:curator/app.bsky.graph.starterpack/pack"
 OTHER_PACK = "at://did:plc:curator/app.bsky.graph.starterpack/other"
 
@@ -27,6 +27,10 @@ def did(name: str) -> str:
 
 def post_uri(author: str, rkey: str) -> str:
     return f"at://{did(author)}/app.bsky.feed.post/{rkey}"
+
+
+def repost_uri(member: str, rkey: str) -> str:
+    return f"at://{did(member)}/app.bsky.feed.repost/{rkey}"
 
 
 def night(number: int, hour: int = 23) -> datetime:
@@ -102,7 +106,7 @@ class Load:
         row = {
             "member_did": did(member),
             "observed_at": seen_at,
-            "item_uri": f"at://{did(member)}/app.bsky.feed.repost/{repost}" if repost else uri,
+            "item_uri": repost_uri(member, repost) if repost else uri,
             "item_at": values.pop("item_at", item_at),
             "item_indexed_at": indexed_at,
             "reason_type": "repost" if repost else None,
@@ -140,6 +144,20 @@ class Load:
         }
         self.add("repo_events", **(row | values))
 
+    def check(self, uri: str, at: datetime, outcome: str, **values: Any) -> None:
+        """What was answered when a record was asked for."""
+        _, _, repository, collection, _ = uri.split("/")
+        row = {"uri": uri, "did": repository, "collection": collection, "observed_at": at, "outcome": outcome}
+        self.add("record_checks", **(row | {"asked_because": "absent_from_feed"} | values))
+
+    def audit(self, name: str, at: datetime, outcome: str = "verified", **values: Any) -> None:
+        """A repository of ten records, held against the lake."""
+        counts = dict.fromkeys(("missing", "healed", "hidden", "unreadable", "gone"), 0)
+        row: dict[str, Any] = {"member_did": did(name), "observed_at": at, "outcome": outcome}
+        if outcome in {"verified", "listed"}:
+            row |= {"expected_count": 10, "present_count": 10} | {f"{name}_count": n for name, n in counts.items()}
+        self.add("feed_audits", **(row | values))
+
     def write(
         self, dataset: Path, *, evidence: str | None = "_dlt_loads", files: int = 1, **schemas: pa.Schema
     ) -> None:
@@ -152,7 +170,7 @@ class Load:
             schemas: Another schema for a table than today's.
         """
         for table, rows in self.rows.items():
-            schema = schemas.get(table) or (SCHEMAS | LIVE_SCHEMAS)[table]
+            schema = schemas.get(table) or (SCHEMAS | OTHER_SCHEMAS)[table]
             columns = [pa.array([row.get(column.name) for row in rows], column.type) for column in schema]
             arrow = pa.Table.from_arrays(columns, schema=schema)
             arrow = arrow.append_column("_dlt_load_id", pa.array([self.load_id] * len(rows), pa.string()))

@@ -11,9 +11,10 @@ state_files as (
 data_files as (
     select
         load_id,
-        count(*) as file_count
+        count(*) as file_count,
+        bool_or(table_name in ({{ checked_tables() }})) as is_of_checks
     from {{ ref('base_lake__files') }}
-    where load_id is not null and table_name in ({{ pulled_tables() }})
+    where load_id is not null and table_name in ({{ pulled_tables() }}, {{ checked_tables() }})
     group by load_id
 ),
 
@@ -39,6 +40,7 @@ select
     completed.completed_at,
     completed.schema_version_hash,
     coalesce(data_files.file_count, 0) as file_count,
+    coalesce(data_files.is_of_checks, false) as is_of_checks,
     case
         when completed.load_id is not null then '_dlt_loads'
         -- dlt writes data, then state, then _dlt_loads: after a crash between the last two, all of the data is there.

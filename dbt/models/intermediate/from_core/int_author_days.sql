@@ -12,7 +12,7 @@ actions as (
         engagement_count,
         true as is_publishable
     from {{ ref('fct_posts') }}
-    where posted_at is not null and not is_deleted
+    where posted_at is not null and not is_deleted and not is_in_doubt
     union all
     select
         reposter_did as did,

@@ -1,12 +1,26 @@
 {{ config(materialized='view') }}
 
+{#- A repost of which the post is gone is a living record, and yet nobody sees it. Where the feed has ceased to show a
+    repost, its post is gone, hidden or edited, unless it is a member's, of which more is known. -#}
+with missed as (
+    select
+        missed.uri,
+        posts.post_uri is not null as is_of_own_post
+    from {{ ref('int_missed_records') }} as missed
+    left join {{ ref('int_posts') }} as posts on missed.post_uri = posts.post_uri and posts.is_in_own_feed
+    where missed.collection = 'app.bsky.feed.repost'
+)
+
 select
     reposts.*,
     coalesce(
         reposters.is_member
         and reposters.is_publishable
         and authors.is_publishable
-        and deletions.subject_uri is null,
+        and not reposts.is_in_doubt
+        and deletions.subject_uri is null
+        and in_doubt.uri is null
+        and coalesce(missed.is_of_own_post, true),
         false
     ) as is_publishable
 from {{ ref('fct_reposts') }} as reposts
@@ -14,4 +28,6 @@ left join {{ ref('int_publishable_authors') }} as reposters on reposts.reposter_
 left join {{ ref('int_publishable_authors') }} as authors on reposts.post_author_did = authors.did
 left join {{ ref('int_deletions') }} as deletions
     on reposts.post_uri = deletions.subject_uri and deletions.subject_type = 'post'
+left join {{ ref('int_records_in_doubt') }} as in_doubt on reposts.post_uri = in_doubt.uri
+left join missed on reposts.repost_uri = missed.uri
 where not reposts.is_gone

@@ -1,4 +1,5 @@
-{#- Handles move from person to person: join people by DID. -#}
+{#- Handles move from person to person: join people by DID. `handle.invalid` is no handle: the service could not check the
+    one that they have. -#}
 with members as (
     select distinct did
     from {{ ref('stg_bluesky__starter_pack_members') }}
@@ -10,14 +11,14 @@ sightings as (
         observed_at,
         handle
     from {{ ref('stg_bluesky__profiles') }}
-    where handle is not null
+    where handle != 'handle.invalid'
     union
     select
         did,
         observed_at,
         handle
     from {{ ref('stg_bluesky__starter_pack_members') }}
-    where handle is not null
+    where handle != 'handle.invalid'
     union
     select
         events.did,
@@ -25,7 +26,7 @@ sightings as (
         events.handle
     from {{ ref('stg_bluesky__repo_events') }} as events
     inner join members on events.did = members.did
-    where events.kind = 'identity' and events.handle is not null
+    where events.kind = 'identity' and events.handle != 'handle.invalid'
 ),
 
 changes as (

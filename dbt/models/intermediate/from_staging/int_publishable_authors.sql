@@ -82,7 +82,7 @@ dids as (
     select did from labels_of_posts
     union
     select post_author_did as did
-    from {{ ref('int_live_reposts') }}
+    from {{ ref('int_unpulled_reposts') }}
     where post_author_did is not null
 ),
 

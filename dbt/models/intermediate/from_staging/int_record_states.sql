@@ -15,6 +15,7 @@ select
     did,
     collection,
     event_at,
+    created_at,
     self_labels,
     operation = 'delete' as is_deleted
 from commits

@@ -28,6 +28,7 @@ posts as (
 seen_in_posts as (
     select
         author_did as did,
+        arg_max(case when author_handle != 'handle.invalid' then author_handle end, last_observed_at) as valid_handle,
         arg_max(author_handle, last_observed_at) as handle,
         arg_max(author_display_name, last_observed_at) as display_name,
         min(first_observed_at) as first_seen_at,
@@ -36,13 +37,13 @@ seen_in_posts as (
     group by author_did
 ),
 
--- Of somebody whose post a member reposted since the last pull, the DID alone is known.
+-- Of somebody whose post a member reposted, where no feed has shown it, the DID alone is known.
 heard_of as (
     select
         post_author_did as did,
-        min(observed_at) as first_seen_at,
-        max(observed_at) as last_seen_at
-    from {{ ref('int_live_reposts') }}
+        min(first_observed_at) as first_seen_at,
+        max(last_observed_at) as last_seen_at
+    from {{ ref('int_unpulled_reposts') }}
     where post_author_did is not null
     group by post_author_did
 ),
@@ -65,7 +66,8 @@ availability as (
 
 select
     dids.did,
-    coalesce(handles.handle, seen_in_posts.handle) as handle,
+    -- The service says `handle.invalid` where it cannot check a handle now: the last good one says more.
+    coalesce(handles.handle, seen_in_posts.valid_handle, profiles.handle, seen_in_posts.handle) as handle,
     coalesce(profiles.display_name, seen_in_posts.display_name) as display_name,
     profiles.description,
     profiles.avatar_url,

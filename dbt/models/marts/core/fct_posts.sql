@@ -96,6 +96,10 @@ posts as (
 deletions as (
     select * from {{ ref('int_deletions') }}
     where subject_type = 'post'
+),
+
+in_doubt as (
+    select uri from {{ ref('int_records_in_doubt') }}
 )
 
 select
@@ -135,8 +139,11 @@ select
     deletions.subject_uri is not null as is_deleted,
     deletions.last_seen_at as deleted_after,
     deletions.missed_at as deleted_before,
+    deletions.evidence as deleted_because,
+    in_doubt.uri is not null as is_in_doubt,
     'https://bsky.app/profile/' || posts.author_did || '/post/' || {{ rkey_of('posts.post_uri') }} as post_url,
     posts.source_file,
     posts.file_row_number
 from posts
 left join deletions on posts.post_uri = deletions.subject_uri
+left join in_doubt on posts.post_uri = in_doubt.uri

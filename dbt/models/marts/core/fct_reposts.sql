@@ -18,14 +18,18 @@ with items as (
         reposted_at as item_at,
         post_uri,
         post_author_did as author_did,
-        observed_at as first_observed_at,
-        observed_at as last_observed_at
-    from {{ ref('int_live_reposts') }}
+        first_observed_at,
+        last_observed_at
+    from {{ ref('int_unpulled_reposts') }}
 ),
 
 deletions as (
     select * from {{ ref('int_deletions') }}
     where subject_type = 'repost'
+),
+
+in_doubt as (
+    select uri from {{ ref('int_records_in_doubt') }}
 )
 
 select
@@ -41,6 +45,8 @@ select
     deletions.subject_uri is not null as is_gone,
     deletions.last_seen_at as gone_after,
     deletions.missed_at as gone_before,
-    deletions.evidence as gone_because
+    deletions.evidence as gone_because,
+    in_doubt.uri is not null as is_in_doubt
 from items
 left join deletions on items.item_uri = deletions.subject_uri
+left join in_doubt on items.item_uri = in_doubt.uri

@@ -1,5 +1,6 @@
 with loads as (
     select * from {{ ref('stg_dlt__loads') }}
+    where not is_of_checks
 ),
 
 row_counts as (

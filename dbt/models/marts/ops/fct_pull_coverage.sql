@@ -90,7 +90,7 @@ select
     totals.pull_count,
     totals.last_ok_at,
     coalesce(failures_since.failed_pulls_in_a_row, 0) as failed_pulls_in_a_row,
-    last_reading_to_the_end.member_did is not null as is_covered_from_the_beginning,
+    coalesce(audits.is_verified and audits.is_complete, false) as is_covered_from_the_beginning,
     case when last_reading_to_the_end.member_did is null then covered.covered_from end as covered_from,
     covered.covered_to,
     last_reading_to_the_end.read_to_the_end_at,
@@ -102,3 +102,4 @@ left join failures_since on newest.member_did = failures_since.member_did
 left join covered on newest.member_did = covered.member_did
 left join last_reading_to_the_end on newest.member_did = last_reading_to_the_end.member_did
 left join gaps on newest.member_did = gaps.member_did
+left join {{ ref('int_member_audits') }} as audits on newest.member_did = audits.did

@@ -22,6 +22,27 @@ coverage as (
     from {{ ref('fct_pull_coverage') }}
 ),
 
+-- Of those whose feed is asked for.
+audits as (
+    select
+        sum(case when audits.audited_at is not null then 1 else 0 end) as audited_member_count,
+        sum(case when audits.is_verified then 1 else 0 end) as verified_member_count,
+        sum(case when audits.is_complete and not audits.is_verified then 1 else 0 end) as listed_member_count,
+        min(audits.coverage_percent) as least_audit_percent,
+        case
+            when sum(audits.expected_count - audits.hidden_count) > 0
+                then 100.0 * sum(audits.present_count) / sum(audits.expected_count - audits.hidden_count)
+            when count(audits.expected_count) > 0 then 100.0
+        end as audit_percent
+    from {{ ref('fct_audit_coverage') }} as audits
+    inner join {{ ref('fct_pull_coverage') }} as pulls on audits.did = pulls.did
+),
+
+reposts as (
+    select sum(case when is_in_doubt then 1 else 0 end) as in_doubt_repost_count
+    from {{ ref('fct_reposts') }}
+),
+
 authors as (
     select
         sum(case when is_current_member and is_publishable then 1 else 0 end) as published_member_count,
@@ -35,6 +56,7 @@ posts as (
     select
         count(*) as post_count,
         sum(case when is_deleted then 1 else 0 end) as deleted_post_count,
+        sum(case when is_in_doubt then 1 else 0 end) as in_doubt_post_count,
         sum(case when has_issues then 1 else 0 end) as posts_with_issues_count
     from {{ ref('fct_posts') }}
 ),
@@ -61,10 +83,19 @@ select
     posts.post_count,
     observations.observation_count,
     cast(coalesce(posts.deleted_post_count, 0) as bigint) as deleted_post_count,
+    cast(coalesce(posts.in_doubt_post_count, 0) as bigint) as in_doubt_post_count,
+    cast(coalesce(reposts.in_doubt_repost_count, 0) as bigint) as in_doubt_repost_count,
+    cast(coalesce(audits.audited_member_count, 0) as bigint) as audited_member_count,
+    cast(coalesce(audits.verified_member_count, 0) as bigint) as verified_member_count,
+    cast(coalesce(audits.listed_member_count, 0) as bigint) as listed_member_count,
+    cast(audits.least_audit_percent as double) as least_audit_percent,
+    cast(audits.audit_percent as double) as audit_percent,
     cast(coalesce(posts.posts_with_issues_count, 0) as bigint) as posts_with_issues_count
 from clock
 cross join loads
 cross join coverage
 cross join authors
+cross join audits
+cross join reposts
 cross join posts
 cross join observations

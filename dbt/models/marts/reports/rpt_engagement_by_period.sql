@@ -4,10 +4,13 @@ with periods as (
     select * from {{ ref('int_periods') }}
 ),
 
-deleted as (
-    select subject_uri
+left_out as (
+    select subject_uri as post_uri
     from {{ ref('int_deletions') }}
     where subject_type = 'post'
+    union
+    select uri as post_uri
+    from {{ ref('int_records_in_doubt') }}
 ),
 
 looks as (
@@ -18,8 +21,8 @@ looks as (
         engagement.previous_observed_at is null as is_first,
         coalesce(engagement.engagement_change, engagement.engagement_count) as gain
     from {{ ref('fct_post_engagement') }} as engagement
-    left join deleted on engagement.post_uri = deleted.subject_uri
-    where deleted.subject_uri is null
+    left join left_out on engagement.post_uri = left_out.post_uri
+    where left_out.post_uri is null
 ),
 
 gains as (

@@ -1,0 +1,170 @@
+{#- Records that a later walk through the feed, in a complete load, should have shown and did not. A record that another
+    feed or an event showed since is not missed. What this lists is a reason to ask, and proves nothing. -#}
+with pulls as (
+    select
+        member_did,
+        observed_at,
+        -- A pull that read the feed to its end covers all of the past.
+        case when reached_end then cast('0001-01-01' as timestamptz) else covered_from end as covered_from,
+        covered_to,
+        reached_end
+    from {{ ref('int_member_pulls') }}
+    where is_coverage
+),
+
+-- For all items that one pull saw last: the furthest that any later pull of the feed covers.
+sightings as (
+    select distinct
+        member_did,
+        last_observed_at
+    from {{ ref('int_feed_items') }}
+),
+
+coverage_after as (
+    select
+        sightings.member_did,
+        sightings.last_observed_at,
+        min(pulls.covered_from) as covered_from,
+        bool_or(pulls.reached_end) as reached_end
+    from sightings
+    inner join pulls
+        on
+            sightings.member_did = pulls.member_did
+            and sightings.last_observed_at < pulls.observed_at
+    group by sightings.member_did, sightings.last_observed_at
+),
+
+oldest_coverage as (
+    select min(covered_from) as covered_from
+    from coverage_after
+    where not reached_end
+),
+
+-- Items older than all that was read again cannot be missing. This filter leaves out most of history at once.
+unseen as (
+    select items.*
+    from {{ ref('int_feed_items') }} as items
+    inner join coverage_after
+        on
+            items.member_did = coverage_after.member_did
+            and items.last_observed_at = coverage_after.last_observed_at
+    where
+        not coverage_after.reached_end
+        and items.item_at > coverage_after.covered_from
+        and items.item_at > (select oldest_coverage.covered_from from oldest_coverage)
+    union all
+    select items.*
+    from {{ ref('int_feed_items') }} as items
+    inner join coverage_after
+        on
+            items.member_did = coverage_after.member_did
+            and items.last_observed_at = coverage_after.last_observed_at
+    where coverage_after.reached_end
+),
+
+-- The feed places a repost at its record's own time, which no pull is told: where neither an event nor an answer told
+-- it, the place is unknown.
+of_feeds as (
+    select
+        unseen.item_uri as uri,
+        unseen.member_did as did,
+        unseen.post_uri,
+        unseen.is_repost,
+        case
+            when not unseen.is_repost then unseen.item_at
+            when coalesce(states.created_at, answers.created_at) is not null
+                then least(states.created_at, answers.created_at, unseen.item_at)
+        end as placed_at,
+        unseen.last_observed_at as last_known_at,
+        'absent_from_feed' as asked_because
+    from unseen
+    left join {{ ref('int_record_states') }} as states on unseen.item_uri = states.uri and unseen.is_repost
+    left join {{ ref('int_record_answers') }} as answers on unseen.item_uri = answers.uri and unseen.is_repost
+    where unseen.is_repost or unseen.member_did = unseen.author_did
+),
+
+of_nobodys_feed as (
+    select
+        posts.post_uri as uri,
+        posts.author_did as did,
+        posts.post_uri,
+        false as is_repost,
+        posts.posted_at as placed_at,
+        states.event_at as last_known_at,
+        'seen_live_only' as asked_because
+    from {{ ref('int_live_posts') }} as posts
+    inner join {{ ref('int_record_states') }} as states on posts.post_uri = states.uri
+    where not posts.is_pulled
+    union all
+    select
+        repost_uri as uri,
+        reposter_did as did,
+        post_uri,
+        true as is_repost,
+        placed_at,
+        last_known_at,
+        asked_because
+    from {{ ref('int_unpulled_reposts') }}
+),
+
+records as (
+    select * from of_feeds
+    union all
+    select * from of_nobodys_feed
+),
+
+missed as (
+    select
+        records.uri,
+        records.did,
+        records.post_uri,
+        records.is_repost,
+        records.last_known_at,
+        records.asked_because,
+        max(pulls.observed_at) as last_missed_at
+    from records
+    inner join pulls
+        on
+            records.did = pulls.member_did
+            and records.last_known_at < pulls.observed_at
+            -- covered_from itself lies outside: a page can end between two items of the same time. Only a pull that
+            -- read the whole feed misses a record whose place is unknown.
+            and (
+                pulls.reached_end
+                or (records.placed_at > pulls.covered_from and records.placed_at <= pulls.covered_to)
+            )
+    group by all
+),
+
+-- A post that its author's feed misses may still show in the feed of somebody who reposted it.
+seen_elsewhere as (
+    select
+        items.post_uri,
+        max(items.last_observed_at) as last_observed_at
+    from {{ ref('int_feed_items') }} as items
+    inner join missed on items.post_uri = missed.uri
+    where items.is_repost or items.member_did != items.author_did
+    group by items.post_uri
+),
+
+with_sightings as (
+    select
+        missed.uri,
+        missed.did,
+        case when missed.is_repost then 'app.bsky.feed.repost' else 'app.bsky.feed.post' end as collection,
+        missed.post_uri,
+        missed.asked_because,
+        greatest(
+            missed.last_known_at,
+            seen_elsewhere.last_observed_at,
+            case when not states.is_deleted then states.event_at end
+        ) as last_seen_at,
+        missed.last_missed_at
+    from missed
+    left join seen_elsewhere on missed.uri = seen_elsewhere.post_uri
+    left join {{ ref('int_record_states') }} as states on missed.uri = states.uri
+)
+
+select *
+from with_sightings
+where last_seen_at < last_missed_at

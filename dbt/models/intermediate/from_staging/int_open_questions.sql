@@ -1,0 +1,52 @@
+{#- What to ask those who know. An event or the repository settles for good that a record is gone; that it is there, yet
+    in no feed, or that its account is not to be had, settles for some days. -#}
+with clock as (
+    select * from {{ ref('int_clock') }}
+),
+
+gone as (
+    select subject_uri
+    from {{ ref('int_deletions') }}
+    where evidence in ('delete_event', 'record_gone')
+),
+
+answers as (
+    select * from {{ ref('int_record_answers') }}
+),
+
+missed as (
+    select * from {{ ref('int_missed_records') }}
+)
+
+select
+    missed.uri,
+    missed.did,
+    missed.collection,
+    missed.asked_because
+from missed
+cross join clock
+left join gone on missed.uri = gone.subject_uri
+left join answers on missed.uri = answers.uri
+where
+    gone.subject_uri is null
+    and (
+        answers.settled_at is null
+        or answers.settled_at < missed.last_seen_at
+        or answers.settled_at <= {{ before('clock.newest_observed_at', var('recheck_days')) }}
+    )
+union all
+-- What an audit compared and nobody could tell of, though a feed showed it once.
+select
+    answers.uri,
+    answers.did,
+    answers.collection,
+    answers.asked_because
+from answers
+inner join {{ ref('int_record_sightings') }} as seen on answers.uri = seen.uri
+left join gone on answers.uri = gone.subject_uri
+left join missed on answers.uri = missed.uri
+where
+    answers.outcome = 'unknown'
+    and seen.last_shown_at <= answers.answered_at
+    and gone.subject_uri is null
+    and missed.uri is null

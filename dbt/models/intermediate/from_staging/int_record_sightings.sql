@@ -1,0 +1,36 @@
+{#- When a feed last showed what an event or an answer may call gone. A post shows in the feed of whoever reposted it,
+    too. -#}
+with spoken_of as (
+    select
+        uri,
+        collection
+    from {{ ref('int_record_states') }}
+    where is_deleted and collection in ('app.bsky.feed.post', 'app.bsky.feed.repost')
+    union
+    select
+        uri,
+        collection
+    from {{ ref('int_record_answers') }}
+),
+
+sightings as (
+    select
+        items.post_uri as uri,
+        items.last_observed_at
+    from {{ ref('int_feed_items') }} as items
+    inner join spoken_of on items.post_uri = spoken_of.uri
+    where spoken_of.collection = 'app.bsky.feed.post'
+    union all
+    select
+        items.item_uri as uri,
+        items.last_observed_at
+    from {{ ref('int_feed_items') }} as items
+    inner join spoken_of on items.item_uri = spoken_of.uri
+    where spoken_of.collection = 'app.bsky.feed.repost'
+)
+
+select
+    uri,
+    max(last_observed_at) as last_shown_at
+from sightings
+group by uri
