@@ -36,7 +36,6 @@ from pipelines.lake.filesystems import use_lake_filesystems
 from pipelines.lake.readback import LakeReader
 from pipelines.lake.working_folder import AnotherRun, only_one, open_pipeline, recover
 from pipelines.network.appview import PAGE_LIMIT, NetworkError
-from pipelines.network.service_clock import utc_now
 from pipelines.progress import show_progress
 from pipelines.sample.appview.server import SampleServer
 from pipelines.sample.world.world import World
@@ -340,13 +339,11 @@ def configured_audit_days(audit_days: float = dlt.config.value) -> float:
 
 def connected(night: Night) -> Network:
     """Give the clients of a night's pull; if there was none, make them, and take the service's clock as a pull does."""
-    run = night.run
-    if run.network is None:
-        names = ("service", "plc_directory", "short_link_service", "handle", "app_password", "requests_per_second")
-        run.network = configured_network(**{name: night.settings[name] for name in names if name in night.settings})
-        if run.clock is utc_now:
-            run.clock = run.network.appview.clock
-    return run.network
+    names = ("service", "plc_directory", "short_link_service", "handle", "app_password", "requests_per_second")
+    settings = {name: night.settings[name] for name in names if name in night.settings}
+    network = night.run.network or configured_network(**settings)
+    night.run.ask(network)
+    return network
 
 
 def dry_run(pipeline: dlt.Pipeline, night: Night, console: Console) -> int:
