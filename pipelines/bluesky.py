@@ -16,11 +16,13 @@ import sys
 import time
 from collections import Counter
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+import dlt
 import pyarrow as pa
+from dlt.common.configuration import with_config
 from rich.console import Console
 
 from pipelines import live, report
@@ -29,8 +31,8 @@ from pipelines.explain import explain
 from pipelines.lake.bucket import LakeError, lake_location, use_project_settings
 from pipelines.lake.filesystems import use_lake_filesystems
 from pipelines.lake.readback import LakeReader
-from pipelines.lake.working_folder import only_one, open_pipeline, recover
-from pipelines.network.appview import PAGE_LIMIT
+from pipelines.lake.working_folder import AnotherRun, only_one, open_pipeline, recover
+from pipelines.network.appview import PAGE_LIMIT, NetworkError
 from pipelines.network.service_clock import utc_now
 from pipelines.progress import show_progress
 from pipelines.sample.appview.server import SampleServer
@@ -45,7 +47,6 @@ from pipelines.warehouse import build_warehouse
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    import dlt
     from dlt.common.pipeline import LoadInfo
     from dlt.extract import DltSource
 
@@ -68,12 +69,14 @@ class Night:
         run: What the source shares with the job: its roster and its counts.
         label: Which night of the sample it is; empty for the real network.
         is_last: Whether it is the command's last night.
+        events: What the catch-up before it brought; empty if there was none.
     """
 
     settings: dict[str, Any]
     run: PullRun = field(default_factory=PullRun)
     label: str = ""
     is_last: bool = True
+    events: str = ""
     file_count: int = 0
     byte_count: int = 0
     seconds: float = 0.0
@@ -128,7 +131,11 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--dry-run", action="store_true", help="say what would be asked and how long it takes; no load")
     parser.add_argument("--check", action="store_true", help="no pull: build, ask for what is in doubt, build with it")
     parser.add_argument("--no-transform", action="store_true", help="leave the dbt build at the end out, and checks")
-    parser.add_argument("--catch-up", action="store_true", help="first load from a Jetstream what was missed since")
+    parser.add_argument(
+        "--catch-up",
+        action=argparse.BooleanOptionalAction,
+        help="first load from a Jetstream what members did since the last time; the settings say whether by default",
+    )
     parser.add_argument("--no-report", action="store_true", help="leave the page at the end out")
     parser.add_argument("--open", action="store_true", help="open the page in the browser")
     options = parser.parse_args(arguments)
@@ -249,6 +256,7 @@ def print_summary(night: Night, lake: str, console: Console) -> None:
         "items": f"{run.item_count:,} seen, {run.new_item_count:,} new",
         "requests": f"{stats.requests:,} in {night.seconds:,.1f} s, {stats.requests / night.seconds:,.1f} a second of"
         f" {run.requests_per_second:g} allowed; {stats.retries:,} retries",
+        **({"events": night.events} if night.events else {}),
         "files": f"{night.file_count:,}, {night.byte_count / 1e6:,.1f} MB",
         "lake": lake,
     }
@@ -342,9 +350,37 @@ def dry_run(pipeline: dlt.Pipeline, night: Night, console: Console) -> int:
     return 0 if roster.members else 1
 
 
-def catch_up(options: argparse.Namespace) -> None:
-    """Run the live job until it has loaded what a Jetstream holds since the last run; the pull then reads the feeds."""
-    live.main(["jetstream", "--until-caught-up", *(["--sample"] if options.sample else [])])
+@with_config(sections=("sources", "bluesky"))
+def is_catch_up_wanted(options: argparse.Namespace, catch_up: bool = dlt.config.value) -> bool:
+    """Tell whether a run begins with what a Jetstream holds: by the command line, else by the settings.
+
+    The sample's does only where it is asked for: its stream is of the day after its newest pull.
+    """
+    if options.catch_up is not None:
+        return bool(options.catch_up)
+    return catch_up and not options.sample
+
+
+def catch_up(options: argparse.Namespace, console: Console) -> str:
+    """Load what members did since the last run, and say what came of it.
+
+    A Jetstream that cannot be reached keeps the pull from nothing: the next run asks for the same again, from the
+    position that is stored. The same where a live job is listening all the time.
+
+    Raises:
+        KeyboardInterrupt: A signal ended it.
+    """
+    try:
+        loaded = live.catch_up(console, is_sample=options.sample)
+    except (NetworkError, AnotherRun) as error:
+        print(f"No catch-up: {error}", file=sys.stderr)
+        return "no catch-up: see the line above"
+    if loaded is None:
+        return ""
+    if loaded.was_told_to_stop:
+        raise KeyboardInterrupt
+    missing = f"; {len(loaded.gaps):,} gaps: only the members' repositories know what went in them"
+    return f"{loaded.event_count:,} since the last run" + (missing if loaded.gaps else "")
 
 
 def run_night(options: argparse.Namespace, pipeline: dlt.Pipeline, night: Night, console: Console) -> int:
@@ -369,15 +405,15 @@ def main(arguments: list[str] | None = None, *, run: PullRun | None = None) -> i
     pa.set_memory_pool(pa.system_memory_pool())
     try:
         use_project_settings()
-        if options.catch_up and not options.dry_run:
-            catch_up(options)
+        pulls = not (options.dry_run or options.check)
+        events = catch_up(options, console) if pulls and is_catch_up_wanted(options) else ""
         name = "bluesky_sample" if options.sample else "bluesky"
         with only_one(name):
             pipeline = recover(open_pipeline(name))
             with closing(sample_nights(pipeline, options) if options.sample else real_night(options, run)) as nights:
                 if options.dry_run:
                     return dry_run(pipeline, next(nights), console)
-                return max(run_night(options, pipeline, night, console) for night in nights)
+                return max(run_night(options, pipeline, replace(night, events=events), console) for night in nights)
     except KeyboardInterrupt:
         print("Interrupted. Nothing is lost: the next run goes on from the last complete load.", file=sys.stderr)
         return 130

@@ -43,6 +43,7 @@ from pipelines.lake.filesystems import use_lake_filesystems
 from pipelines.lake.members import Members, read_members
 from pipelines.lake.readback import LakeReader
 from pipelines.lake.working_folder import only_one, open_pipeline, recover
+from pipelines.network.service_clock import ServiceClock
 from pipelines.panel import show_live
 from pipelines.sample.streams.live_day import SECONDS as SAMPLE_SECONDS
 from pipelines.sample.streams.live_day import live_day
@@ -121,6 +122,26 @@ class BridgeOptions:
 @dataclass(frozen=True)
 class CompactOptions:
     """What the command line says of a compaction: nothing."""
+
+
+@dataclass(frozen=True)
+class LoadedStream:
+    """What a run brought.
+
+    Attributes:
+        event_count: Events that it loaded.
+        gaps: One line for each stretch of time that is missing.
+        was_told_to_stop: Whether a signal ended it.
+    """
+
+    event_count: int
+    gaps: tuple[str, ...]
+    was_told_to_stop: bool
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of the job, if this was all of it."""
+        return 2 if self.gaps else 0
 
 
 Options: TypeAlias = StreamOptions | WebhookOptions | KafkaOptions | BridgeOptions | CompactOptions
@@ -329,10 +350,18 @@ def stream_feed(
     return stream
 
 
-def load_stream(pipeline: dlt.Pipeline, options: StreamOptions, limits: StreamLimits, console: Console) -> int:
-    """Load what a stream delivers, and return the exit code."""
-    # The members are read once; the sample needs the time of the newest pull though everybody is followed.
-    members = read_members(pipeline) if options.is_sample or not options.takes_all else Members(frozenset(), None)
+def load_stream(
+    pipeline: dlt.Pipeline, options: StreamOptions, members: Members, limits: StreamLimits, console: Console
+) -> LoadedStream:
+    """Load what a stream delivers.
+
+    Args:
+        pipeline: Where to.
+        options: The command line.
+        members: Whom the lake follows, and when they were pulled.
+        limits: How long the stream waits, and how much it holds.
+        console: Where to say what happens.
+    """
     dids = None if options.takes_all else followed(members, is_sample=options.is_sample)
     # A Jetstream that was never read begins with what happened since the newest pull, which saw what was before.
     begin_at = members.pulled_at if options.feed == "jetstream" and not options.takes_all else None
@@ -342,11 +371,39 @@ def load_stream(pipeline: dlt.Pipeline, options: StreamOptions, limits: StreamLi
             options = replace(options, seconds=SAMPLE_SECONDS + 3)
         with live_day(options.feed, members.pulled_at, at_once=options.until_caught_up) as server:
             feed = stream_feed(options, dids, limits, sample_url=server.url)
-            return run_live(MicroBatches(pipeline, feed, batch, begin_at=begin_at), options, console)
+            return run_live(MicroBatches(pipeline, feed, batch, clock=feed.clock, begin_at=begin_at), options, console)
     feed = stream_feed(options, dids, limits)
     refresh = (lambda: None) if options.takes_all else _refresh_members(pipeline, feed)
-    batches = MicroBatches(pipeline, feed, batch, begin_at=begin_at, between_batches=refresh)
+    batches = MicroBatches(pipeline, feed, batch, clock=feed.clock, begin_at=begin_at, between_batches=refresh)
     return run_live(batches, options, console)
+
+
+def catch_up(console: Console, *, is_sample: bool, limits: StreamLimits = DEFAULT_LIMITS) -> LoadedStream | None:
+    """Load what members did since a Jetstream was last read, before a pull; None where nobody is followed yet.
+
+    Args:
+        console: Where to say what happens.
+        is_sample: Whether the sample network is streamed, into its own lake.
+        limits: How long the stream waits, and how much it holds.
+
+    Raises:
+        Exception: It cannot go on. What was loaded is in the lake, and the next run goes on behind it.
+    """
+    options = StreamOptions(
+        batch_seconds=None,
+        batch_events=None,
+        seconds=None,
+        until_caught_up=True,
+        feed="jetstream",
+        is_legacy=False,
+        takes_all=False,
+        is_sample=is_sample,
+    )
+    pipeline = open_pipeline(_pipeline_name(options))
+    with only_one(pipeline.pipeline_name):
+        pipeline = recover(pipeline)
+        members = read_members(pipeline)
+        return load_stream(pipeline, options, members, limits, console) if members.dids else None
 
 
 def _refresh_members(pipeline: dlt.Pipeline, feed: Firehose | Jetstream) -> Callable[[], None]:
@@ -367,8 +424,8 @@ def _refresh_members(pipeline: dlt.Pipeline, feed: Firehose | Jetstream) -> Call
     return refresh
 
 
-def run_live(batches: MicroBatches, options: LoadOptions, console: Console) -> int:
-    """Load until told to stop, say what happened, and return the exit code.
+def run_live(batches: MicroBatches, options: LoadOptions, console: Console) -> LoadedStream:
+    """Load until told to stop, and say what happened.
 
     Raises:
         LakeError: DuckDB does not find the first batch where dbt will look. What parts the two places parts them for
@@ -383,13 +440,13 @@ def run_live(batches: MicroBatches, options: LoadOptions, console: Console) -> i
 
     batches.after_load = look_for_the_first
     with show_live(batches, console):
-        _until_told(
+        was_told = _until_told(
             lambda is_over: batches.load_until(
                 is_over, seconds=options.seconds, until_caught_up=options.until_caught_up
             )
         )
     print_summary(batches, console)
-    return 2 if batches.run.gaps else 0
+    return LoadedStream(batches.run.loaded_count, tuple(batches.run.gaps), was_told_to_stop=was_told)
 
 
 def run_bridge(pipeline: dlt.Pipeline, options: BridgeOptions, limits: StreamLimits, console: Console) -> int:
@@ -422,10 +479,13 @@ def run_compaction(pipeline: dlt.Pipeline, console: Console) -> int:
     return 0
 
 
-def _until_told(work: Callable[[threading.Event], None]) -> None:
+def _until_told(work: Callable[[threading.Event], None]) -> bool:
     """Do something in a thread until SIGTERM or SIGINT asks for its end; a second one does not wait for it.
 
     Not in the main thread: there, dlt would take the signals for itself and break a load off.
+
+    Returns:
+        Whether it was asked.
     """
     is_over = threading.Event()
     failure: list[BaseException] = []
@@ -451,16 +511,19 @@ def _until_told(work: Callable[[threading.Event], None]) -> None:
         signal.signal(number, handler)
     if failure:
         raise failure[0]
+    return is_over.is_set()
 
 
 def print_summary(batches: MicroBatches, console: Console) -> None:
     """Say what a run brought, and where it is."""
     run, seconds = batches.run, time.monotonic() - batches.run.begun_at
+    is_clock_wrong = isinstance(batches.clock, ServiceClock) and batches.clock.is_machine_wrong
     facts = {
         "feed": f"{batches.feed.name} {batches.feed.service}",
         "events": f"{run.loaded_count:,} loaded in {run.batch_count:,} batches, {seconds:,.1f} s",
         "unreadable": f"{run.unreadable_count:,}, kept as they came" if run.unreadable_count else None,
         "gaps": f"{len(run.gaps):,}: a pull has to fill them" if run.gaps else None,
+        "clock": f"{batches.clock}: this run went by the service's" if is_clock_wrong else None,
         "position": ", ".join(f"{name} {value}" for name, value in run.position.items()) if run.position else None,
         "lake": lake_location(batches.pipeline),
     }
@@ -505,12 +568,16 @@ def _run(pipeline: dlt.Pipeline, options: Options, limits: StreamLimits, console
         case BridgeOptions():
             return run_bridge(pipeline, options, limits, console)
         case StreamOptions():
-            return load_stream(recover(pipeline), options, limits, console)
+            pipeline = recover(pipeline)
+            # The sample needs the time of the newest pull though everybody is followed.
+            is_asked = options.is_sample or not options.takes_all
+            members = read_members(pipeline) if is_asked else Members(frozenset(), None)
+            return load_stream(pipeline, options, members, limits, console).exit_code
         case WebhookOptions() | KafkaOptions():
             pipeline = recover(pipeline)
             batch = batch_limits(options.batch_seconds, options.batch_events)
             feed: Feed = webhook_feed() if isinstance(options, WebhookOptions) else kafka_feed()
-            return run_live(MicroBatches(pipeline, feed, batch), options, console)
+            return run_live(MicroBatches(pipeline, feed, batch), options, console).exit_code
 
 
 def _pipeline_name(options: Options) -> str:

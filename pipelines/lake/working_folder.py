@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 _LAKE: Final = "lake"
 
 
+class AnotherRun(LakeError):  # noqa: N818 (it is no fault)
+    """Another run is using a pipeline's working folder."""
+
+
 def only_one(pipeline_name: str) -> AbstractContextManager[object]:
     """Keep a second run from using the same working folder: each would take the other's work for left behind.
 
@@ -24,14 +28,14 @@ def only_one(pipeline_name: str) -> AbstractContextManager[object]:
         What holds the working folder, from now until its block or the process ends, in whatever way.
 
     Raises:
-        LakeError: Another run holds it.
+        AnotherRun: Another run holds it.
     """
     path = Path(get_dlt_pipelines_dir(), f"{pipeline_name}.lock")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         return FileLock(path).acquire(blocking=False)
     except Timeout as error:
-        raise LakeError(f"Another run of {pipeline_name} is under way on this machine.") from error
+        raise AnotherRun(f"Another run of {pipeline_name} is under way on this machine.") from error
 
 
 def open_pipeline(name: str) -> dlt.Pipeline:

@@ -63,5 +63,7 @@ class ServiceClock:
 
 
 def _rough(span: timedelta) -> str:
-    days, hours, minutes = span.days, span.seconds // 3600, span.seconds // 60
-    return f"{days:,} days" if days > 1 else f"{24 * days + hours} hours" if days or hours > 1 else f"{minutes} minutes"
+    for name, unit in (("days", timedelta(days=1)), ("hours", timedelta(hours=1))):
+        if span >= 1.9 * unit:
+            return f"{round(span / unit):,} {name}"
+    return f"{round(span / timedelta(minutes=1))} minutes"

@@ -144,8 +144,11 @@ class RecordAsker:
 
 def _is_refused(error: NetworkError) -> bool:
     """Tell whether the service understood the question, and refuses it: perhaps for the sake of one post."""
-    is_rejected = isinstance(error, RequestRejected) and not isinstance(error, AuthenticationFailed)
-    return is_rejected and error.status == HTTPStatus.BAD_REQUEST
+    return (
+        isinstance(error, RequestRejected)
+        and not isinstance(error, AuthenticationFailed)
+        and error.status == HTTPStatus.BAD_REQUEST
+    )
 
 
 def _sorted_out(questions: Sequence[Question], shown: Mapping[str, Row], observed_at: datetime) -> Answers:

@@ -56,7 +56,8 @@ class RepositoryChecks:
         did = questions[0].did
         rows: dict[Question, Row] = {}
         not_found: list[Question] = []
-        outcome, problem = "record_gone", None
+        outcome = "record_gone"
+        problem: NetworkError | None = None
         try:
             server = self._server_of(did)
             listed = self._listed(server, questions, observed_at)

@@ -30,6 +30,7 @@ def settings_of(server: SampleServer) -> dict[str, str]:
         "plc_directory = ": f'plc_directory = "{server.url}"',
         "starter_packs = ": f"starter_packs = {json.dumps([pack.uri for pack in server.world.packs])}",
         "requests_per_second = ": "requests_per_second = 1000.0",
+        "catch_up = ": "catch_up = false",
     }
 
 

@@ -31,6 +31,13 @@ if TYPE_CHECKING:
 __all__ = ["live", "world_events"]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave them out by default also where the servers are installed: each costs seconds to start."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def atnet() -> dict[str, Any]:
     """A network of Bluesky's own servers: `tests/servers/atnet/up.sh` starts it and prints the file to name."""

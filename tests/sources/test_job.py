@@ -5,16 +5,27 @@ from __future__ import annotations
 import math
 import re
 import socket
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import TYPE_CHECKING
 
 import pytest
+from rich.console import Console
 
+from pipelines import bluesky
 from pipelines.bluesky import main
+from pipelines.lake.bucket import PROJECT_ROOT
+from pipelines.lake.place import read_settings_once
+from pipelines.lake.tables import RAW_TABLES
 from pipelines.lake.working_folder import only_one
 from pipelines.network.appview import AppView
 from pipelines.network.connect import Network
 from pipelines.network.pacing import Pacer
 from pipelines.network.repositories import Repositories
+from pipelines.sample.streams.events import StreamEvent
+from pipelines.sample.streams.jetstream import SampleJetstream
+from pipelines.sample.world.days import evening
 from pipelines.sources.pull_run import PullRun
 
 if TYPE_CHECKING:
@@ -224,3 +235,77 @@ def test_the_sample_is_pulled_day_by_day_and_apart_from_the_real_lake(
     assert {pack["observed_at"].date() for pack in packs} == {world.on(day).now.date() for day in (1, 2)}
     assert {pack["uri"] for pack in packs} == {pack.uri for pack in world.packs}
     assert not (lake.folder / "_data" / "lake").exists()
+
+
+@pytest.mark.usefixtures("service")
+def test_a_machine_whose_clock_is_wrong_goes_by_the_services(
+    lake: Lake, world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a_year = timedelta(days=365)
+    monkeypatch.setattr(
+        "aiohttp.web_response.rfc822_formatted_time", lambda: format_datetime(datetime.now(UTC) + a_year, usegmt=True)
+    )
+    begun_at = datetime.now(UTC) + a_year
+    assert main(["--actor", world.actor("nils").did, "--pack", world.packs[1].uri, *PULL_ONLY]) == 0
+    assert capsys.readouterr().out.count("this machine's clock is 365 days behind the service's") == 1
+    for table in RAW_TABLES:
+        times = {row["observed_at"] for row in lake.query(f"select observed_at from {table.name}")}
+        assert times
+        assert begun_at - timedelta(seconds=2) <= min(times)
+        assert max(times) <= datetime.now(UTC) + a_year + timedelta(seconds=2)
+
+
+@pytest.mark.usefixtures("service")
+def test_a_night_begins_with_what_members_did_since_the_last(
+    lake: Lake, world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Unless there is nobody to listen to, or no way to listen: then the pull goes on."""
+    config = lake.folder / ".dlt" / "config.toml"
+    config.write_text(config.read_text().replace("\ncatch_up = false", "\ncatch_up = true"))
+    jetstream = "SOURCES__REPO_EVENTS__JETSTREAM_SERVICE"
+    monkeypatch.setenv(jetstream, f"ws://127.0.0.1:{closed_port()}")
+    monkeypatch.setattr("pipelines.events.stream.FIRST_ATTEMPTS", 1)
+    nils = world.actor("nils").did
+    night = ["--actor", nils, *PULL_ONLY]
+    assert main(night) == 0
+    assert capsys.readouterr().err == "", "nobody is followed before the first night"
+
+    def told_of_a_catch_up() -> str:
+        assert "no catch-up" in bluesky.catch_up(bluesky.parse_arguments(night), Console())
+        return error_line(capsys)
+
+    assert re.match(r"No catch-up: 127\.0\.0\.1:\d+: jetstream: .*Connect call failed", told_of_a_catch_up())
+    monkeypatch.setenv(jetstream, "wss://no-such-host.invalid")
+    assert "no-such-host.invalid" in told_of_a_catch_up()
+    with only_one("bluesky_jetstream"):
+        assert "Another run of bluesky_jetstream" in told_of_a_catch_up()
+
+    now = datetime.now(UTC)
+    records = [event for event in world.events(evening(-30), evening(10)) if event.did == nils][-20:]
+    events = [StreamEvent(number, replace(record, at=now)) for number, record in enumerate(records, start=1)]
+    with SampleJetstream(events) as stream:
+        monkeypatch.setenv(jetstream, stream.url)
+        assert main(night) == 0
+    told = capsys.readouterr()
+    assert told.err == ""
+    assert re.search(r"events  [1-9]\d* since the last run", told.out)
+    assert lake.query("select count(distinct observed_at) as nights from feed_pulls") == [{"nights": 2}]
+
+
+@pytest.mark.usefixtures("lake")
+def test_the_command_line_decides_whether_a_night_begins_with_a_catch_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    def is_wanted(*arguments: str) -> bool:
+        return bluesky.is_catch_up_wanted(bluesky.parse_arguments(list(arguments)))
+
+    for setting in ("true", "false"):
+        monkeypatch.setenv("SOURCES__BLUESKY__CATCH_UP", setting)
+        read_settings_once()
+        assert is_wanted() is (setting == "true")
+        assert not is_wanted("--sample"), "its stream is of a day that is not pulled yet"
+        assert is_wanted("--catch-up")
+        assert is_wanted("--sample", "--catch-up")
+        assert not is_wanted("--no-catch-up")
+
+
+def test_as_shipped_a_night_begins_with_a_catch_up() -> None:
+    assert "\ncatch_up = true" in (PROJECT_ROOT / ".dlt" / "config.toml").read_text()

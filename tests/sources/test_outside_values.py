@@ -97,12 +97,13 @@ def test_an_event_of_the_future_happened_when_it_was_seen(event_ahead: timedelta
 
 
 LABELS = st.lists(
-    st.builds(
-        dict,
-        val=st.sampled_from(["porn", "spam"]),
-        src=st.sampled_from(["did:plc:a", "did:plc:b"]),
-        cts=st.integers(0, 3).map(lambda day: f"2026-03-0{day + 1}T00:00:00Z"),
-        neg=st.booleans(),
+    st.fixed_dictionaries(
+        {
+            "val": st.sampled_from(["porn", "spam"]),
+            "src": st.sampled_from(["did:plc:a", "did:plc:b"]),
+            "cts": st.integers(0, 3).map(lambda day: f"2026-03-0{day + 1}T00:00:00Z"),
+            "neg": st.booleans(),
+        }
     ),
     max_size=8,
     unique_by=lambda label: (label["val"], label["src"], label["cts"]),

@@ -124,7 +124,7 @@ def test_what_dlt_drops_is_read_anew(
 ) -> None:
     """The cursors go with the table that they stand for."""
     first = lake.pull(sample_server, actors=actors)
-    command = [Path(sys.executable).with_name("dlt"), "--yes", "pipeline", "bluesky", "drop", what]
+    command = [str(Path(sys.executable).with_name("dlt")), "--yes", "pipeline", "bluesky", "drop", what]
     subprocess.run(command, cwd=lake.folder, check=True, capture_output=True)
     assert not list(lake.dataset.rglob("author_feed/**/*.parquet"))
     again = lake.pull(sample_server, actors=actors)
