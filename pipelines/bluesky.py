@@ -3,6 +3,7 @@
     python pipelines/bluesky.py --sample     the sample network on localhost, no internet needed
     python pipelines/bluesky.py              what `.dlt/config.toml` names
     python pipelines/bluesky.py --check      no pull: build, ask for what the warehouse doubts, and build with that
+    python pipelines/bluesky.py --audit      the same, and hold everybody's whole repository against the lake
 
 Exit codes: 0 all well; 1 nothing could be loaded, or DuckDB does not find it, or a check cannot build; 2 loaded, but
 something failed, or is in doubt (it is named).
@@ -23,10 +24,12 @@ from typing import TYPE_CHECKING, Any, Final
 import dlt
 import pyarrow as pa
 from dlt.common.configuration import with_config
+from dlt.common.configuration.exceptions import ConfigurationValueError
 from rich.console import Console
 
 from pipelines import live, report
-from pipelines.checks import Checking, Checks
+from pipelines.audits import Auditing, AuditSummary
+from pipelines.checks import Checking, Checks, audits_due
 from pipelines.explain import explain
 from pipelines.lake.bucket import LakeError, lake_location, use_project_settings
 from pipelines.lake.filesystems import use_lake_filesystems
@@ -37,7 +40,7 @@ from pipelines.network.service_clock import utc_now
 from pipelines.progress import show_progress
 from pipelines.sample.appview.server import SampleServer
 from pipelines.sample.world.world import World
-from pipelines.sources.bluesky import bluesky
+from pipelines.sources.bluesky import MOST_DAYS, bluesky
 from pipelines.sources.clients import configured_network
 from pipelines.sources.member_states import member_states as find_member_states
 from pipelines.sources.pull_run import PullRun
@@ -130,6 +133,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--requests-per-second", type=float, metavar="N", help="the pace that is never exceeded")
     parser.add_argument("--dry-run", action="store_true", help="say what would be asked and how long it takes; no load")
     parser.add_argument("--check", action="store_true", help="no pull: build, ask for what is in doubt, build with it")
+    parser.add_argument("--audit", action="store_true", help="as --check, and audit every member now")
     parser.add_argument("--no-transform", action="store_true", help="leave the dbt build at the end out, and checks")
     parser.add_argument(
         "--catch-up",
@@ -141,6 +145,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if options.day is not None and (not options.sample or options.day < 1):
         parser.error("--day takes a number from 1 and goes with --sample")
+    options.check |= options.audit
     if options.check and (options.no_transform or options.dry_run or options.catch_up):
         parser.error("--check goes on from the build: not with --no-transform, --dry-run or --catch-up")
     for name in ("refresh_days", "backfill_days"):
@@ -285,8 +290,9 @@ def publish(options: argparse.Namespace, pipeline: dlt.Pipeline, night: Night, c
         if not build(options, console):
             return failed
         checks = check(pipeline, night, console)
-        exit_code = checks.exit_code
-        if checks.load_count and not build(options, console):
+        audits = audit(pipeline, night, console, is_all=options.audit)
+        exit_code = max(checks.exit_code, audits.exit_code)
+        if (checks.load_count or audits.load_count) and not build(options, console):
             return failed
     if options.no_report:
         return exit_code
@@ -309,10 +315,27 @@ def check(pipeline: dlt.Pipeline, night: Night, console: Console) -> Checks:
     """Ask for what the warehouse doubts, load the answers, and say what came of it."""
     checks = Checking(pipeline, connected(night), night.run.clock).check()
     _say(console, f"   checks  {checks}")
-    # Of some members an audit may have said that nothing lacks.
+    return checks
+
+
+def audit(pipeline: dlt.Pipeline, night: Night, console: Console, *, is_all: bool) -> AuditSummary:
+    """Audit the members whose audit is due, load what comes of it, and say it."""
+    network, states = connected(night), member_states(pipeline)
+    due = audits_due(states, night.run.clock(), configured_audit_days(), is_all=is_all)
+    audits = Auditing(pipeline, network, night.run.clock).audit(states, due)
+    _say(console, f"   audits  {audits}")
+    # Of some members the audit has said that nothing lacks.
     states = member_states(pipeline)
     night.run.doubtful = {did for did in night.run.doubtful if states[did]["doubtful_end_uri"] is not None}
-    return checks
+    return audits
+
+
+@with_config(sections=("sources", "bluesky"))
+def configured_audit_days(audit_days: float = dlt.config.value) -> float:
+    """Tell how often a member is audited."""
+    if not 0 <= audit_days <= MOST_DAYS:
+        raise ConfigurationValueError(f"[sources.bluesky]: audit_days takes a number from 0 to {MOST_DAYS}")
+    return audit_days
 
 
 def connected(night: Night) -> Network:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from pipelines.lake.duckdb_settings import duckdb_settings, open_warehouse
+from pipelines.lake.duckdb_settings import duckdb_settings, has_relation, open_warehouse
 from pipelines.lake.readback import LakeReader
 from pipelines.sources.questions import Question
 from pipelines.sources.record_checks import RecordAsker, record_checks
@@ -103,7 +103,7 @@ class Checking:
     def open_questions(self) -> list[Question]:
         """Read from the warehouse what it doubts; one member's questions stand together."""
         with closing(self._open_warehouse()) as warehouse:
-            if not _has_relation(warehouse, "int_open_questions"):
+            if not has_relation(warehouse, "int_open_questions"):
                 return []
             rows = warehouse.execute(
                 "select uri, did, collection, asked_because from int_open_questions order by did, uri"
@@ -145,8 +145,3 @@ def audits_due(
         if was_walked and now - audited_at >= timedelta(days=audit_days):
             due.append(did)
     return due
-
-
-def _has_relation(warehouse: duckdb.DuckDBPyConnection, name: str) -> bool:
-    found = warehouse.execute("select count(*) from information_schema.tables where table_name = $1", [name])
-    return found.fetchone() != (0,)

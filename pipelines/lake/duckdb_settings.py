@@ -101,6 +101,12 @@ def open_warehouse(path: Path, memory_limit: str, *, read_only: bool = False) ->
         raise LakeError(explain_warehouse_error(path, error)) from error
 
 
+def has_relation(warehouse: duckdb.DuckDBPyConnection, name: str) -> bool:
+    """Tell whether a warehouse has a table or a view of this name: one that an older version has built may not."""
+    found = warehouse.execute("select count(*) from information_schema.tables where table_name = $1", [name])
+    return found.fetchone() != (0,)
+
+
 def explain_warehouse_error(path: Path, error: duckdb.Error) -> str:
     """Say in one line what a user can do about a warehouse that cannot be opened or read."""
     reason = str(error).splitlines()[0]

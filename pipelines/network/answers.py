@@ -26,6 +26,7 @@ from pipelines.network.errors import (
     ActorBlocked,
     ActorNotFound,
     AuthenticationFailed,
+    MethodNotSupported,
     NetworkError,
     RecordNotFound,
     RequestRejected,
@@ -48,7 +49,10 @@ _BY_ERROR: Final[dict[str, type[RequestRejected]]] = {
     "BlockedActor": ActorBlocked,
     "BlockedByActor": ActorBlocked,
     "RecordNotFound": RecordNotFound,
+    "MethodNotImplemented": MethodNotSupported,
+    "XRPCNotSupported": MethodNotSupported,
 }
+_NO_SUCH_METHOD: Final = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED)
 # The reference servers send these with the error `InvalidRequest`, so that only the message tells them apart.
 _BY_MESSAGE: Final[dict[str, type[RequestRejected]]] = {
     "profile not found": ActorNotFound,
@@ -199,6 +203,9 @@ def rejection(request: Request, answer: Answer) -> RequestRejected:
     else:
         by_message = (kind for start, kind in _BY_MESSAGE.items() if message.startswith(start))
         kind = _BY_ERROR.get(said.error) or next(by_message, RequestRejected)
+        # A server without the protocol's words: that of a PDS names every other error.
+        if kind is RequestRejected and not said.error and answer.status in _NO_SUCH_METHOD:
+            kind = MethodNotSupported
     if answer.status < HTTPStatus.BAD_REQUEST:
         what = f"{status_line(answer)}: redirects to {answer.headers.get('Location', 'nowhere')}; ask there"
     elif answer.status == HTTPStatus.FORBIDDEN and not said.error:

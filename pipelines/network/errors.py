@@ -71,6 +71,10 @@ class RecordNotFound(RequestRejected):
     """The service knows no such starter pack, list or other record."""
 
 
+class MethodNotSupported(RequestRejected):
+    """The service does not have this method."""
+
+
 class AuthenticationFailed(RequestRejected):
     """The service rejects the password or the session."""
 

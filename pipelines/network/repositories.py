@@ -22,6 +22,7 @@ from pipelines.network.errors import (
 )
 from pipelines.network.identifiers import is_did
 from pipelines.network.paging import read_cursor
+from pipelines.network.signing_key import signing_key_of
 from pipelines.network.xrpc import RequestStats, XrpcClient
 
 if TYPE_CHECKING:
@@ -66,6 +67,27 @@ _list_item_record = msgspec.json.Decoder(_ListItemRecord)
 
 
 @dataclass(frozen=True)
+class LatestCommit:
+    """The commit at the top of a repository.
+
+    Attributes:
+        cid: Its CID.
+        rev: Revision of the repository: a TID that grows with each commit.
+    """
+
+    cid: str
+    rev: str
+
+
+@dataclass(frozen=True)
+class _Account:
+    """What an account's DID document says: which server holds its records, and what key signs them."""
+
+    endpoint: str
+    signing_key: str | None
+
+
+@dataclass(frozen=True)
 class _RecordsPage:
     records: list[msgspec.Raw]
     cursor: str | None
@@ -87,7 +109,7 @@ class Repositories:
         self._plc_directory = plc_directory.rstrip("/")
         self._changing = threading.Lock()
         self._clients: dict[str, XrpcClient] = {}
-        self._endpoints: dict[str, str] = {}
+        self._accounts: dict[str, _Account] = {}
 
     @property
     def stats(self) -> RequestStats:
@@ -101,9 +123,41 @@ class Repositories:
         Raises:
             ActorNotFound: The DID is not known, or was given up.
         """
-        if did not in self._endpoints:
-            self._endpoints[did] = self._look_up(did)
-        return self._endpoints[did]
+        return self._account(did).endpoint
+
+    def signing_key(self, did: str) -> str | None:
+        """Find the key that an account signs its repository with, from its DID document.
+
+        Returns:
+            The key as a `did:key`; None if the document names none that can be used.
+
+        Raises:
+            ActorNotFound: The DID is not known, or was given up.
+        """
+        return self._account(did).signing_key
+
+    def latest_commit(self, did: str) -> LatestCommit:
+        """Ask which commit a repository is at (`com.atproto.sync.getLatestCommit`).
+
+        Raises:
+            AccountDeactivated: The server does not serve this repository now; so do AccountSuspended and ActorNotFound.
+            MethodNotSupported: The server does not say.
+        """
+        client = self._client(self.pds_endpoint(did))
+        return client.query("com.atproto.sync.getLatestCommit", {"did": did}, _latest_commit.decode, subject=did)
+
+    def repository(self, did: str) -> Iterator[bytes]:
+        """Read a whole repository (`com.atproto.sync.getRepo`); `repo_proof.proved` tells what it is worth.
+
+        Yields:
+            A CAR file in pieces.
+
+        Raises:
+            AccountDeactivated: The server does not serve this repository now; so do AccountSuspended and ActorNotFound.
+            MethodNotSupported: The server serves no repositories.
+        """
+        client = self._client(self.pds_endpoint(did))
+        return client.stream("com.atproto.sync.getRepo", {"did": did}, accept="application/vnd.ipld.car", subject=did)
 
     def list_item_records(self, creator_did: str, list_uri: str) -> Iterator[msgspec.Raw]:
         """Read the memberships of a list from its creator's own records (`app.bsky.graph.listitem`).
@@ -207,7 +261,12 @@ class Repositories:
         except RecordNotFound:
             return None
 
-    def _look_up(self, did: str) -> str:
+    def _account(self, did: str) -> _Account:
+        if did not in self._accounts:
+            self._accounts[did] = self._look_up(did)
+        return self._accounts[did]
+
+    def _look_up(self, did: str) -> _Account:
         directory, path = self._plc_directory, f"/{did}"
         if match := _DID_WEB.fullmatch(did):
             host, port = match[1], match[2]
@@ -217,7 +276,12 @@ class Repositories:
         if not is_did(did):
             raise ServiceFailed(client.host, "DID document", did, "that is no DID")
         try:
-            endpoint = client.document(path, pds_endpoint_of, endpoint="DID document", subject=did)
+            endpoint, signing_key = client.document(
+                path,
+                lambda document: (pds_endpoint_of(document), _signing_key_of(document, did)),
+                endpoint="DID document",
+                subject=did,
+            )
         except RequestRejected as error:
             # 404: never registered; 410: a tombstone.
             if error.status not in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
@@ -228,11 +292,21 @@ class Repositories:
             ) from None
         if endpoint is None:
             raise ServiceFailed(client.host, "DID document", did, "it names no server for the account's records")
-        return endpoint
+        return _Account(endpoint, signing_key)
 
     def _client(self, service: str) -> XrpcClient:
         with self._changing:
             return self._clients.setdefault(service, self._settings.for_service(service))
+
+
+def _signing_key_of(document: bytes, did: str) -> str | None:
+    try:
+        return signing_key_of(document, did)
+    except ValueError:
+        return None
+
+
+_latest_commit = msgspec.json.Decoder(LatestCommit)
 
 
 def _records_page(body: bytes) -> _RecordsPage:

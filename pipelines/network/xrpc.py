@@ -11,6 +11,7 @@ import random
 import threading
 import time
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, TypeVar
@@ -30,6 +31,8 @@ from pipelines.network.service_clock import ServiceClock
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 
+    from pipelines.network.errors import RequestRejected
+
 T = TypeVar("T")
 P = TypeVar("P", bound=Page)
 Params: TypeAlias = "Mapping[str, str | int | Sequence[str] | None]"
@@ -39,6 +42,8 @@ LONGEST_RETRY_AFTER: Final = 900.0
 
 LONGEST_BACKOFF: Final = 30.0
 LARGEST_BODY: Final = 16 * 1024 * 1024
+LONGEST_STREAM: Final = 3600.0
+"""Seconds for a streamed answer, from its first byte to its last."""
 
 
 @dataclass(frozen=True)
@@ -197,10 +202,49 @@ class XrpcClient:
         Raises:
             NetworkError: One of its subclasses.
         """
-        given = {name: value for name, value in params.items() if value is not None}
         base = self._session.pds if self._session else self._service
-        url = f"{base}/xrpc/{nsid}" + (f"?{urlencode(given, doseq=True)}" if given else "")
-        return self._ask(Request("GET", url, nsid, subject, self._headers()), decode, salvage, self._session)
+        request = Request("GET", _query_url(base, nsid, params), nsid, subject, self._headers())
+        return self._ask(request, decode, salvage, self._session)
+
+    def stream(self, nsid: str, params: Params, *, accept: str, subject: str = "") -> Iterator[bytes]:
+        """Ask an XRPC query whose answer may be too large for memory, without a session.
+
+        A request that fails before the first byte of its answer is sent again; an answer that breaks off is not.
+
+        Args:
+            nsid: As for `query`.
+            params: As for `query`.
+            accept: Type of the answer's content.
+            subject: As for `query`.
+
+        Yields:
+            The body, in the pieces that arrive.
+
+        Raises:
+            NetworkError: One of its subclasses.
+        """
+        headers = self._headers() | {"Accept": accept}
+        request = Request("GET", _query_url(self._service, nsid, params), nsid, subject, headers)
+        attempt = 1
+        while True:
+            size = 0
+            try:
+                with self._sent(request, is_retry=attempt > 1) as (response, deadline):
+                    if response.status != HTTPStatus.OK:
+                        body, _ = _read(response, deadline, self._timeout)
+                        raise _refusal(request, Answer(response.status, response.headers, body))
+                    for chunk in _chunks(response, self._timeout):
+                        size += len(chunk)
+                        yield chunk
+                    return
+            except HTTPError as error:
+                failed = AttemptFailed(ServiceUnreachable, describe(error, self._timeout))
+            except AttemptFailed as error:
+                failed = error
+            if size or attempt == self._max_attempts:
+                raise failed.as_error(request, attempt)
+            self._wait_before_retry(request, failed, attempt)
+            attempt += 1
 
     def pages(
         self,
@@ -350,13 +394,20 @@ class XrpcClient:
             except (ValueError, RecursionError) as error:
                 what = f"the answer is not what the lexicon says: {error}"
                 raise AttemptFailed(ServiceFailed, what, damaged_body=answer.body) from error
-        if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
-            raise AttemptFailed(RateLimited, "429 Too Many Requests", retry_after=retry_after(answer.headers))
-        if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            raise AttemptFailed(ServiceFailed, status_line(answer), retry_after=retry_after(answer.headers))
-        raise rejection(request, answer)
+        raise _refusal(request, answer)
 
     def _send(self, request: Request, *, is_retry: bool) -> Answer:
+        with self._sent(request, is_retry=is_retry) as (response, deadline):
+            body, damage = _read(response, deadline, self._timeout)
+            return Answer(response.status, response.headers, body, damage)
+
+    @contextmanager
+    def _sent(self, request: Request, *, is_retry: bool) -> Iterator[tuple[urllib3.BaseHTTPResponse, float]]:
+        """Send a request, which is one of those under way until its answer has been read.
+
+        Yields:
+            The answer, and by when it has to be read if it is a short one.
+        """
         with self._slots:
             waited = self._pacer.acquire()
             with self._counting:
@@ -380,11 +431,12 @@ class XrpcClient:
                 raise
             self.clock.hear(response.headers)
             self._pacer.observe(response.headers)
-            body, damage = _read(response, deadline, self._timeout)
-            with self._counting:
-                self._counts["bytes_received"] += response.tell()
-                self._counts["rate_limited"] += response.status == HTTPStatus.TOO_MANY_REQUESTS
-            return Answer(response.status, response.headers, body, damage)
+            try:
+                yield response, deadline
+            finally:
+                with self._counting:
+                    self._counts["bytes_received"] += response.tell()
+                    self._counts["rate_limited"] += response.status == HTTPStatus.TOO_MANY_REQUESTS
 
     def _wait_before_retry(self, request: Request, failed: AttemptFailed, attempt: int) -> None:
         if failed.retry_after is not None:
@@ -400,6 +452,41 @@ class XrpcClient:
         with self._counting:
             self._seconds_waited += pause
         time.sleep(pause)
+
+
+def _query_url(base: str, nsid: str, params: Params) -> str:
+    given = {name: value for name, value in params.items() if value is not None}
+    return f"{base}/xrpc/{nsid}" + (f"?{urlencode(given, doseq=True)}" if given else "")
+
+
+def _refusal(request: Request, answer: Answer) -> AttemptFailed | RequestRejected:
+    """Turn an answer that is not OK into an error, which says whether another attempt may help."""
+    if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+        return AttemptFailed(RateLimited, "429 Too Many Requests", retry_after=retry_after(answer.headers))
+    if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR and answer.status != HTTPStatus.NOT_IMPLEMENTED:
+        return AttemptFailed(ServiceFailed, status_line(answer), retry_after=retry_after(answer.headers))
+    return rejection(request, answer)
+
+
+def _chunks(response: urllib3.BaseHTTPResponse, timeout: float) -> Iterator[bytes]:
+    """Read a body piece by piece.
+
+    Raises:
+        AttemptFailed: It is not complete. A server that sends a little now and then has `LONGEST_STREAM` for it.
+    """
+    deadline = time.monotonic() + LONGEST_STREAM
+    size = 0
+    try:
+        while chunk := response.read1(1 << 20):
+            size += len(chunk)
+            yield chunk
+            if time.monotonic() > deadline:
+                raise AttemptFailed(ServiceFailed, f"the answer was not complete after {LONGEST_STREAM:g} s")
+    except HTTPError as error:
+        what = f"stopped for {timeout:g} s" if isinstance(error, ReadTimeoutError) else "was cut off"
+        raise AttemptFailed(ServiceFailed, f"the answer {what} after {size:,} bytes") from error
+    finally:
+        response.close()
 
 
 def _read(response: urllib3.BaseHTTPResponse, deadline: float, timeout: float) -> tuple[bytes, str | None]:

@@ -1,144 +1,28 @@
-"""Repositories as a PDS would write them, written without the code that reads them, so that each part can be broken."""
+"""Repositories for tests of the proof: one account's, one revision, two keys."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-from dataclasses import dataclass, field
-from functools import cache
-from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
 import libipld
-from atproto_crypto.did import format_did_key
-from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+
+from pipelines.sample.appview.repo_writer import Blocks, Key, add, commit, encode, tree, verification_method
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Mapping
 
 DID: Final = "did:plc:lc5jzrr425fyah724df3z5ik"
 REV: Final = "3lbnxk2sz6c2a"
-
-
-class Key:
-    """A signing key."""
-
-    def __init__(self, curve: ec.EllipticCurve, secret: int, algorithm: str) -> None:
-        self.curve = curve
-        self._key = ec.derive_private_key(secret, curve)
-        self._order = curve.group_order
-        point = self._key.public_key().public_bytes(
-            serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint
-        )
-        self.did_key = format_did_key(algorithm, point)
-
-    def sign(self, data: bytes, *, is_low_s: bool = True) -> bytes:
-        r, s = decode_dss_signature(self._key.sign(data, ec.ECDSA(hashes.SHA256(), deterministic_signing=True)))
-        if (s <= self._order // 2) != is_low_s:
-            s = self._order - s
-        return r.to_bytes(32) + s.to_bytes(32)
-
 
 K256: Final = Key(ec.SECP256K1(), 11, "ES256K")
 P256: Final = Key(ec.SECP256R1(), 11, "ES256")
 
 
-@dataclass
-class Entry:
-    """A record in a node. `shared` is what the node says of the key before; None says what is right."""
-
-    key: bytes
-    value: bytes
-    right: Node | None = None
-    shared: int | None = None
-
-
-@dataclass
-class Node:
-    """A node of a tree."""
-
-    left: Node | None = None
-    entries: list[Entry] = field(default_factory=list)
-
-    def all_nodes(self) -> Iterator[Node]:
-        yield self
-        for child in (self.left, *(entry.right for entry in self.entries)):
-            if child:
-                yield from child.all_nodes()
-
-
-@dataclass
-class Blocks:
-    """The blocks of a repository, by CID."""
-
-    root: bytes
-    blocks: dict[bytes, bytes]
-
-
-def link(block: bytes) -> bytes:
-    return b"\x01\x71\x12\x20" + hashlib.sha256(block).digest()
-
-
-@cache
-def height(key: bytes) -> int:
-    bits = "".join(f"{byte:08b}" for byte in hashlib.sha256(key).digest())
-    return len(bits.split("1")[0]) // 2
-
-
-def common_prefix(left: bytes, right: bytes) -> int:
-    longest = min(len(left), len(right))
-    return next((index for index in range(longest) if left[index] != right[index]), longest)
-
-
-def tree(links: Mapping[bytes, bytes]) -> Node:
-    """Build the tree of a repository, given the link of each record by its key."""
-    top = max(map(height, links), default=0)
-    return _subtree(sorted(links.items()), top) or Node()
-
-
-def _subtree(items: list[tuple[bytes, bytes]], layer: int) -> Node | None:
-    if not items:
-        return None
-    node = Node()
-    for is_here, group in groupby(items, lambda item: height(item[0]) == layer):
-        if is_here:
-            node.entries.extend(Entry(key, value) for key, value in group)
-        elif node.entries:
-            node.entries[-1].right = _subtree(list(group), layer - 1)
-        else:
-            node.left = _subtree(list(group), layer - 1)
-    return node
-
-
-def encode(node: Node, blocks: dict[bytes, bytes]) -> bytes:
-    """Write a node and those below it into `blocks`, and give its CID."""
-    before, entries = b"", []
-    for entry in node.entries:
-        shared = common_prefix(before, entry.key) if entry.shared is None else entry.shared
-        right = entry.right and encode(entry.right, blocks)
-        entries.append({"p": shared, "k": entry.key[shared:], "v": entry.value, "t": right})
-        before = entry.key
-    return add({"l": node.left and encode(node.left, blocks), "e": entries}, blocks)
-
-
-def add(value: Any, blocks: dict[bytes, bytes]) -> bytes:
-    """Write a value into `blocks`, and give its CID."""
-    block = libipld.encode_dag_cbor(value)
-    blocks[link(block)] = block
-    return link(block)
-
-
 def sign(data: bytes, blocks: dict[bytes, bytes], key: Key = K256, /, **changes: Any) -> Blocks:
     """Write the commit over a tree whose CID is `data`. `changes` are made before it is signed."""
-    unsigned = {"did": DID, "version": 3, "data": data, "rev": REV, "prev": None, **changes}
-    # The signature is put in by hand: the encoder takes bytes for a link if they begin like one.
-    encoded = libipld.encode_dag_cbor({**unsigned, "sig": b""})
-    signature = key.sign(libipld.encode_dag_cbor(unsigned))
-    block = encoded.replace(b"\x63sig\x40", b"\x63sig\x58\x40" + signature)
-    blocks[link(block)] = block
-    return Blocks(link(block), blocks)
+    return commit({"did": DID, "version": 3, "data": data, "rev": REV, "prev": None, **changes}, blocks, key)
 
 
 def repository(records: Mapping[str, Any], key: Key = K256, **changes: Any) -> Blocks:
@@ -148,32 +32,9 @@ def repository(records: Mapping[str, Any], key: Key = K256, **changes: Any) -> B
     return sign(encode(tree(links), blocks), blocks, key, **changes)
 
 
-def section(content: bytes) -> bytes:
-    length, head = len(content), b""
-    while length >= 0x80:
-        head += bytes([length & 0x7F | 0x80])
-        length >>= 7
-    return head + bytes([length]) + content
-
-
-def car(root: bytes, blocks: Iterable[tuple[bytes, bytes]]) -> bytes:
-    header = libipld.encode_dag_cbor({"roots": [root], "version": 1})
-    return section(header) + b"".join(section(cid + block) for cid, block in blocks)
-
-
-def car_of(repo: Blocks) -> bytes:
-    return car(repo.root, repo.blocks.items())
-
-
 def cid_text(cid: bytes) -> str:
     return libipld.encode_multibase("b", cid)
 
 
 def did_document(key: Key, did: str = DID) -> bytes:
-    method = {
-        "id": f"{did}#atproto",
-        "type": "Multikey",
-        "controller": did,
-        "publicKeyMultibase": key.did_key.removeprefix("did:key:"),
-    }
-    return json.dumps({"id": did, "verificationMethod": [method]}).encode()
+    return json.dumps({"id": did, "verificationMethod": [verification_method(key, did)]}).encode()

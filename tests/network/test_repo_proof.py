@@ -24,11 +24,7 @@ from pipelines.network.not_proved import Check, NotProved
 from pipelines.network.repo_commit import read_commit
 from pipelines.network.repo_proof import MAX_RECORD_BYTES, RepoRecord, proved
 from pipelines.network.signing_key import signing_key_of
-from tests.network.repo_writer import (
-    DID,
-    K256,
-    P256,
-    REV,
+from pipelines.sample.appview.repo_writer import (
     Blocks,
     Entry,
     Key,
@@ -36,17 +32,14 @@ from tests.network.repo_writer import (
     add,
     car,
     car_of,
-    cid_text,
     common_prefix,
-    did_document,
     encode,
     height,
-    link,
-    repository,
     section,
-    sign,
     tree,
 )
+from pipelines.sample.world.blocks import link_to as link
+from tests.network.repo_writer import DID, K256, P256, REV, cid_text, did_document, repository, sign
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

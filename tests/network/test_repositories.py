@@ -12,14 +12,17 @@ from pipelines.network.errors import (
     AccountDeactivated,
     AccountSuspended,
     ActorNotFound,
+    MethodNotSupported,
     NetworkError,
     RecordNotFound,
     RequestRejected,
     ServiceFailed,
+    ServiceUnreachable,
 )
 from pipelines.network.pacing import Pacer
-from pipelines.network.repositories import Repositories
+from pipelines.network.repositories import LatestCommit, Repositories
 from pipelines.network.xrpc import XrpcClient
+from tests.network.repo_writer import K256, did_document
 from tests.network.scripted_server import Asked, Reply, ScriptedServer, error_reply, json_reply
 
 if TYPE_CHECKING:
@@ -202,3 +205,115 @@ def test_whether_a_repository_is_served_is_what_its_server_says(
     with pytest.raises(NetworkError) as raised:
         reader.expect_served(CREATOR)
     assert type(raised.value) is kind
+
+
+# A whole repository.
+
+
+class WholePds(Pds):
+    """A server that gives these answers to everything but the DID document, the last one from then on."""
+
+    def __init__(self, server: ScriptedServer, *replies: Reply) -> None:
+        super().__init__(server)
+        self.replies = list(replies)
+        server.answer = self.answer
+
+    def answer(self, asked: Asked) -> Reply:
+        if asked.path == f"/{CREATOR}":
+            return json_reply(document(CREATOR, self.url) | json.loads(did_document(K256, CREATOR)))
+        assert asked.params == {"did": [CREATOR]}
+        return self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
+
+
+def whole(server: ScriptedServer, **client: Any) -> bytes:
+    settings = {"backoff": 0.001, "max_attempts": 3, "timeout": 0.5} | client
+    reader = Repositories(XrpcClient(server.url, Pacer(1_000), **settings), server.url)
+    return b"".join(reader.repository(CREATOR))
+
+
+def asked_for_the_repository(server: ScriptedServer) -> list[Asked]:
+    return [asked for asked in server.asked if asked.nsid == "com.atproto.sync.getRepo"]
+
+
+def test_a_repository_comes_in_pieces_whatever_its_size(server: ScriptedServer) -> None:
+    content = bytes(range(256)) * 80_000
+    WholePds(server, Reply(content))
+    reader = repositories(server.url)
+    pieces = list(reader.repository(CREATOR))
+    assert b"".join(pieces) == content
+    assert max(map(len, pieces)) <= 1 << 20 < len(content)
+    assert reader.stats.bytes_received > len(content)
+    assert asked_for_the_repository(server)[0].headers["accept"] == "application/vnd.ipld.car"
+
+
+@pytest.mark.parametrize(
+    "failure", [Reply(status=503), Reply(status=429), Reply(is_reset=True), Reply(b"x" * 9, cut_after=0)]
+)
+def test_a_repository_is_asked_for_again_before_its_first_byte(server: ScriptedServer, failure: Reply) -> None:
+    WholePds(server, failure, failure, Reply(b"all of it"))
+    assert whole(server) == b"all of it"
+    assert len(asked_for_the_repository(server)) == 3
+
+
+@pytest.mark.parametrize(
+    ("failure", "error"),
+    [
+        (Reply(status=503), ServiceFailed),
+        (Reply(is_reset=True), ServiceUnreachable),
+        (Reply(delay=1.5), ServiceUnreachable),
+    ],
+)
+def test_a_repository_that_does_not_come_is_an_error(
+    server: ScriptedServer, failure: Reply, error: type[NetworkError]
+) -> None:
+    WholePds(server, failure)
+    with pytest.raises(error, match=r"com\.atproto\.sync\.getRepo for did:plc:.*\(2 attempts\)"):
+        whole(server, max_attempts=2)
+
+
+def test_a_repository_that_breaks_off_is_an_error_and_not_asked_for_again(server: ScriptedServer) -> None:
+    WholePds(server, Reply(b"x" * 5_000_000, cut_after=3_000_000), Reply(b"all of it"))
+    with pytest.raises(ServiceFailed, match="was cut off after"):
+        whole(server)
+    assert len(asked_for_the_repository(server)) == 1
+
+
+def test_a_repository_may_take_longer_than_other_answers_as_long_as_it_goes_on(server: ScriptedServer) -> None:
+    WholePds(server, Reply(b"x" * 8, trickle=0.1))
+    assert whole(server, timeout=0.4) == b"x" * 8
+
+
+@pytest.mark.parametrize(
+    ("reply", "error"),
+    [
+        (error_reply(400, "RepoDeactivated"), AccountDeactivated),
+        (error_reply(400, "RepoTakendown"), AccountSuspended),
+        (error_reply(400, "RepoNotFound"), ActorNotFound),
+        (error_reply(501, "MethodNotImplemented"), MethodNotSupported),
+        (error_reply(404, "XRPCNotSupported"), MethodNotSupported),
+        (Reply(b"<h1>Not Found</h1>", 404), MethodNotSupported),
+        (error_reply(400, "InvalidRequest"), RequestRejected),
+    ],
+)
+def test_why_a_repository_is_not_served(server: ScriptedServer, reply: Reply, error: type[NetworkError]) -> None:
+    WholePds(server, reply)
+    with pytest.raises(error):
+        whole(server)
+    with pytest.raises(error):
+        repositories(server.url).latest_commit(CREATOR)
+    assert len(asked_for_the_repository(server)) == 1
+
+
+def test_the_latest_commit_and_the_key_are_told(server: ScriptedServer) -> None:
+    WholePds(server, json_reply({"cid": "bafyrei", "rev": "3lbnxk2sz6c2a"}))
+    reader = repositories(server.url)
+    assert reader.latest_commit(CREATOR) == LatestCommit("bafyrei", "3lbnxk2sz6c2a")
+    assert reader.signing_key(CREATOR) == K256.did_key
+    assert reader.stats.requests == 2
+
+
+def test_a_document_may_name_a_server_and_no_key(server: ScriptedServer) -> None:
+    server.answer_in_turn(json_reply(document(CREATOR, "https://pds.example")))
+    reader = repositories(server.url)
+    assert reader.pds_endpoint(CREATOR) == "https://pds.example"
+    assert reader.signing_key(CREATOR) is None

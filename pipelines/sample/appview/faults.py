@@ -30,6 +30,7 @@ class Fault(StrEnum):
 
     RATE_LIMITED = "429"
     INTERNAL_ERROR = "500, as XRPC says it"
+    NOT_IMPLEMENTED = "501, as XRPC says of a method that the server does not have"
     BAD_GATEWAY = "502, as a proxy says it, in HTML"
     UNAVAILABLE = "503, in HTML"
     FORBIDDEN = "403, as a firewall says it, in HTML"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from pipelines.sample.appview.signed_repositories import latest_commit, repository_car
 from pipelines.sample.world.ids import microseconds
 from pipelines.sample.world.records import record
 from pipelines.sample.world.truth import ACTIVE, DEACTIVATED, DELETED
@@ -195,6 +196,16 @@ def get_repo_status(views: Views, params: Params) -> bytes:
     return _encode({"did": did, "active": True, "rev": views.day.rev(did)})
 
 
+def get_latest_commit(views: Views, params: Params) -> bytes:
+    """com.atproto.sync.getLatestCommit."""
+    return _encode(latest_commit(views.day, _synced_repository(views, params)))
+
+
+def get_repo(views: Views, params: Params) -> bytes:
+    """com.atproto.sync.getRepo: the whole of it; `since` is left alone, as servers may."""
+    return repository_car(views.day, _synced_repository(views, params))
+
+
 _METHODS: Final[dict[str, Callable[[Views, Params], bytes]]] = {
     "app.bsky.graph.getStarterPack": get_starter_pack,
     "app.bsky.graph.getStarterPacks": get_starter_packs,
@@ -207,6 +218,8 @@ _METHODS: Final[dict[str, Callable[[Views, Params], bytes]]] = {
     "com.atproto.repo.listRecords": list_records,
     "com.atproto.repo.getRecord": get_record,
     "com.atproto.sync.getRepoStatus": get_repo_status,
+    "com.atproto.sync.getLatestCommit": get_latest_commit,
+    "com.atproto.sync.getRepo": get_repo,
 }
 
 
@@ -232,6 +245,19 @@ def _repository(views: Views, params: Params) -> Actor:
     if actor is None or not actor.is_available(views.day.now):
         raise _invalid(f"Could not find repo: {repo}")
     return actor
+
+
+def _synced_repository(views: Views, params: Params) -> str:
+    did = _one(params, "did")
+    actor = views.day.actors.get(did)
+    status = actor.status(views.day.now) if actor else DELETED
+    if status == DELETED:
+        raise XrpcError(400, "RepoNotFound", f"Could not find repo for DID: {did}")
+    if status == DEACTIVATED:
+        raise XrpcError(400, "RepoDeactivated", f"Repo has been deactivated: {did}")
+    if status != ACTIVE:
+        raise XrpcError(400, "RepoTakendown", f"Repo has been takendown: {did}")
+    return did
 
 
 def _record(actor: Actor, stored: Stored) -> Json:

@@ -25,7 +25,9 @@ from aiohttp import web
 from pipelines.sample.appview.bulk import BulkDay, BulkViews, BulkWorld
 from pipelines.sample.appview.faults import Fault, Faults, spoil
 from pipelines.sample.appview.queries import XrpcError, answer
+from pipelines.sample.appview.repo_writer import verification_method
 from pipelines.sample.appview.sessions import Sessions
+from pipelines.sample.appview.signed_repositories import signing_key
 from pipelines.sample.appview.views import Views
 from pipelines.sample.world.truth import DELETED
 from pipelines.sample.world.world import World
@@ -35,10 +37,15 @@ if TYPE_CHECKING:
 
 _JSON: Final = "application/json; charset=utf-8"
 _HTML: Final = "text/html; charset=utf-8"
+_CAR: Final = "application/vnd.ipld.car"
 _PAGES: Final = {
     Fault.BAD_GATEWAY: (502, b"<html><body><h1>502 Bad Gateway</h1></body></html>"),
     Fault.UNAVAILABLE: (503, b"<html><body><h1>503 Service Unavailable</h1></body></html>"),
     Fault.FORBIDDEN: (403, b"<html><body>Request forbidden by administrative rules.</body></html>"),
+}
+_ERRORS: Final = {
+    Fault.INTERNAL_ERROR: XrpcError(500, "InternalServerError", "Internal Server Error"),
+    Fault.NOT_IMPLEMENTED: XrpcError(501, "MethodNotImplemented", "Method Not Implemented"),
 }
 _DID_PATH: Final = re.compile(r"/(did:plc:[a-z2-7]{24})")
 
@@ -166,8 +173,8 @@ class SampleServer:
             reply = _error(XrpcError(429, "RateLimitExceeded", "Rate Limit Exceeded"))
             if strike and strike.retry_after is not None:
                 headers["Retry-After"] = f"{strike.retry_after:g}"
-        elif strike and strike.fault is Fault.INTERNAL_ERROR:
-            reply = _error(XrpcError(500, "InternalServerError", "Internal Server Error"))
+        elif strike and strike.fault in _ERRORS:
+            reply = _error(_ERRORS[strike.fault])
         elif strike and strike.fault in _PAGES:
             status, page = _PAGES[strike.fault]
             reply = _Reply(status, page, _HTML)
@@ -224,7 +231,8 @@ class SampleServer:
                     return _Reply(200, b"")
                 case "GET", _:
                     requester = self.sessions.requester(authorization) if authorization else None
-                    return _Reply(200, answer(nsid, self._views, params, requester))
+                    content_type = _CAR if nsid == "com.atproto.sync.getRepo" else _JSON
+                    return _Reply(200, answer(nsid, self._views, params, requester), content_type)
                 case _:
                     raise XrpcError(501, "MethodNotImplemented", "Method Not Implemented")
             session["didDoc"] = self._did_document(session["did"])
@@ -238,7 +246,7 @@ class SampleServer:
             "@context": ["https://www.w3.org/ns/did/v1"],
             "id": did,
             "alsoKnownAs": [f"at://{day.actors[did].handle(day.now)}"],
-            "verificationMethod": [],
+            "verificationMethod": [verification_method(signing_key(day, did), did)],
             "service": [
                 {"id": "#atproto_pds", "type": "AtprotoPersonalDataServer", "serviceEndpoint": self.url},
             ],

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import libipld
 import msgspec
 
+from pipelines.sample.world.blocks import LINK_PREFIX, cid_to_bytes, in_cbor
 from pipelines.sample.world.ids import microseconds
 from pipelines.sample.world.records import record
 from pipelines.sample.world.truth import ACTIVE, AccountEvent, IdentityEvent, RecordEvent
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 _encode: Final = msgspec.json.Encoder().encode
 _V2: Final = "network.bsky.jetstream.subscribeEvents"
-_RAW_BLOCK: Final = b"\x01\x71\x12\x20"
-_LINK: Final = "$link"
 
 
 @dataclass(frozen=True)
@@ -114,7 +113,7 @@ class StreamEvent:
         root = _cid_bytes(f"commit {event.did} {event.rev}")
         blocks = [(root, {"did": event.did, "rev": event.rev, "version": 3})]
         if event.record is not None and event.cid is not None:
-            blocks.append((cid_to_bytes(event.cid), _in_cbor(record(event.record))))
+            blocks.append((cid_to_bytes(event.cid), in_cbor(record(event.record))))
         return cbor_frame(
             "#commit",
             {
@@ -176,26 +175,8 @@ def car_file(root: bytes, blocks: Iterable[tuple[bytes, Json]]) -> bytes:
     return b"".join(_varint(len(part)) + part for part in parts)
 
 
-def cid_to_bytes(cid: str) -> bytes:
-    """Turn a CID's text into its bytes."""
-    decoded: bytes = libipld.decode_multibase(cid)[1]
-    return decoded
-
-
 def _cid_bytes(name: str) -> bytes:
-    return _RAW_BLOCK + (name.encode() * 32)[:32]
-
-
-def _in_cbor(value: Any) -> Any:
-    """Turn the data model's JSON into what the CBOR encoder takes: links become their bytes."""
-    match value:
-        case {"$link": str(cid)}:
-            return cid_to_bytes(cid)
-        case dict():
-            return {key: _in_cbor(element) for key, element in value.items()}
-        case list():
-            return [_in_cbor(element) for element in value]
-    return value
+    return LINK_PREFIX + (name.encode() * 32)[:32]
 
 
 def _varint(number: int) -> bytes:

@@ -1,7 +1,7 @@
 """The identifiers of the AT Protocol, made from the world's seed instead of from chance.
 
 They have the real syntax (https://atproto.com/specs/did, /tid and /data-model), so that every client accepts them; the
-hashes in them are hashes of names, not of records.
+hashes in them are hashes of names. What stands in a repository has the CID of its content: see `blocks.py`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def did(name: str) -> str:
 
 
 def cid(name: str) -> str:
-    """Give the CID of the record with this name."""
+    """Give the CID of a record with this name, which no repository of the world has."""
     return "b" + _base32(_CID_HEADER + hashlib.sha256(name.encode()).digest())
 
 

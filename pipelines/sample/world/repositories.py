@@ -68,13 +68,18 @@ def stored(simulation: Simulation, did: str) -> Iterator[Stored]:
         yield Stored(REPOST, repost.rkey, repost.cid, repost, repost.indexed_at, repost.deleted_at)
 
 
-def records(simulation: Simulation, did: str, collection: str, at: datetime) -> list[Stored]:
-    """Give the records of a collection at a moment, by record key."""
-    there = (
+def repository(simulation: Simulation, did: str, at: datetime) -> list[Stored]:
+    """Give the records of a repository at a moment."""
+    return [
         version
         for version in stored(simulation, did)
-        if version.collection == collection and version.since <= at and (version.until is None or at < version.until)
-    )
+        if version.since <= at and (version.until is None or at < version.until)
+    ]
+
+
+def records(simulation: Simulation, did: str, collection: str, at: datetime) -> list[Stored]:
+    """Give the records of a collection at a moment, by record key."""
+    there = (version for version in repository(simulation, did, at) if version.collection == collection)
     return sorted(there, key=lambda version: version.rkey)
 
 

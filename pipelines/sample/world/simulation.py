@@ -15,6 +15,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
 from pipelines.sample.world import phrases
+from pipelines.sample.world.blocks import UNNAMED, named
 from pipelines.sample.world.days import FIRST_SLOT, evening, moment, timestamp
 from pipelines.sample.world.dice import Dice
 from pipelines.sample.world.ids import blob_cid, cid, did, tid
@@ -127,13 +128,8 @@ class Simulation:
         """Give somebody an account."""
         dice = Dice(self.seed, "actor", person.name)
         identifier = did(f"{self.seed}/{person.name}")
-        profile = Profile(
-            created_at,
-            self.next_cid(),
-            person.display_name,
-            person.bio,
-            blob_cid(f"{self.seed}/{person.name}") if dice.chance(0.85) else None,
-        )
+        avatar = blob_cid(f"{self.seed}/{person.name}") if dice.chance(0.85) else None
+        profile = named(Profile(created_at, UNNAMED, person.display_name, person.bio, avatar))
         actor = Actor(
             did=identifier,
             name=person.name,
@@ -159,7 +155,7 @@ class Simulation:
         """Put somebody on a list."""
         rkey = self.next_tid(at)
         uri = f"at://{members.creator}/{LIST_ITEM}/{rkey}"
-        members.items.append(ListItem(uri, self.next_cid(), rkey, members.uri, actor.did, at, None))
+        members.items.append(named(ListItem(uri, UNNAMED, rkey, members.uri, actor.did, at, None)))
 
     def remove_member(self, members: MemberList, actor: Actor, at: datetime) -> None:
         """Take somebody off a list."""
@@ -200,9 +196,9 @@ class Simulation:
             written, created_at_text = None, None
         else:
             written, created_at_text = created, created_at_text or timestamp(created)
-        post = Post(
+        unnamed = Post(
             uri=f"at://{actor.did}/{POST}/{rkey}",
-            cid=self.next_cid(),
+            cid=UNNAMED,
             rkey=rkey,
             author=actor.did,
             text=text,
@@ -222,6 +218,7 @@ class Simulation:
             defect=defect,
             extra=extra,
         )
+        post = named(unnamed)
         self.posts.append(post)
         self.posts_by_author[actor.did].append(post)
         self.versions[post.uri].append(post)
@@ -237,7 +234,7 @@ class Simulation:
     def edit(self, post: Post, at: datetime, text: str) -> Post:
         """Replace a post by a version with another text: same URI, new CID, indexed anew."""
         indexed_at = at + timedelta(milliseconds=self.dice.between(180, 2600))
-        newer = replace(post, cid=self.next_cid(), text=text, facets=None, indexed_at=indexed_at)
+        newer = named(replace(post, text=text, facets=None, indexed_at=indexed_at))
         older = replace(post, replaced_at=indexed_at)
         for versions in (self.posts, self.posts_by_author[post.author], self.versions[post.uri]):
             versions[versions.index(post)] = older
@@ -247,9 +244,9 @@ class Simulation:
     def repost(self, actor: Actor, at: datetime, post: Post, deleted_at: datetime | None = None) -> Repost:
         """Repost a post."""
         rkey = self.next_tid(at)
-        repost = Repost(
+        unnamed = Repost(
             uri=f"at://{actor.did}/{REPOST}/{rkey}",
-            cid=self.next_cid(),
+            cid=UNNAMED,
             rkey=rkey,
             author=actor.did,
             subject=StrongRef(post.uri, post.cid),
@@ -257,6 +254,7 @@ class Simulation:
             indexed_at=at + timedelta(milliseconds=self.dice.between(180, 2600)),
             deleted_at=deleted_at,
         )
+        repost = named(unnamed)
         self.reposts.append(repost)
         self.reposts_by_author[actor.did].append(repost)
         self.answers[post.uri].append(("repost", repost.indexed_at, deleted_at))
@@ -266,7 +264,7 @@ class Simulation:
         """Let somebody block somebody."""
         rkey = self.next_tid(at)
         uri = f"at://{actor.did}/{BLOCK}/{rkey}"
-        self.blocks.append(Block(uri, self.next_cid(), rkey, actor.did, subject.did, at))
+        self.blocks.append(named(Block(uri, UNNAMED, rkey, actor.did, subject.did, at)))
 
     def pin(self, actor: Actor, at: datetime, post: Post) -> None:
         """Let somebody pin a post to their profile."""
@@ -287,17 +285,15 @@ class Simulation:
         Links are told as (address, title, values of a labeler's labels), in the order in which the profile shows them.
         """
         last = actor.profiles[-1]
-        actor.profiles.append(
-            replace(
-                last,
-                since=at,
-                cid=self.next_cid(),
-                display_name=last.display_name if display_name is None else display_name,
-                labels=last.labels if labels is None else labels,
-                pinned=pinned or last.pinned,
-                links=last.links if links is None else self._profile_links(actor, at, links),
-            )
+        newer = replace(
+            last,
+            since=at,
+            display_name=last.display_name if display_name is None else display_name,
+            labels=last.labels if labels is None else labels,
+            pinned=pinned or last.pinned,
+            links=last.links if links is None else self._profile_links(actor, at, links),
         )
+        actor.profiles.append(named(newer))
 
     def _profile_links(
         self, actor: Actor, at: datetime, links: Sequence[tuple[str, str | None, tuple[str, ...]]]
@@ -309,7 +305,7 @@ class Simulation:
         )
 
     def next_cid(self) -> str:
-        """Give a CID that nothing else in this world has."""
+        """Give the CID of something that no repository of this world has."""
         self._clock += 1
         return cid(f"{self.seed}/{self._clock}")
 
@@ -349,14 +345,14 @@ class Simulation:
         at = moment(slot, "18:00")
         rkey = self.next_tid(at)
         uri = f"at://{creator.did}/{LIST}/{rkey}"
-        return MemberList(uri, self.next_cid(), rkey, creator.did, purpose, name, description, at, [])
+        return named(MemberList(uri, UNNAMED, rkey, creator.did, purpose, name, description, at, []))
 
     def _pack(self, creator: Actor, members: MemberList, description: str, joined: int) -> StarterPack:
         at = members.created_at + timedelta(minutes=1)
         rkey = self.next_tid(at)
-        return StarterPack(
+        unnamed = StarterPack(
             uri=f"at://{creator.did}/{STARTER_PACK}/{rkey}",
-            cid=self.next_cid(),
+            cid=UNNAMED,
             rkey=rkey,
             creator=creator.did,
             name=members.name,
@@ -367,6 +363,7 @@ class Simulation:
             joined_all_time=joined,
             joined_week=joined // 40,
         )
+        return named(unnamed)
 
     def _befriend(self, actor: Actor) -> None:
         """Choose whom somebody answers most: a few people, rather of the same trade."""

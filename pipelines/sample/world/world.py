@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pipelines.sample.world import script
 from pipelines.sample.world.days import FIRST_SLOT, evening, slot_of
 from pipelines.sample.world.ids import did
-from pipelines.sample.world.repositories import Stored, history, records
+from pipelines.sample.world.repositories import Stored, history, records, repository
 from pipelines.sample.world.simulation import Simulation
 from pipelines.sample.world.truth import Actor, Counts, Defect, Event, FeedItem, ListItem, MemberList, Post, StarterPack
 
@@ -180,6 +180,10 @@ class Day:
     def records(self, did: str, collection: str) -> list[Stored]:
         """Give what stands in a collection of somebody's repository, by record key."""
         return records(self._simulation, did, collection, self.now)
+
+    def repository(self, did: str) -> list[Stored]:
+        """Give all that stands in somebody's repository."""
+        return repository(self._simulation, did, self.now)
 
     def rev(self, did: str) -> str | None:
         """Give the revision of somebody's repository: the TID of what last happened to it."""

@@ -1,0 +1,126 @@
+"""The dlt source of the audits: members' repositories held against the lake, and what that brings into it."""
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import dlt
+import pyarrow as pa
+from dlt.extract import DltResource
+
+from pipelines.lake.tables import FEED_AUDITS, RECORD_CHECKS
+from pipelines.network.connect import Network
+from pipelines.network.failing_services import FailingServices
+from pipelines.sources.bluesky import author_feed
+from pipelines.sources.clients import WORKERS
+from pipelines.sources.feed_walk import MemberState, settle_end
+from pipelines.sources.member_audit import MemberAudit
+from pipelines.sources.member_states import member_states
+from pipelines.sources.pull_run import ITEMS_PER_LOAD
+from pipelines.sources.record_checks import RecordAsker
+from pipelines.sources.repository_comparison import KnownRecord
+from pipelines.sources.rows import Row, arrow_table, resource_hints
+
+_COUNTS = ("expected", "present", "missing", "healed", "hidden", "unreadable", "gone")
+
+
+@dataclass
+class Audits:
+    """The audits of one run, which may take several loads.
+
+    Attributes:
+        network: The clients to ask.
+        clock: Tells the time of an observation.
+        known: Reads what the lake knows of a member, by URI.
+        rows_per_load: A load that holds so many rows is closed and the next one begun.
+        outcomes: Audits so far, by outcome.
+        records: Their counts of records, as in the columns of `feed_audits`.
+        notes: One line for each member whose audit did not come to a good end.
+    """
+
+    network: Network
+    clock: Callable[[], datetime]
+    known: Callable[[str], dict[str, KnownRecord]]
+    rows_per_load: int = ITEMS_PER_LOAD
+    outcomes: Counter[str] = field(default_factory=Counter)
+    records: Counter[str] = field(default_factory=Counter)
+    notes: list[str] = field(default_factory=list)
+    _waiting: deque[MemberAudit] = field(default_factory=deque, repr=False)
+
+    @property
+    def waiting_count(self) -> int:
+        """Audits that wait for the next load, as the last one is full."""
+        return len(self._waiting)
+
+    def begin(self, states: dict[str, MemberState], dids: Sequence[str]) -> None:
+        """Ask of several members at once at which commit their repositories are.
+
+        Args:
+            states: What is remembered of the members, by DID.
+            dids: Whose audit is due.
+        """
+        services, asker = FailingServices(), RecordAsker(self.network, self.clock)
+        with ThreadPoolExecutor(WORKERS) as pool:
+            for did in dids:
+                last = states[did].get("audit")
+                audit = MemberAudit(self.network, services, asker, did, last, self.known, self.clock())
+                self._waiting.append(audit)
+            list(pool.map(MemberAudit.begin, self._waiting))
+
+    def tables(self, states: dict[str, MemberState]) -> Iterator[pa.Table]:
+        """Audit one member after the other, until the load is full: memory holds what is known of one of them.
+
+        Args:
+            states: What is remembered of the members. It moves after a member's rows, so that dlt stores it with them.
+
+        Yields:
+            Tables of `record_checks` and of `author_feed`, and for each member a row of `feed_audits`.
+        """
+        row_count = 0
+        while self._waiting and row_count < self.rows_per_load:
+            audit = self._waiting.popleft()
+            for table in audit.tables():
+                row_count += table.num_rows
+                yield table
+            yield arrow_table(FEED_AUDITS, [audit.row()])
+            self._count(audit)
+            if audit.next_state:
+                states[audit.did]["audit"] = audit.next_state
+                settle_end(states[audit.did])
+
+    def _count(self, audit: MemberAudit) -> None:
+        row: Row = audit.row()
+        self.outcomes[audit.outcome] += 1
+        self.records.update({name: row[f"{name}_count"] for name in _COUNTS if row.get(f"{name}_count")})
+        if audit.outcome in ("failed", "refused"):
+            self.notes.append(f"{audit.did}: {audit.outcome}: {audit.error}")
+        elif audit.next_state is None and audit.outcome != "unavailable":
+            self.notes.append(f"{audit.did}: {audit.outcome}, but of some records nobody could say: see record_checks")
+
+
+@dlt.resource(name="member_audits", selected=False)
+def _member_audits(audits: Audits) -> Iterator[pa.Table]:
+    yield from audits.tables(member_states(dlt.current.source_state(), dlt.current.source_schema().tables))
+
+
+@dlt.transformer(**resource_hints(FEED_AUDITS))
+def _feed_audits(table: pa.Table) -> pa.Table | None:
+    return table if table.schema.equals(FEED_AUDITS.schema) else None
+
+
+@dlt.transformer(**resource_hints(RECORD_CHECKS))
+def _record_checks(table: pa.Table) -> pa.Table | None:
+    return table if table.schema.equals(RECORD_CHECKS.schema) else None
+
+
+@dlt.source(name="bluesky", section="bluesky")
+def feed_audits(audits: Audits) -> list[DltResource]:
+    """Audits of members, and what they bring: answers about records, and posts that the service shows.
+
+    Args:
+        audits: The run that this load is part of. It has begun.
+    """
+    members = _member_audits(audits)
+    return [members | _feed_audits(), members | _record_checks(), members | author_feed()]
