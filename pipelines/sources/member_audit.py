@@ -204,7 +204,7 @@ class MemberAudit:
     def _ask(self, missing: Iterable[tuple[str, str]]) -> Iterator[pa.Table]:
         for table in self.asker.ask([self._question(*one) for one in sorted(missing)]):
             if table.schema.equals(RECORD_CHECKS.schema):
-                self._answers.update(table["outcome"].to_pylist())
+                self._answers.update(str(outcome) for outcome in table["outcome"].to_pylist())
             yield table
 
     def _gone_row(self, uri: str) -> Row:

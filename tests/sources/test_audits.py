@@ -377,7 +377,7 @@ KNOWN: Final = st.dictionaries(
 
 @given(RECORDS, KNOWN, RKEYS)
 def test_a_comparison_tells_all_that_differs(
-    records: dict[Any, str], known: dict[Any, tuple[str | None, bool]], rev: str
+    records: dict[tuple[str, str], str], known: dict[tuple[str, str], tuple[str | None, bool]], rev: str
 ) -> None:
     def uri(path: tuple[str, str]) -> str:
         return f"at://did:plc:a/{path[0]}/{path[1]}"
