@@ -36,6 +36,7 @@ from pipelines.lake.filesystems import use_lake_filesystems
 from pipelines.lake.readback import LakeReader
 from pipelines.lake.working_folder import AnotherRun, only_one, open_pipeline, recover
 from pipelines.network.appview import PAGE_LIMIT, NetworkError
+from pipelines.network.service_clock import utc_now
 from pipelines.progress import show_progress
 from pipelines.sample.appview.server import SampleServer
 from pipelines.sample.world.world import World
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from dlt.common.pipeline import LoadInfo
     from dlt.extract import DltSource
 
+    from pipelines.network.connect import Network
     from pipelines.sources.feed_walk import MemberState
 
 SAMPLE_REQUESTS_PER_SECOND: Final = 1_000.0
@@ -311,18 +313,16 @@ def build(options: argparse.Namespace, console: Console) -> bool:
 
 def check(pipeline: dlt.Pipeline, night: Night, console: Console) -> Checks:
     """Ask for what the warehouse doubts, load the answers, and say what came of it."""
-    night.run.network = night.run.network or configured_network(**network_settings(night))
-    checks = Checking(pipeline, night.run.network, night.run.clock).check()
+    checks = Checking(pipeline, connected(night), night.run.clock).check()
     _say(console, f"   checks  {checks}")
     return checks
 
 
 def audit(pipeline: dlt.Pipeline, night: Night, console: Console, *, is_all: bool) -> AuditSummary:
     """Audit the members whose audit is due, load what comes of it, and say it."""
-    night.run.network = night.run.network or configured_network(**network_settings(night))
-    states = member_states(pipeline)
+    network, states = connected(night), member_states(pipeline)
     due = audits_due(states, night.run.clock(), configured_audit_days(), is_all=is_all)
-    audits = Auditing(pipeline, night.run.network, night.run.clock).audit(states, due)
+    audits = Auditing(pipeline, network, night.run.clock).audit(states, due)
     _say(console, f"   audits  {audits}")
     # Of some members the audit has said that nothing lacks.
     states = member_states(pipeline)
@@ -338,10 +338,15 @@ def configured_audit_days(audit_days: float = dlt.config.value) -> float:
     return audit_days
 
 
-def network_settings(night: Night) -> dict[str, Any]:
-    """Choose the settings of a night that say whom it asks, and how."""
-    names = ("service", "plc_directory", "short_link_service", "handle", "app_password", "requests_per_second")
-    return {name: night.settings[name] for name in names if name in night.settings}
+def connected(night: Night) -> Network:
+    """Give the clients of a night's pull; if there was none, make them, and take the service's clock as a pull does."""
+    run = night.run
+    if run.network is None:
+        names = ("service", "plc_directory", "short_link_service", "handle", "app_password", "requests_per_second")
+        run.network = configured_network(**{name: night.settings[name] for name in names if name in night.settings})
+        if run.clock is utc_now:
+            run.clock = run.network.appview.clock
+    return run.network
 
 
 def dry_run(pipeline: dlt.Pipeline, night: Night, console: Console) -> int:

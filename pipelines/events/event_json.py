@@ -19,7 +19,7 @@ from pipelines.events.repo_event import (
     time_of_rev,
     unreadable,
 )
-from pipelines.network.lexicon import Count, parse_datetime
+from pipelines.network.lexicon import LARGEST_COUNT, Count, parse_datetime
 
 
 class _Commit(msgspec.Struct, gc=False):
@@ -294,7 +294,7 @@ def _position_of(frame: bytes, otherwise: int) -> int:
     """Find the sequence number of a frame that does not fit: the stream goes on after it."""
     try:
         match msgspec.json.decode(frame):
-            case {"payload": {"seq": int(seq)}}:
+            case {"payload": {"seq": int(seq)}} if 0 <= seq <= LARGEST_COUNT:
                 return seq
     except _NOT_READABLE:
         pass

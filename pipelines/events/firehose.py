@@ -17,7 +17,7 @@ from pipelines.events.bookmark import Edge, Numbering, Unwanted
 from pipelines.events.event_json import StreamError, StreamInfo
 from pipelines.events.repo_event import ACCOUNT, COMMIT, IDENTITY, SYNC, RepoEvent, time_of_rev, unreadable
 from pipelines.events.stream import DEFAULT_LIMITS, Answer, Stream
-from pipelines.network.lexicon import parse_datetime
+from pipelines.network.lexicon import LARGEST_COUNT, parse_datetime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -81,6 +81,8 @@ class Firehose(Stream):
     def _read(self, frame: bytes, last_position: int) -> Iterable[RepoEvent | Unwanted | StreamInfo]:
         try:
             header, body = libipld.decode_dag_cbor_multi(frame)
+            if not 0 <= body.get("seq", 0) <= LARGEST_COUNT:
+                raise ValueError("its number is out of range")
             if header.get("op") == -1:
                 raise StreamError(str(body.get("error")), body.get("message"))
             match header.get("t"):

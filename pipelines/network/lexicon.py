@@ -11,13 +11,16 @@ import json
 import re
 import threading
 from datetime import UTC, datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 
-Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
-"""A number that is counted. The data model's integers have 53 bits (https://atproto.com/specs/data-model); a larger one
-fits a column and breaks the first sum over it."""
+LARGEST_COUNT: Final = 2**53
+"""The data model's integers have 53 bits (https://atproto.com/specs/data-model). A larger one may fit a column, and
+breaks the first sum over it."""
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=LARGEST_COUNT)]
+"""A number that is counted."""
 
 
 class _Lexicon(msgspec.Struct, rename="camel", gc=False):

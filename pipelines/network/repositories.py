@@ -325,3 +325,11 @@ def list_of(record: msgspec.Raw) -> str | None:
         return _list_item_record.decode(record).value.list
     except ValueError:
         return None
+
+
+def uri_of(record: msgspec.Raw) -> str | None:
+    """Tell which record this is; None if it does not say."""
+    try:
+        return _record_body.decode(record).uri
+    except ValueError:
+        return None

@@ -159,11 +159,11 @@ class MemberAudit:
             except (ValueError, TypeError, RecursionError) as error:
                 self._unreadable_count += 1
                 reason = ValueError(f"the repository has a block that cannot be read: {error}")
-                yield question.answered(self._now, "unknown", reason) | {"cid": record.cid}
+                yield question.answered(self.observed_at, "unknown", reason) | {"cid": record.cid}
             else:
                 self._answers["in_repository"] += 1
                 row = repo_record_row(msgspec.Raw(raw), self.observed_at)
-                yield row | question.answered(self._now, "in_repository")
+                yield row | question.answered(self.observed_at, "in_repository")
 
     def _listed(self, why: MethodNotSupported) -> Iterator[pa.Table]:
         """Read lists where the server serves no repository. They prove nothing, so what they lack is asked for."""
@@ -177,7 +177,7 @@ class MemberAudit:
                 reposts = [comparison.uri_of(record) for record in found if record.collection == REPOST]
                 self._answers["in_repository"] += len(reposts)
                 yield from _in_batches(
-                    rows[uri] | self._question(REPOST, uri.rpartition("/")[2]).answered(self._now, "in_repository")
+                    rows[uri] | self._question(REPOST, uri.rpartition("/")[2]).answered(self.observed_at, "in_repository")
                     for uri in reposts
                 )
         self.outcome, self._comparison = "listed", comparison
@@ -210,20 +210,16 @@ class MemberAudit:
     def _gone_row(self, uri: str) -> Row:
         self._gone_count += 1
         _, collection, rkey = uri.removeprefix("at://").split("/")
-        return self._question(collection, rkey).answered(self._now, "record_gone")
+        return self._question(collection, rkey).answered(self.observed_at, "record_gone")
 
     def _question(self, collection: str, rkey: str) -> Question:
         return Question(f"at://{self.did}/{collection}/{rkey}", self.did, collection, BECAUSE)
-
-    @property
-    def _now(self) -> int:
-        return microseconds(self.observed_at)
 
     def row(self) -> Row:
         """Say how the audit went, as a row of `feed_audits`."""
         row: Row = {
             "member_did": self.did,
-            "observed_at": self._now,
+            "observed_at": microseconds(self.observed_at),
             "outcome": self.outcome,
             "error": self.error,
             "rev": self._rev,

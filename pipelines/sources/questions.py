@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from pipelines.sources.rows import microseconds
+
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from pipelines.sources.rows import Row
 
 POST: Final = "app.bsky.feed.post"
@@ -32,11 +36,11 @@ class Question:
         """Its key in the collection."""
         return self.uri.rpartition("/")[2]
 
-    def answered(self, observed_at: int, outcome: str, error: Exception | None = None) -> Row:
+    def answered(self, observed_at: datetime, outcome: str, error: Exception | None = None) -> Row:
         """Write an answer as a row of `record_checks`.
 
         Args:
-            observed_at: When it was asked, in microseconds since 1970.
+            observed_at: When it was asked.
             outcome: As in the column `record_checks.outcome`.
             error: What was said, where it was no answer.
         """
@@ -44,7 +48,7 @@ class Question:
             "uri": self.uri,
             "did": self.did,
             "collection": self.collection,
-            "observed_at": observed_at,
+            "observed_at": microseconds(observed_at),
             "asked_because": self.asked_because,
             "outcome": outcome,
             "error": error and str(error),

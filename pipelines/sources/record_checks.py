@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
@@ -16,6 +17,7 @@ from pipelines.network.appview import POSTS_LIMIT
 from pipelines.network.connect import Network
 from pipelines.network.errors import AuthenticationFailed, NetworkError, RequestRejected, ServiceFailed
 from pipelines.network.failing_services import OUT_OF_REACH, FailingServices
+from pipelines.network.service_clock import ServiceClock
 from pipelines.sources.bluesky import author_feed
 from pipelines.sources.clients import WORKERS
 from pipelines.sources.feed_walk import ROWS_PER_TABLE
@@ -75,6 +77,8 @@ class RecordAsker:
         Yields:
             Tables of `record_checks` and of `author_feed`, of about `ROWS_PER_TABLE` rows.
         """
+        if questions:
+            self._hear_the_time(questions[0].uri)
         waiting = Answers()
         for answers in self._answers(questions):
             self.outcomes.update(row["outcome"] for row in answers.checks)
@@ -84,6 +88,12 @@ class RecordAsker:
                 yield from waiting.tables()
                 waiting = Answers()
         yield from waiting.tables()
+
+    def _hear_the_time(self, uri: str) -> None:
+        """Let the service tell its time before the first observation, where that is to count and no answer has told."""
+        if isinstance(self.clock, ServiceClock) and self.clock.skew is None:
+            with suppress(NetworkError):
+                self._services.ask(self.network.appview.host, lambda: self.network.appview.posts([uri]))
 
     def _answers(self, questions: Sequence[Question]) -> Iterator[Answers]:
         posts = [question for question in questions if question.collection == POST]
@@ -105,8 +115,7 @@ class RecordAsker:
 
     def _ask_service(self, questions: Sequence[Question]) -> Answers:
         """Ask for posts, at most 25."""
-        now, appview = self.clock(), self.network.appview
-        observed_at = microseconds(now)
+        observed_at, appview = self.clock(), self.network.appview
         uris = [question.uri for question in questions]
         problem: NetworkError
         try:
@@ -114,7 +123,8 @@ class RecordAsker:
         except NetworkError as error:
             problem, may_be_for_one = error, _is_refused(error)
         else:
-            shown = {row["item_uri"]: row for row in (shown_post_row(view, now) for view in views)}
+            rows = [shown_post_row(view, observed_at) for view in views]
+            shown = {row["item_uri"]: row for row in rows}
             if shown.keys() <= set(uris):
                 return _sorted_out(questions, shown, observed_at)
             what = "it gave a post that was not asked for, or cannot be read"
@@ -141,12 +151,12 @@ def _is_refused(error: NetworkError) -> bool:
     )
 
 
-def _sorted_out(questions: Sequence[Question], shown: Mapping[str, Row], observed_at: int) -> Answers:
+def _sorted_out(questions: Sequence[Question], shown: Mapping[str, Row], observed_at: datetime) -> Answers:
     answers = Answers()
     for question in questions:
         if question.uri in shown:
             answers.checks.append(question.answered(observed_at, "shown"))
-            seen = {"member_did": question.did, "observed_at": observed_at}
+            seen = {"member_did": question.did, "observed_at": microseconds(observed_at)}
             answers.shown.append(shown[question.uri] | seen)
         else:
             answers.left_out.append(question)

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Final
 
 from pipelines.network.errors import AccountDeactivated, AccountSuspended, ActorNotFound, NetworkError, RecordNotFound
 from pipelines.network.failing_services import OUT_OF_REACH
+from pipelines.network.repositories import uri_of
 from pipelines.sources.questions import POST
-from pipelines.sources.rows import microseconds, repo_record_row
+from pipelines.sources.rows import repo_record_row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
+
+    import msgspec
 
     from pipelines.network.failing_services import FailingServices
     from pipelines.network.repositories import Repositories
@@ -40,7 +43,7 @@ class RepositoryChecks:
     repositories: Repositories
     services: FailingServices
 
-    def rows(self, questions: Sequence[Question], now: datetime) -> list[Row]:
+    def rows(self, questions: Sequence[Question], observed_at: datetime) -> list[Row]:
         """Ask for records of one member; each question gets a row of `record_checks`.
 
         A record is gone only by the word of a server that serves the repository, as it says afterwards: of a repository
@@ -48,20 +51,19 @@ class RepositoryChecks:
 
         Args:
             questions: About records in one repository.
-            now: The time of asking.
+            observed_at: The time of asking.
         """
         did = questions[0].did
         rows: dict[Question, Row] = {}
         not_found: list[Question] = []
-        observed_at = microseconds(now)
         outcome: str = "record_gone"
         problem: NetworkError | None = None
         try:
             server = self._server_of(did)
-            listed = self._listed(server, questions, now)
+            listed = self._listed(server, questions, observed_at)
             for question in questions:
                 try:
-                    record = listed.get(question.uri) or self._record(server, question, now)
+                    record = listed.get(question.uri) or self._record(server, question, observed_at)
                 except RecordNotFound:
                     not_found.append(question)
                 except UNAVAILABLE:
@@ -84,13 +86,13 @@ class RepositoryChecks:
         directory = "did:plc" if did.startswith("did:plc:") else did
         return self.services.ask(directory, lambda: self.repositories.pds_endpoint(did), failures=OUT_OF_REACH)
 
-    def _record(self, server: str, question: Question, now: datetime) -> Row:
+    def _record(self, server: str, question: Question, observed_at: datetime) -> Row:
         raw = self.services.ask(
             server, lambda: self.repositories.record(question.did, question.collection, question.rkey)
         )
-        return repo_record_row(raw, now)
+        return repo_record_row(raw, observed_at)
 
-    def _listed(self, server: str, questions: Sequence[Question], now: datetime) -> dict[str, Row]:
+    def _listed(self, server: str, questions: Sequence[Question], observed_at: datetime) -> dict[str, Row]:
         """Read collections of which many records are asked for, by half as many pages at most as there are questions.
 
         What is not found may be on a later page, or the list may have broken off: it is asked for by itself.
@@ -99,16 +101,17 @@ class RepositoryChecks:
         for collection, count in Counter(question.collection for question in questions).items():
             wanted = {question.uri for question in questions if question.collection == collection}
             if count > LISTED_ABOVE:
-                found |= self._found_in_list(server, questions[0].did, collection, wanted, now)
+                records = self._found_in_list(server, questions[0].did, collection, wanted)
+                found |= {uri: repo_record_row(raw, observed_at) for uri, raw in records.items()}
         return found
 
-    def _found_in_list(self, server: str, did: str, collection: str, wanted: set[str], now: datetime) -> dict[str, Row]:
-        found: dict[str, Row] = {}
+    def _found_in_list(self, server: str, did: str, collection: str, wanted: set[str]) -> dict[str, msgspec.Raw]:
+        found: dict[str, msgspec.Raw] = {}
 
         def read_pages() -> None:
             for page in islice(self.repositories.records(did, collection), len(wanted) // 2):
-                rows = (repo_record_row(record, now) for record in page)
-                found.update((row["uri"], row) for row in rows if row["uri"] in wanted)
+                # Records share the memory of their page.
+                found.update((uri, raw.copy()) for raw in page if (uri := uri_of(raw)) in wanted)
                 if len(found) == len(wanted):
                     return
 

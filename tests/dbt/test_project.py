@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.dbt.warehouses import Warehouse
 
 Node = dict[str, Any]
 
-pytestmark = pytest.mark.slow  # As long as they look at the ten days.
-
 
 @pytest.fixture(scope="module")
-def models(ten_days: Warehouse) -> dict[str, Node]:
+def models(parsed_project: Path) -> dict[str, Node]:
     """The models of the project as dbt sees them, by their id in its graph."""
-    manifest = json.loads((ten_days.folder / "target" / "manifest.json").read_text())
+    manifest = json.loads(parsed_project.with_name("manifest.json").read_text())
     return {key: node for key, node in manifest["nodes"].items() if node["resource_type"] == "model"}
 
 
@@ -26,6 +26,7 @@ def folder(node: Node) -> str:
     return "/".join(node["fqn"][1:-1])
 
 
+@pytest.mark.slow
 def test_a_model_describes_each_of_its_columns_and_no_other(ten_days: Warehouse, models: dict[str, Node]) -> None:
     """Those of a base model are its source's: it describes what it adds."""
     described = {
@@ -40,6 +41,7 @@ def test_a_model_describes_each_of_its_columns_and_no_other(ten_days: Warehouse,
     assert {f"{name}.{column}" for name, column in described - there} == set(), "are described, and not there"
 
 
+@pytest.mark.slow
 def test_a_mart_carries_its_descriptions(ten_days: Warehouse, models: dict[str, Node]) -> None:
     marts = [node for node in models.values() if folder(node).startswith("marts")]
     assert marts

@@ -158,6 +158,7 @@ def test_any_part_built_alone_is_made_right_by_the_next_build(seed: int, tmp_pat
     assert parts_alone(seed, tmp_path, parsed_project, NIGHTS) == set()
 
 
+@pytest.mark.slow
 def test_a_list_of_files_that_was_made_anew_keeps_no_night_away(tmp_path: Path, parsed_project: Path) -> None:
     """The base models have read one night more than the others, and then the list forgets which files they read."""
     chance = Chance(0)

@@ -310,6 +310,7 @@ def test_a_late_load_takes_its_place(traps: Warehouse) -> None:
     assert rows == [(1, None), (3, 2), (7, 4)]
 
 
+@pytest.mark.slow
 def test_reading_it_all_anew_gives_the_same(traps: Warehouse) -> None:
     anew = Warehouse(traps.folder, "anew")
     anew.dbt("run")

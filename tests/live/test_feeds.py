@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import TYPE_CHECKING
 
 import confluent_kafka
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
     from pipelines.events.repo_event import Gap
     from pipelines.events.stream import Stream
+    from pipelines.sample.streams.server import StreamServer
     from tests.live.conftest import Key, LiveLake, Row
 
 PASSWORD = "correct horse"
@@ -261,3 +263,24 @@ def test_taps_own_form_tells_the_same_commits_and_the_same_states(live, world_ev
     assert seen == last_status
     last_handle = {event.did: event.event.handle for event in events if isinstance(event.event, IdentityEvent)}
     assert {row["did"]: row["handle"] for row in rows if row["did"] in last_handle} == last_handle
+
+
+@pytest.mark.parametrize(
+    ("kind", "sample"), [(Jetstream, SampleJetstream), (LegacyJetstream, SampleJetstream), (Firehose, SampleFirehose)]
+)
+def test_a_stream_goes_by_the_services_clock_where_this_machines_is_wrong(
+    kind: type[Stream], sample: type[StreamServer], world_events: list[StreamEvent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a_year = timedelta(days=365)
+    monkeypatch.setattr(
+        "aiohttp.web_response.rfc822_formatted_time", lambda: format_datetime(datetime.now(UTC) + a_year, usegmt=True)
+    )
+    with sample(world_events[-3:]) as server:
+        feed = kind(server.url, dids=None, limits=QUICK)  # type: ignore[call-arg]
+        assert feed.clock() < datetime.now(UTC) + timedelta(seconds=1)
+        feed.start({"cursor": 0, "cursor_at": None, "event_at": None})
+        wait_until(lambda: bool(feed.take(1).events))
+        feed.stop()
+    assert feed.bookmark.present
+    for time in (feed.bookmark.present, feed.clock()):
+        assert abs(time - datetime.now(UTC) - a_year) < timedelta(minutes=1)

@@ -13,10 +13,20 @@ if TYPE_CHECKING:
 
 
 def doubt(project: Path, uris: Iterable[str]) -> None:
-    """Make the relation of open questions: about these records, less what the lake has answers to."""
+    """Make the relation of open questions: about these records, less what the lake has answers to.
+
+    As with dbt, a post that the service shows is settled by its row of `author_feed` alone: a crash can lose that.
+    """
     path = project / "_data" / "bluesky.duckdb"
     path.parent.mkdir(exist_ok=True)
-    files = [str(file) for file in (project / "_data" / "lake" / "bluesky" / "record_checks").rglob("*.parquet")]
+    settled: set[str] = set()
+    for table, uris_of in (
+        ("record_checks", "select uri from read_parquet($1) where outcome not in ('unknown', 'shown')"),
+        ("author_feed", "select item_uri from read_parquet($1)"),
+    ):
+        files = [str(file) for file in (project / "_data" / "lake" / "bluesky" / table).rglob("*.parquet")]
+        if files:
+            settled |= {uri for (uri,) in duckdb.execute(uris_of, [files]).fetchall()}
     with closing(duckdb.connect(str(path))) as warehouse:
         warehouse.execute(
             """
@@ -28,8 +38,5 @@ def doubt(project: Path, uris: Iterable[str]) -> None:
                 'absent_from_feed' as asked_because
             from (select unnest($1::text[]) as uri)
             """,
-            [list(uris)],
+            [[uri for uri in uris if uri not in settled]],
         )
-        if files:
-            settled = "select uri from read_parquet($1) where outcome != 'unknown'"
-            warehouse.execute(f"delete from int_open_questions where uri in ({settled})", [files])

@@ -9,6 +9,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipelines.events.event_json import read_frame, read_legacy_event
 from pipelines.events.repo_event import RepoEvent
 from pipelines.lake.tables import PROFILES, REPO_EVENTS
 from pipelines.sources.repo_events import event_row
@@ -94,6 +95,18 @@ def test_an_event_of_the_future_happened_when_it_was_seen(event_ahead: timedelta
     assert row["event_at"] == (NOW if ahead[0] else NOW + event_ahead)
     assert row["created_at"] == (None if ahead[1] else NOW + created_ahead)
     assert len(row["issues"] or ()) == sum(ahead)
+
+
+@given(number=COUNTS)
+def test_a_number_of_a_stream_that_cannot_be_one_moves_it_nowhere(number: int) -> None:
+    fits = 0 <= number <= 2**53
+    payload = f'"seq":{number},"did":"{MEMBER}","rev":"3k","operation":"delete","collection":"x.y.z","rkey":"r"'
+    frame = f'{{"payload":{{"$type":"x#commit",{payload}}}}}'.encode()
+    legacy = f'{{"did":"{MEMBER}","time_us":{number},"kind":"account","account":{{}}}}'.encode()
+    for event in (read_frame(frame, 7), read_legacy_event(legacy, 7)):
+        assert isinstance(event, RepoEvent)
+        assert event.position == (number if fits else 7)
+        assert (event.kind == "unreadable") != fits
 
 
 LABELS = st.lists(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,6 +17,7 @@ from pipelines.network.appview import AppView
 from pipelines.network.connect import Network
 from pipelines.network.pacing import Pacer
 from pipelines.network.repositories import Repositories
+from pipelines.network.service_clock import ServiceClock
 from pipelines.sample.appview.faults import Fault
 from pipelines.sample.world.truth import ACTIVE, POST, REPOST
 from pipelines.sources.questions import Question
@@ -247,6 +248,20 @@ def test_a_service_that_cannot_be_reached_is_not_waited_for_again_and_again() ->
 def test_nothing_in_question_asks_nothing(sample_server: SampleServer) -> None:
     assert ask(asker_of(sample_server.url), []) == ({}, {})
     assert sample_server.requests == []
+
+
+@pytest.mark.parametrize("collection", [POST, REPOST])
+def test_a_wrong_clock_is_set_right_before_the_first_observation(
+    world: World, sample_server: SampleServer, collection: str
+) -> None:
+    """What is said to be gone a year from now could not be seen again before."""
+    records: Sequence[Post | Repost] = world.posts if collection == POST else world.reposts
+    uri = next(record.uri for record in records if record.exists(world.on(1).now))
+    asker = asker_of(sample_server.url)
+    asker.clock = ServiceClock(lambda: datetime.now(UTC) + timedelta(days=365))
+    asker.network.appview.clock = asker.clock
+    checks, _ = ask(asker, [about(uri)])
+    assert abs(checks[uri]["observed_at"] - datetime.now(UTC)) < timedelta(minutes=5)
 
 
 # Any world.
