@@ -176,9 +176,9 @@ class MemberAudit:
                 missing |= {(record.collection, record.rkey) for record in found if record.collection == POST}
                 reposts = [comparison.uri_of(record) for record in found if record.collection == REPOST]
                 self._answers["in_repository"] += len(reposts)
+                questions = (self._question(REPOST, uri.rpartition("/")[2]) for uri in reposts)
                 yield from _in_batches(
-                    rows[uri] | self._question(REPOST, uri.rpartition("/")[2]).answered(self.observed_at, "in_repository")
-                    for uri in reposts
+                    rows[question.uri] | question.answered(self.observed_at, "in_repository") for question in questions
                 )
         self.outcome, self._comparison = "listed", comparison
         self.error = f"nothing is verified, as there are only lists: {why}"
