@@ -378,7 +378,11 @@ def test_a_wrong_clock_of_this_machine_does_not_count(sample_server: SampleServe
         did: {"cursor": None, "pulled_at": "", "swept_at": "", "end_uri": None, "doubtful_end_uri": None}
     }
     audits.begin(states, [did])
-    seen = [time for table in audits.tables(states) for time in table["observed_at"].to_pylist()]
+    seen = [
+        datetime.fromisoformat(str(time))
+        for table in audits.tables(states)
+        for time in table["observed_at"].to_pylist()
+    ]
     assert len(seen) > 10
     assert max(seen) - min(seen) < timedelta(minutes=5) > abs(seen[0] - utc_now())
     assert abs(datetime.fromisoformat(states[did]["audit"]["audited_at"]) - utc_now()) < timedelta(minutes=5)
