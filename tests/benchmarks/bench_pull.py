@@ -175,7 +175,7 @@ def pull(work: Work) -> Callable[[], None]:
     }
 
     def act() -> None:
-        assert bluesky.main(["--no-transform", "--no-report"]) == 0
+        assert bluesky.main(["--no-catch-up", "--no-transform", "--no-report"]) == 0
 
     return act
 
