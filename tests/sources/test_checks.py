@@ -96,7 +96,7 @@ def test_a_warehouse_without_questions_asks_nothing(lake: Lake, sample_server: S
     assert checking(lake, sample_server).check().question_count == 0
 
 
-def test_the_job_builds_again_if_answers_came_and_says_what_is_open(
+def test_the_job_asks_before_it_builds_and_says_what_is_open(
     lake: Lake,
     world: World,
     sample_server: SampleServer,
@@ -136,7 +136,7 @@ def test_the_job_builds_again_if_answers_came_and_says_what_is_open(
 
     sample_server.faults.clear()
     assert main(["--actor", nils, "--no-report", "--no-transform"]) == 0
-    assert len(builds) == 5
+    assert len(builds) == 6
 
 
 @pytest.mark.parametrize("other", ["--no-transform", "--dry-run", "--catch-up"])
