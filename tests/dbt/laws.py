@@ -47,7 +47,10 @@ SHOULD_HAVE_BEEN_SEEN: Final = """
     placed as (
         select
             items.*,
-            case when not is_repost then item_at when created_at is not null then least(created_at, item_at) end as place
+            case
+                when not is_repost then item_at
+                when created_at is not null then least(created_at, item_at)
+            end as place
         from items left join told on items.item_uri = told.uri
     )
     select placed.item_uri

@@ -565,7 +565,7 @@ def test_health(content: dict[str, Any], published: Published) -> None:
                 count_if(is_complete and not is_verified) as listed_member_count
             from fct_audit_coverage
         )
-        select *, (select count(*) from fct_post_engagement) as observation_count 
+        select *, (select count(*) from fct_post_engagement) as observation_count
         from loads, pulls, people, posts, reposts, audits
     """)
     assert {name: value for name, value in content["health"].items() if isinstance(value, int)} == truth
