@@ -2,7 +2,7 @@
 
     python pipelines/bluesky.py --sample     the sample network on localhost, no internet needed
     python pipelines/bluesky.py              what `.dlt/config.toml` names
-    python pipelines/bluesky.py --check      no pull: build, ask for what the warehouse doubts, and build with that
+    python pipelines/bluesky.py --check      no pull: ask for what the warehouse doubts, audit who is due, and build
     python pipelines/bluesky.py --audit      the same, and hold everybody's whole repository against the lake
 
 Exit codes: 0 all well; 1 nothing could be loaded, or DuckDB does not find it, or a check cannot build; 2 loaded, but
@@ -36,7 +36,6 @@ from pipelines.lake.filesystems import use_lake_filesystems
 from pipelines.lake.readback import LakeReader
 from pipelines.lake.working_folder import AnotherRun, only_one, open_pipeline, recover
 from pipelines.network.appview import PAGE_LIMIT, NetworkError
-from pipelines.network.service_clock import utc_now
 from pipelines.progress import show_progress
 from pipelines.sample.appview.server import SampleServer
 from pipelines.sample.world.world import World
@@ -45,7 +44,7 @@ from pipelines.sources.clients import configured_network
 from pipelines.sources.member_states import member_states as find_member_states
 from pipelines.sources.pull_run import PullRun
 from pipelines.sources.roster import Roster
-from pipelines.warehouse import build_warehouse
+from pipelines.warehouse import BuildOutcome, build_questions, build_warehouse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -132,7 +131,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--backfill-days", type=float, metavar="DAYS", help="how far back a member's first walk goes")
     parser.add_argument("--requests-per-second", type=float, metavar="N", help="the pace that is never exceeded")
     parser.add_argument("--dry-run", action="store_true", help="say what would be asked and how long it takes; no load")
-    parser.add_argument("--check", action="store_true", help="no pull: build, ask for what is in doubt, build with it")
+    parser.add_argument(
+        "--check", action="store_true", help="no pull: ask for what is in doubt, audit who is due, and build"
+    )
     parser.add_argument("--audit", action="store_true", help="as --check, and audit every member now")
     parser.add_argument("--no-transform", action="store_true", help="leave the dbt build at the end out, and checks")
     parser.add_argument(
@@ -287,12 +288,12 @@ def publish(options: argparse.Namespace, pipeline: dlt.Pipeline, night: Night, c
     if not options.no_transform:
         # A pull has loaded something in any case; a check is nothing without its warehouse.
         failed = 1 if options.check else 2
-        if not build(options, console):
+        if not build("questions", build_questions, options, console):
             return failed
         checks = check(pipeline, night, console)
         audits = audit(pipeline, night, console, is_all=options.audit)
         exit_code = max(checks.exit_code, audits.exit_code)
-        if (checks.load_count or audits.load_count) and not build(options, console):
+        if not build("warehouse", build_warehouse, options, console):
             return failed
     if options.no_report:
         return exit_code
@@ -300,14 +301,14 @@ def publish(options: argparse.Namespace, pipeline: dlt.Pipeline, night: Night, c
     return 2 if report.main(flags) else exit_code
 
 
-def build(options: argparse.Namespace, console: Console) -> bool:
-    """Build the warehouse, say how it went, and tell whether it went well."""
+def build(name: str, step: Callable[[bool], BuildOutcome], options: argparse.Namespace, console: Console) -> bool:
+    """Build the warehouse or a part, say how it went, and tell whether it went well."""
     try:
-        outcome = build_warehouse(options.sample)
+        outcome = step(options.sample)
     except LakeError as error:
         print(error, file=sys.stderr)
         return False
-    _say(console, f"warehouse  {outcome}")
+    _say(console, f"{name}  {outcome}")
     return outcome.is_success
 
 
@@ -340,13 +341,11 @@ def configured_audit_days(audit_days: float = dlt.config.value) -> float:
 
 def connected(night: Night) -> Network:
     """Give the clients of a night's pull; if there was none, make them, and take the service's clock as a pull does."""
-    run = night.run
-    if run.network is None:
-        names = ("service", "plc_directory", "short_link_service", "handle", "app_password", "requests_per_second")
-        run.network = configured_network(**{name: night.settings[name] for name in names if name in night.settings})
-        if run.clock is utc_now:
-            run.clock = run.network.appview.clock
-    return run.network
+    names = ("service", "plc_directory", "short_link_service", "handle", "app_password", "requests_per_second")
+    settings = {name: night.settings[name] for name in names if name in night.settings}
+    network = night.run.network or configured_network(**settings)
+    night.run.ask(network)
+    return network
 
 
 def dry_run(pipeline: dlt.Pipeline, night: Night, console: Console) -> int:

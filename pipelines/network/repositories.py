@@ -26,7 +26,7 @@ from pipelines.network.signing_key import signing_key_of
 from pipelines.network.xrpc import RequestStats, XrpcClient
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
 PLC_DIRECTORY: Final = "https://plc.directory"
 PAGE_LIMIT: Final = 100
@@ -146,7 +146,7 @@ class Repositories:
         client = self._client(self.pds_endpoint(did))
         return client.query("com.atproto.sync.getLatestCommit", {"did": did}, _latest_commit.decode, subject=did)
 
-    def repository(self, did: str) -> Iterator[bytes]:
+    def repository(self, did: str) -> Generator[bytes]:
         """Read a whole repository (`com.atproto.sync.getRepo`); `repo_proof.proved` tells what it is worth.
 
         Yields:

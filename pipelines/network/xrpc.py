@@ -29,7 +29,7 @@ from pipelines.network.paging import EMPTY_PAGES_IN_A_ROW, Page
 from pipelines.network.service_clock import ServiceClock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Generator, Hashable, Iterator, Mapping, Sequence
 
     from pipelines.network.errors import RequestRejected
 
@@ -206,7 +206,7 @@ class XrpcClient:
         request = Request("GET", _query_url(base, nsid, params), nsid, subject, self._headers())
         return self._ask(request, decode, salvage, self._session)
 
-    def stream(self, nsid: str, params: Params, *, accept: str, subject: str = "") -> Iterator[bytes]:
+    def stream(self, nsid: str, params: Params, *, accept: str, subject: str = "") -> Generator[bytes]:
         """Ask an XRPC query whose answer may be too large for memory, without a session.
 
         A request that fails before the first byte of its answer is sent again; an answer that breaks off is not.

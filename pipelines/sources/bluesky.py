@@ -19,7 +19,7 @@ from pipelines.lake.tables import (
     STARTER_PACKS,
 )
 from pipelines.network.connect import Network, connect
-from pipelines.network.service_clock import ServiceClock, utc_now
+from pipelines.network.service_clock import ServiceClock
 from pipelines.sources.clients import WORKERS, login_from
 from pipelines.sources.feed_walk import FeedWalk, MemberState, WalkRules
 from pipelines.sources.member_states import member_states
@@ -173,7 +173,7 @@ def bluesky(
     run = run or PullRun()
     try:
         rules = _walk_rules(refresh_days, full_sweep_days, backfill_days, full)
-        run.network = run.network or connect(
+        network = run.network or connect(
             service,
             requests_per_second,
             login=login_from(handle, app_password, login_service),
@@ -184,6 +184,5 @@ def bluesky(
         )
     except ValueError as error:
         raise ConfigurationValueError(f"[sources.bluesky]: {error}") from error
-    if run.clock is utc_now:
-        run.clock = run.network.appview.clock
-    return _resources(Pull(run, run.network, Seeds(starter_packs, lists, actors), rules))
+    run.ask(network)
+    return _resources(Pull(run, network, Seeds(starter_packs, lists, actors), rules))

@@ -176,9 +176,9 @@ class MemberAudit:
                 missing |= {(record.collection, record.rkey) for record in found if record.collection == POST}
                 reposts = [comparison.uri_of(record) for record in found if record.collection == REPOST]
                 self._answers["in_repository"] += len(reposts)
+                questions = (self._question(REPOST, uri.rpartition("/")[2]) for uri in reposts)
                 yield from _in_batches(
-                    rows[uri] | self._question(REPOST, uri.rpartition("/")[2]).answered(self.observed_at, "in_repository")
-                    for uri in reposts
+                    rows[question.uri] | question.answered(self.observed_at, "in_repository") for question in questions
                 )
         self.outcome, self._comparison = "listed", comparison
         self.error = f"nothing is verified, as there are only lists: {why}"
@@ -204,7 +204,7 @@ class MemberAudit:
     def _ask(self, missing: Iterable[tuple[str, str]]) -> Iterator[pa.Table]:
         for table in self.asker.ask([self._question(*one) for one in sorted(missing)]):
             if table.schema.equals(RECORD_CHECKS.schema):
-                self._answers.update(table["outcome"].to_pylist())
+                self._answers.update(str(outcome) for outcome in table["outcome"].to_pylist())
             yield table
 
     def _gone_row(self, uri: str) -> Row:

@@ -215,9 +215,8 @@ class MicroBatches:
     def _take(self, batch: Batch) -> bool:
         delivery = self.feed.take(min(TAKEN_AT_ONCE, self.limits.events - batch.event_count))
         if not batch.event_count:
-            batch.observed_at = (
-                self.clock()
-            )  # Not before: the first answer may tell that this machine's clock is wrong.
+            # Not before: only an answer tells that this machine's clock is wrong.
+            batch.observed_at = self.clock()
         self.run.count(batch.add(delivery))
         for event in reversed(delivery.events):
             if event.event_at:

@@ -71,8 +71,8 @@ class PullRun:
     whoever watches it.
 
     Attributes:
-        clock: Tells the time of an observation. Where none is handed in, the source takes that of its AppView client,
-            which does not depend on this machine's being right.
+        clock: Tells the time of an observation. Where none is handed in, it becomes that of the AppView's client, which
+            does not depend on this machine's being right.
         network: The clients; the source makes them from its settings where none are handed in.
         load_room: Decides which members the open load takes.
         roster: Whom the run follows; None until the first resource has read it.
@@ -93,6 +93,12 @@ class PullRun:
     item_count: int = 0
     new_item_count: int = 0
     _counting: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def ask(self, network: Network) -> None:
+        """Take clients, and with them the time of the service that they ask, unless the caller handed in a clock."""
+        self.network = network
+        if self.clock is utc_now:
+            self.clock = network.appview.clock
 
     @property
     def stats(self) -> RequestStats:

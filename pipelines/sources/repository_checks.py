@@ -56,7 +56,7 @@ class RepositoryChecks:
         did = questions[0].did
         rows: dict[Question, Row] = {}
         not_found: list[Question] = []
-        outcome: str = "record_gone"
+        outcome = "record_gone"
         problem: NetworkError | None = None
         try:
             server = self._server_of(did)

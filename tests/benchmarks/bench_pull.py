@@ -175,7 +175,7 @@ def pull(work: Work) -> Callable[[], None]:
     }
 
     def act() -> None:
-        assert bluesky.main(["--no-transform", "--no-report"]) == 0
+        assert bluesky.main(["--no-catch-up", "--no-transform", "--no-report"]) == 0
 
     return act
 
@@ -222,7 +222,7 @@ def by_hand(work: Work) -> Callable[[], None]:
                 while cursor is not None:
                     url = f"{work.service}/xrpc/app.bsky.feed.getAuthorFeed?actor={did}&limit={PAGE}&cursor={cursor}"
                     page = decoder.decode(pool.request("GET", url).data)
-                    rows += [feed_item_row(item) for item in page.feed]
+                    rows += [feed_item_row(item, now) for item in page.feed]
                     cursor = page.cursor
                     if len(rows) >= 1_000 or cursor is None:
                         table, rows = feed_table(rows, did, now), []

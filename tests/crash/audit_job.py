@@ -46,6 +46,7 @@ def _main(project: Path, settings: Mapping[str, str], death: AtCall | AtChange |
         return BuildOutcome("bluesky", not is_sample, Counter(), 0.0)
 
     patch = pytest.MonkeyPatch()
+    patch.setattr(bluesky, "build_questions", build)
     patch.setattr(bluesky, "build_warehouse", build)
     patch.setattr(audits, "Audits", partial(Audits, rows_per_load=ROWS_PER_LOAD))
     if death:

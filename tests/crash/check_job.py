@@ -45,6 +45,7 @@ def _main(project: Path, uris: Sequence[str], settings: Mapping[str, str], death
         return BuildOutcome("bluesky", not is_sample, Counter(), 0.0)
 
     patch = pytest.MonkeyPatch()
+    patch.setattr(bluesky, "build_questions", build)
     patch.setattr(bluesky, "build_warehouse", build)
     patch.setattr(checks, "QUESTIONS_PER_LOAD", QUESTIONS_PER_LOAD)
     if death:

@@ -47,7 +47,7 @@ def test_an_audit_that_is_killed_at_any_moment_is_finished_by_the_next(
     before = known_records(lake)
     assert sum(len(truth[did].keys() - before.keys()) for did in members) > 2 * ROWS_PER_LOAD
 
-    deaths = [
+    deaths: list[AtCall | AtChange] = [
         AtCall("pipelines.network.repositories:Repositories", "repository", "before", chance.randint(2, 4)),
         AtChange(chance.randint(1, 600)),
         AtChange(chance.randint(1, 300)),

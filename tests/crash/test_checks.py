@@ -36,7 +36,7 @@ def test_a_check_that_is_killed_at_any_moment_is_finished_by_the_next(
         "SOURCES__BLUESKY__PLC_DIRECTORY": sample_server.url,
         "SOURCES__BLUESKY__REQUESTS_PER_SECOND": "10000",
     }
-    deaths = [
+    deaths: list[AtCall | AtChange] = [
         AtCall("pipelines.network.repositories:Repositories", "record", "before", chance.randint(5, 10)),
         AtChange(chance.randint(1, 600)),
         AtChange(chance.randint(1, 300)),

@@ -167,7 +167,7 @@ def account(server: ScriptedServer, reply: Reply) -> Repositories:
         (error_reply(400, "RepoTakendown", "no"), AccountSuspended),
         (error_reply(400, "RepoSuspended", "no"), AccountSuspended),
         (error_reply(400, "InvalidRequest", "something else"), RequestRejected),
-        (Reply(b"<html>no</html>", 404), RequestRejected),
+        (Reply(b"<html>no</html>", 404), MethodNotSupported),
         (Reply(b"<html>yes</html>"), ServiceFailed),
         (json_reply({"uri": POST + "l", "cid": "bafy", "value": {}}), ServiceFailed),
         (json_reply({"uri": POST, "cid": "bafy", "value": "text"}), ServiceFailed),

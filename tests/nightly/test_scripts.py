@@ -98,6 +98,35 @@ def test_one_issue_for_as_long_as_nights_go_wrong_with_a_mock_gh(
     assert "could not be read" in told[1]["content"]
 
 
+@pytest.mark.parametrize(("script", "said"), [("pull.sh", "could not be read"), ("check.sh", "could not be asked")])
+@pytest.mark.parametrize("code", [0, 1, 2, 130])
+def test_what_is_left_open_is_a_notice_and_what_fails_ends_the_night(
+    tmp_path: Path, script: str, said: str, code: int
+) -> None:
+    """With a job that does nothing but end in this way."""
+    python = tmp_path / "python"
+    python.write_text(f'#!/usr/bin/env bash\necho "$*"\nexit {code}\n')
+    python.chmod(0o755)
+    (tmp_path / "output").touch()
+    (tmp_path / "_data").mkdir()
+    (tmp_path / "_data" / "pull.log").write_text("before\n")
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", SCRIPTS / script],
+        cwd=tmp_path,
+        env=os.environ | {"PATH": path, "GITHUB_OUTPUT": str(tmp_path / "output")},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == (0 if code == 2 else code)
+    assert (tmp_path / "output").read_text() == ("unread=yes\n" if code == 2 else "")
+    assert ("::warning::" in done.stdout and said in done.stdout) == (code == 2)
+    log = (tmp_path / "_data" / "pull.log").read_text().splitlines()
+    assert log[-1].startswith("pipelines/bluesky.py --")
+    assert ("before" in log) == (script == "check.sh"), "the summary shows the pull and the check"
+
+
 def test_one_issue_for_as_long_as_the_newest_versions_break_something_with_a_mock_gh(tmp_path: Path) -> None:
     gh = tmp_path / "gh"
     gh.write_text(MOCK_GH)

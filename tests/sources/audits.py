@@ -78,8 +78,8 @@ def known_records(lake: Lake) -> Known:
     path.parent.mkdir(parents=True, exist_ok=True)
     with duckdb.connect(str(path)) as warehouse:
         for table in (AUTHOR_FEED, RECORD_CHECKS):
-            rows = _rows(lake, table.name) if (lake.dataset / table.name).is_dir() else table.schema.empty_table()
-            warehouse.register(table.name, rows)
+            is_there = (lake.dataset / table.name).is_dir()
+            warehouse.register(table.name, _rows(lake, table.name) if is_there else table.schema.empty_table())
         warehouse.sql(_KNOWN)
         rows = warehouse.sql("select uri, cid, is_gone from int_known_records").fetchall()
     return {uri: (cid, is_gone) for uri, cid, is_gone in rows}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import libipld
@@ -21,12 +21,14 @@ from pipelines.network.failing_services import FailingServices
 from pipelines.network.pacing import Pacer
 from pipelines.network.repo_proof import RepoRecord
 from pipelines.network.repositories import Repositories
+from pipelines.network.service_clock import ServiceClock, utc_now
 from pipelines.sample.appview.faults import Fault
 from pipelines.sample.appview.repo_writer import Key, car_of, commit, encode, key_of, tree
 from pipelines.sample.appview.signed_repositories import repository_car, signing_key
 from pipelines.sample.world.blocks import cid_text, cid_to_bytes, link_to
 from pipelines.sample.world.days import evening
 from pipelines.sample.world.truth import DEACTIVATED, DELETED, POST, REPOST, SUSPENDED
+from pipelines.sources.feed_audits import Audits
 from pipelines.sources.member_audit import MemberAudit
 from pipelines.sources.record_checks import RecordAsker
 from pipelines.sources.repository_comparison import Comparison, KnownRecord
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 
     from pipelines.sample.appview.server import SampleServer
     from pipelines.sample.world.world import Day, World
-    from pipelines.sources.feed_walk import AuditState
+    from pipelines.sources.feed_walk import AuditState, MemberState
     from tests.conftest import Lake
 
 GET_REPO: Final = "com.atproto.sync.getRepo"
@@ -367,6 +369,25 @@ def test_the_last_audits_revision_is_not_audited_again(sample_server: SampleServ
     assert [request.nsid for request in sample_server.requests] == [f"/{did}", LATEST]
 
 
+def test_a_wrong_clock_of_this_machine_does_not_count(sample_server: SampleServer, world: World, did: str) -> None:
+    appview = AppView(sample_server.url, Pacer(100_000))
+    appview.clock = ServiceClock(lambda: utc_now() + timedelta(days=365))
+    network = Network(appview, Repositories(appview, sample_server.url), sample_server.url)
+    audits = Audits(network, appview.clock, lambda did: known_on_day_one(world, did))
+    states: dict[str, MemberState] = {
+        did: {"cursor": None, "pulled_at": "", "swept_at": "", "end_uri": None, "doubtful_end_uri": None}
+    }
+    audits.begin(states, [did])
+    seen = [
+        datetime.fromisoformat(str(time))
+        for table in audits.tables(states)
+        for time in table["observed_at"].to_pylist()
+    ]
+    assert len(seen) > 10
+    assert max(seen) - min(seen) < timedelta(minutes=5) > abs(seen[0] - utc_now())
+    assert abs(datetime.fromisoformat(states[did]["audit"]["audited_at"]) - utc_now()) < timedelta(minutes=5)
+
+
 RKEYS: Final = st.sampled_from([f"3k{n:011d}".replace("0", "z").replace("1", "y") for n in range(12)])
 CIDS: Final = st.sampled_from(["one", "two"])
 RECORDS: Final = st.dictionaries(st.tuples(st.sampled_from([POST, REPOST, "app.bsky.feed.like"]), RKEYS), CIDS)
@@ -377,7 +398,7 @@ KNOWN: Final = st.dictionaries(
 
 @given(RECORDS, KNOWN, RKEYS)
 def test_a_comparison_tells_all_that_differs(
-    records: dict[Any, str], known: dict[Any, tuple[str | None, bool]], rev: str
+    records: dict[tuple[str, str], str], known: dict[tuple[str, str], tuple[str | None, bool]], rev: str
 ) -> None:
     def uri(path: tuple[str, str]) -> str:
         return f"at://did:plc:a/{path[0]}/{path[1]}"
