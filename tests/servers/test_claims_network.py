@@ -22,7 +22,7 @@ import pytest
 
 from pipelines import bluesky
 from pipelines.events.firehose import Firehose
-from pipelines.warehouse import BuildOutcome
+from pipelines.warehouse import CHECKED_MODELS, BuildOutcome
 from tests.conftest import isolated_lake
 from tests.dbt_command import run_dbt
 from tests.live.conftest import QUICK, LiveLake
@@ -151,9 +151,9 @@ class Nights:
         self.look(name, exit_code)
 
 
-def models(_: bool) -> BuildOutcome:
+def run_models(*arguments: str) -> BuildOutcome:
     """Build without dbt's own tests, which are run once at the end."""
-    outcome = run_dbt("run")
+    outcome = run_dbt("run", *arguments)
     assert outcome.success, outcome.exception
     return BuildOutcome("bluesky", is_success=True, counts=Counter(), seconds=0.0)
 
@@ -167,7 +167,10 @@ def nights(atnet: Json, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ni
         CuttingProxy(atnet["appview"]) as proxy,
         pytest.MonkeyPatch.context() as patch,
     ):
-        patch.setattr(bluesky, "build_warehouse", models)
+        patch.setattr(
+            bluesky, "build_questions", lambda _: run_models("--select", *(f"+{name}" for name in CHECKED_MODELS))
+        )
+        patch.setattr(bluesky, "build_warehouse", lambda _: run_models())
         patch.setenv("SOURCES__BLUESKY__SERVICE", proxy.url)
         patch.setenv("SOURCES__BLUESKY__PLC_DIRECTORY", atnet["plc"])
         patch.setenv("SOURCES__BLUESKY__STARTER_PACKS", "[]")
@@ -215,7 +218,7 @@ def live_through(nights: Nights) -> Told:
     heard_edit = world.heard.edit(next(iter(world.heard.posts.values())), "Edited, and heard")
     [heard_repost] = world.heard.repost((other, timedelta()))
     nights.listen()
-    models(False)
+    run_models()
     nights.look("heard")
     return Told(late, unheard, hidden, deleted, edited, heard_edit, heard_repost)
 
