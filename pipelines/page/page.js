@@ -1003,15 +1003,19 @@ function showHealth() {
   if (changes.length) {
     one("#schema-changes").replaceChildren(
       h("h3", {}, "What Bluesky sends has changed"),
-      numbers({
-        head: ["Column", "change", "type", "seen"],
-        rows: changes.map((row) => [
-          `${row.table_name}.${row.column_name}`,
-          row.change.replaceAll("_", " "),
-          row.previous_data_type ? `${row.previous_data_type} to ${row.data_type}` : row.data_type,
-          shortDate(row.changed_at),
-        ]),
-      }),
+      h(
+        "div",
+        { class: "scroll" },
+        numbers({
+          head: ["Column", "change", "type", "seen"],
+          rows: changes.map((row) => [
+            `${row.table_name}.${row.column_name}`,
+            row.change.replaceAll("_", " "),
+            row.previous_data_type ? `${row.previous_data_type} to ${row.data_type}` : row.data_type,
+            shortDate(row.changed_at),
+          ]),
+        }),
+      ),
     );
   }
 }

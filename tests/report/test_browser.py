@@ -168,8 +168,14 @@ def test_keyboard_reads_a_chart(page: Page) -> None:
     assert len(page.all(rows)) == 7
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 768, 1280])
+@pytest.mark.parametrize(
+    ("width", "scheme"),
+    [
+        (360, "light"),
+        (1280, "dark"),
+        *(pytest.param(*other, marks=pytest.mark.slow) for other in ((360, "dark"), (768, "light"), (1280, "light"))),
+    ],
+)
 def test_fits_the_screen(page: Page, width: int, scheme: str) -> None:
     page.chrome.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride",

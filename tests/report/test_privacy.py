@@ -146,6 +146,7 @@ def quoting(tmp_path_factory: pytest.TempPathFactory, parsed_project: Path) -> W
     return warehouse
 
 
+@pytest.mark.slow
 def test_whoever_names_them_is_left_out_of_what_is_quoted(quoting: Warehouse) -> None:
     quoted = [post_uri("writer", rkey) for rkey in ("address", "card", "moved", "nobody", "plain", "wordless")]
     for report in ("rpt_top_posts", "rpt_latest_posts"):
@@ -180,6 +181,7 @@ def test_whoever_names_them_is_left_out_of_what_is_quoted(quoting: Warehouse) ->
     assert MOVED in content
 
 
+@pytest.mark.slow
 def test_what_is_counted_names_nobody(quoting: Warehouse) -> None:
     # A post that is not quoted is counted all the same.
     query = "select post_count from rpt_activity_by_period where pack_uri = 'all' and period = 'week'"

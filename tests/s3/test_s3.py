@@ -27,13 +27,32 @@ def test_a_pull_goes_on_from_another_machine(nights: BucketNights) -> None:
 @pytest.mark.parametrize(
     ("setting", "value", "said"),
     [
-        ("CREDENTIALS__AWS_ACCESS_KEY_ID", "f" * 32, "The bucket refuses the key"),
-        ("CREDENTIALS__AWS_SECRET_ACCESS_KEY", "another-secret", "The bucket refuses the key"),
-        ("BUCKET_URL", "s3://comunity/raw", "There is no bucket 'comunity'"),
-        ("BUCKET_URL", "s3://my community/raw", "The bucket 'my community' cannot be opened"),
-        ("CREDENTIALS__ENDPOINT_URL", f"http://127.0.0.1:{free_port()}", "The bucket's endpoint cannot be reached"),
+        pytest.param(
+            "CREDENTIALS__AWS_ACCESS_KEY_ID",
+            "f" * 32,
+            "The bucket refuses the key",
+            id="wrong key",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "CREDENTIALS__AWS_SECRET_ACCESS_KEY", "another-secret", "The bucket refuses the key", id="wrong secret"
+        ),
+        pytest.param("BUCKET_URL", "s3://comunity/raw", "There is no bucket 'comunity'", id="missing bucket"),
+        pytest.param(
+            "BUCKET_URL",
+            "s3://my community/raw",
+            "The bucket 'my community' cannot be opened",
+            id="impossible bucket",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "CREDENTIALS__ENDPOINT_URL",
+            f"http://127.0.0.1:{free_port()}",
+            "The bucket's endpoint cannot be reached",
+            id="unreachable endpoint",
+            marks=pytest.mark.slow,
+        ),
     ],
-    ids=["wrong key", "wrong secret", "missing bucket", "impossible bucket", "unreachable endpoint"],
 )
 def test_a_bucket_that_cannot_be_used_is_one_line(
     nights: BucketNights, s3: S3Server, setting: str, value: str, said: str

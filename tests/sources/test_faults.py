@@ -91,6 +91,7 @@ def test_each_fault_ends_in_the_right_outcome_for_its_member_and_the_others_are_
         assert landed(lake, world, name) == items_of(world, name), "the whole feed, the next time"
 
 
+@pytest.mark.slow
 def test_a_fault_that_passes_costs_nothing_but_a_retry(
     impatient_lake: Lake, sample_server: SampleServer, world: World
 ) -> None:

@@ -118,7 +118,8 @@ def test_relative_paths_begin_at_the_project_wherever_the_command_is_started(
     assert list(Path.cwd().iterdir()) == []
 
 
-@pytest.mark.parametrize("what", ["author_feed", pytest.param("--drop-all", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ["author_feed", "--drop-all"])
 def test_what_dlt_drops_is_read_anew(
     lake: Lake, sample_server: SampleServer, world: World, actors: list[str], what: str
 ) -> None:
@@ -133,6 +134,7 @@ def test_what_dlt_drops_is_read_anew(
     assert lake.pull(sample_server, actors=actors).run.new_item_count == 0
 
 
+@pytest.mark.slow
 def test_cursors_that_an_earlier_version_kept_elsewhere_are_taken_over(
     lake: Lake, sample_server: SampleServer, actors: list[str]
 ) -> None:

@@ -36,9 +36,14 @@ class Resident:
         Args:
             writes: With `text`, a post: a new one, or the one of `rkey`. Without, the one of `rkey` is deleted.
         """
-        request = {"repo": self.did, "validate": False, "writes": [_write(dict(write)) for write in writes]}
-        results = self._ask("repo.applyWrites", request)["results"]
+        results = self.apply(*(_write(dict(write)) for write in writes))
         return [result["uri"].rpartition("/")[2] for result in results if "uri" in result]
+
+    def apply(self, *writes: Json) -> list[Json]:
+        """Make writes of `com.atproto.repo.applyWrites`, at most 200, one commit; what each came to comes back."""
+        request = {"repo": self.did, "validate": False, "writes": list(writes)}
+        results: list[Json] = self._ask("repo.applyWrites", request)["results"]
+        return results
 
     def live_a_little(self) -> None:
         """Create, update and delete records, one by one and many in a commit; change the handle; go and come back."""
@@ -66,12 +71,12 @@ class Resident:
         """Delete the account."""
         self._ask_admin("deleteAccount", {"did": self.did})
 
-    def records(self) -> dict[str, tuple[str, Json]]:
+    def records(self, collection: str = POST) -> dict[str, tuple[str, Json]]:
         """List what the PDS has: CID and JSON of each record, by URI."""
         found: dict[str, tuple[str, Json]] = {}
         cursor: str | None = ""
         while cursor is not None:
-            fields = {"repo": self.did, "collection": POST, "limit": 100} | ({"cursor": cursor} if cursor else {})
+            fields = {"repo": self.did, "collection": collection, "limit": 100} | ({"cursor": cursor} if cursor else {})
             page = urllib3.request("GET", f"{self._pds}/xrpc/com.atproto.repo.listRecords", fields=fields).json()
             found |= {record["uri"]: (record["cid"], record["value"]) for record in page["records"]}
             cursor = page.get("cursor")

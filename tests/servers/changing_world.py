@@ -1,0 +1,209 @@
+"""People on a PDS whose records change from day to day: written, dated back, edited and deleted, whatever their age."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from random import Random
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import urllib3
+
+from tests.servers.atnet.resident import POST, Resident, as_admin, post
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+Json = dict[str, Any]
+Value = TypeVar("Value")
+
+REPOST: Final = "app.bsky.feed.repost"
+LIKE: Final = "app.bsky.feed.like"
+PROFILE: Final = "app.bsky.actor.profile"
+_MOST_WRITES: Final = 200
+_WRITE: Final = "com.atproto.repo.applyWrites#"
+
+
+@dataclass(frozen=True)
+class Written:
+    """A post or repost that somebody has in their repository.
+
+    Attributes:
+        value: Its record.
+    """
+
+    uri: str
+    cid: str
+    value: Json
+
+    @property
+    def link(self) -> Json:
+        """The record as another names it."""
+        return {"uri": self.uri, "cid": self.cid}
+
+    @property
+    def rkey(self) -> str:
+        return self.uri.rpartition("/")[2]
+
+
+class Person(Resident):
+    """A resident who keeps in mind what they have written.
+
+    Attributes:
+        posts: By URI.
+        reposts: By URI.
+    """
+
+    def __init__(self, atnet: Json) -> None:
+        super().__init__(atnet)
+        self.posts: dict[str, Written] = {}
+        self.reposts: dict[str, Written] = {}
+
+    def post(self, *ages: timedelta) -> list[Written]:
+        """Write posts, each as old as its age says."""
+        values = ({"text": f"Number {number} of {age}", "createdAt": ago(age)} for number, age in enumerate(ages))
+        written = self._create(POST, values)
+        self.posts |= {one.uri: one for one in written}
+        return written
+
+    def repost(self, *subjects: tuple[Written, timedelta]) -> list[Written]:
+        """Repost posts, each so long ago, by what the reposts say."""
+        values = ({"subject": subject.link, "createdAt": ago(age)} for subject, age in subjects)
+        written = self._create(REPOST, values)
+        self.reposts |= {one.uri: one for one in written}
+        return written
+
+    def like(self, *subjects: Written) -> None:
+        self._create(LIKE, ({"subject": subject.link, "createdAt": ago(timedelta())} for subject in subjects))
+
+    def introduce(self, name: str) -> None:
+        value = {"$type": PROFILE, "displayName": name}
+        self.apply({"$type": f"{_WRITE}create", "collection": PROFILE, "rkey": "self", "value": value})
+
+    def edit(self, old: Written, text: str) -> Written:
+        """Write another version of a post."""
+        value = old.value | {"text": text}
+        [result] = self.apply({"$type": f"{_WRITE}update", "collection": POST, "rkey": old.rkey, "value": value})
+        self.posts[old.uri] = Written(old.uri, result["cid"], value)
+        return self.posts[old.uri]
+
+    def delete(self, *records: Written) -> None:
+        for some in in_commits(records):
+            self.apply(
+                *({"$type": f"{_WRITE}delete", "collection": one.uri.split("/")[3], "rkey": one.rkey} for one in some)
+            )
+        for one in records:
+            self.posts.pop(one.uri, None)
+            self.reposts.pop(one.uri, None)
+
+    def _create(self, collection: str, values: Iterable[Json]) -> list[Written]:
+        written: list[Written] = []
+        for some in in_commits({"$type": collection} | value for value in values):
+            writes = ({"$type": f"{_WRITE}create", "collection": collection, "value": value} for value in some)
+            results = self.apply(*writes)
+            written += [
+                Written(result["uri"], result["cid"], value) for result, value in zip(results, some, strict=True)
+            ]
+        return written
+
+
+def in_commits(values: Iterable[Value]) -> Iterator[tuple[Value, ...]]:
+    """Take as many as go into one commit at a time."""
+    rest = iter(values)
+    while some := tuple(islice(rest, _MOST_WRITES)):
+        yield some
+
+
+def ago(age: timedelta) -> str:
+    """Write the time that was so long ago, as records do."""
+    return (datetime.now(UTC) - age).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class ChangingWorld:
+    """Some people with parts of their own, and others who do anything, the same for the same seed.
+
+    Attributes:
+        others: Those who do anything.
+        taken_down: Posts that the AppView's moderators took down, by URI.
+    """
+
+    def __init__(self, atnet: Json, seed: int = 1) -> None:
+        self._atnet, self._chance = atnet, Random(seed)
+        self.taken_down: dict[str, Written] = {}
+        self.reposter, self.cut, self.almost, self.old, self.heard = (Person(atnet) for _ in range(5))
+        self.others = [Person(atnet) for _ in range(15)]
+        days = timedelta(days=1)
+        self.reposter.post(*(2 * number * days for number in range(150)))
+        self.cut.post(*(timedelta(minutes=20 * number) for number in range(260)))
+        self.almost.post(*(3 * number * days for number in range(104)))
+        self.old.post(*(2 * number * days for number in range(220)))
+        self.heard.post(*(number * days for number in range(3)))
+        for size, person in zip(
+            [2, 5, 10, 20, 30, 40, 50, 60, 80, 99, 100, 101, 130, 180, 260], self.others, strict=True
+        ):
+            person.introduce(f"Person of {size} posts")
+            person.post(*(self._any_age() for _ in range(size)))
+        self._reposts(self.reposter, 40, lambda: timedelta(days=self._chance.uniform(20, 200)))
+        for person in self.others:
+            self._reposts(person, len(person.posts) // 3, self._any_age)
+            person.like(*self._some_posts(3))
+        self.settle()
+
+    @property
+    def people(self) -> list[Person]:
+        return [self.reposter, self.cut, self.almost, self.old, self.heard, *self.others]
+
+    @property
+    def living(self) -> dict[str, Json]:
+        """What the PDS says that there is: each post and repost of these people, by URI."""
+        return {
+            uri: {"cid": cid} | value
+            for person in self.people
+            for collection in (POST, REPOST)
+            for uri, (cid, value) in person.records(collection).items()
+        }
+
+    def pass_a_day(self) -> None:
+        """Let half of the people do something."""
+        for person in self._chance.sample(self.others, 8):
+            person.post(*(self._any_age() for _ in range(self._chance.randint(0, 5))))
+            self._reposts(person, self._chance.randint(0, 5), self._any_age)
+            for old in self._some(list(person.posts.values()), 2):
+                person.edit(old, f"Edited, after {old.value['text']}")
+            person.delete(*self._some(list(person.posts.values()), 1 + len(person.posts) // 30))
+            person.delete(*self._some(list(person.reposts.values()), 1))
+        self.settle()
+
+    def edit_what_was_reposted(self) -> None:
+        """Write a new version of a post that another has reposted: the repost stays."""
+        posts = {uri: (person, one) for person in self.others for uri, one in person.posts.items()}
+        reposted = [repost.value["subject"]["uri"] for person in self.others for repost in person.reposts.values()]
+        person, old = next(posts[uri] for uri in reposted if uri in posts)
+        person.edit(old, "Edited, though it was reposted")
+        self.settle()
+
+    def take_down(self, one: Written) -> None:
+        """Let the AppView hide a post that its author keeps."""
+        subject = {"$type": "com.atproto.repo.strongRef", **one.link}
+        url = f"{self._atnet['appview']}/xrpc/com.atproto.admin.updateSubjectStatus"
+        post(url, {"subject": subject, "takedown": {"applied": True, "ref": "test"}}, as_admin("admin-pass"))
+        self.taken_down[one.uri] = one
+
+    def settle(self) -> None:
+        """Wait until the AppView has read what was written."""
+        assert urllib3.request("POST", f"{self._atnet['control']}/settle", timeout=150).status == 200
+
+    def _any_age(self) -> timedelta:
+        """As often as not today, or this week, else some time in the last two years."""
+        days = self._chance.choice([0.0, self._chance.uniform(0, 7), self._chance.uniform(7, 700)])
+        return timedelta(days=days)
+
+    def _reposts(self, person: Person, count: int, age: Callable[[], timedelta]) -> None:
+        person.repost(*((subject, age()) for subject in self._some_posts(count)))
+
+    def _some_posts(self, count: int) -> list[Written]:
+        return self._some([one for person in self.others for one in person.posts.values()], count)
+
+    def _some(self, written: list[Written], count: int) -> list[Written]:
+        return self._chance.sample(written, min(count, len(written)))

@@ -1,0 +1,322 @@
+"""What the marts claim of people whose records change every night, while the AppView's feeds show less than there is.
+
+Held against the people's own server, the PDS: nothing that it has is called gone, nothing that it lacks is published,
+and what is called complete is complete.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections import Counter
+from contextlib import redirect_stdout
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cached_property
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pytest
+
+from pipelines import bluesky
+from pipelines.events.firehose import Firehose
+from pipelines.warehouse import CHECKED_MODELS, BuildOutcome
+from tests.conftest import isolated_lake
+from tests.dbt_command import run_dbt
+from tests.live.conftest import QUICK, LiveLake
+from tests.servers.atnet.resident import POST
+from tests.servers.changing_world import REPOST, ChangingWorld, Person, Written
+from tests.servers.cutting_proxy import Cut, CuttingProxy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from tests.conftest import Lake
+
+Json = dict[str, Any]
+Row = tuple[Any, ...]
+
+NIGHTS = ("first", "second", "third", "fourth")
+AUDITS = ("audit", "audit again")
+_PUBLISHED = re.compile(r"(did:plc:\w+)/(?:app\.bsky\.feed\.)?post/(\w+)")
+_COUNTED = re.compile(r"^ *(?:requests|checks|audits)  .*$", re.MULTILINE)
+
+
+@dataclass
+class Evening:
+    """What was so after a night, and what the marts said.
+
+    Attributes:
+        living: What the PDS had: record by URI.
+        taken_down: Posts that the AppView did not show, by URI.
+        exit_code: The pull's, before anything is checked.
+        said: Rows of the marts that make claims, by name.
+        published: URIs of all posts that are in a report.
+    """
+
+    living: dict[str, Json]
+    taken_down: set[str]
+    exit_code: int
+    said: dict[str, list[Row]]
+    published: set[str]
+
+    @cached_property
+    def gone(self) -> set[str]:
+        """URIs of posts and reposts that are called gone."""
+        return {uri for name in ("posts", "reposts") for uri, is_gone, *_ in self.said[name] if is_gone}
+
+    @cached_property
+    def there(self) -> set[str]:
+        """URIs of posts and reposts that are not called gone."""
+        return {uri for name in ("posts", "reposts") for uri, is_gone, *_ in self.said[name] if not is_gone}
+
+    @cached_property
+    def texts(self) -> dict[str, str]:
+        return {uri: text for uri, _, text in self.said["posts"]}
+
+
+MARTS = {
+    "posts": "select post_uri, is_deleted, text from fct_posts",
+    "reposts": "select repost_uri, is_gone from fct_reposts",
+    "complete": "select did from fct_pull_coverage where is_covered_from_the_beginning",
+}
+
+
+@dataclass(frozen=True)
+class Told:
+    """Records whose fate is part of the story."""
+
+    late: Written
+    unheard: Written
+    hidden: Written
+    deleted: Written
+    edited: Written
+    heard_edit: Written
+    heard_repost: Written
+
+
+@dataclass
+class Nights:
+    """Nights over a changing world, seen through a proxy, into one lake.
+
+    Attributes:
+        told: What the story was, once it is over.
+    """
+
+    atnet: Json
+    world: ChangingWorld
+    proxy: CuttingProxy
+    lake: Lake
+    evenings: dict[str, Evening] = field(default_factory=dict)
+    told: Told = field(init=False)
+
+    def pull(self, name: str, cuts: Mapping[Person, Cut]) -> None:
+        """Pull while some feeds are cut, and then let the job ask."""
+        self.proxy.cut({person.did: cut for person, cut in cuts.items()})
+        self._run(name, ["--no-transform", "--no-catch-up"], ["--check"])
+
+    def audit(self, name: str) -> None:
+        """Hold every repository against the lake, while nothing is cut."""
+        self.proxy.cut({})
+        self._run(name, ["--audit"])
+
+    def listen(self) -> None:
+        """Load what the PDS has told since the last time."""
+        firehose = Firehose(
+            self.atnet["pds"].replace("http", "ws", 1), dids={person.did for person in self.world.people}, limits=QUICK
+        )
+        if not LiveLake(self.lake).rows():
+            firehose.bookmark.go_on(0)
+        LiveLake(self.lake).run(firehose)
+
+    def look(self, name: str, exit_code: int = 0) -> None:
+        """Keep what the marts say now."""
+        with duckdb.connect(str(self.lake.folder / "_data" / "bluesky.duckdb"), read_only=True) as marts:
+            said = {mart: marts.execute(sql).fetchall() for mart, sql in MARTS.items()}
+            reports = marts.execute(
+                "select table_name from duckdb_tables() where starts_with(table_name, 'rpt_')"
+            ).fetchall()
+            told = "\n".join(str(row) for (report,) in reports for row in marts.execute(f"from {report}").fetchall())
+        published = {f"at://{did}/{POST}/{rkey}" for did, rkey in _PUBLISHED.findall(told)}
+        living, taken_down = self.world.living, set(self.world.taken_down)
+        self.evenings[name] = Evening(living, taken_down, exit_code, said, published)
+
+    def _run(self, name: str, *commands: list[str]) -> None:
+        output = io.StringIO()
+        with redirect_stdout(output):
+            exit_code, *_ = [bluesky.main([*command, "--no-report"]) for command in commands]
+        print(f"{name}:", *_COUNTED.findall(output.getvalue()), sep="\n")
+        self.look(name, exit_code)
+
+
+def run_models(*arguments: str) -> BuildOutcome:
+    """Build without dbt's own tests, which are run once at the end."""
+    outcome = run_dbt("run", *arguments)
+    assert outcome.success, outcome.exception
+    return BuildOutcome("bluesky", is_success=True, counts=Counter(), seconds=0.0)
+
+
+@pytest.fixture(scope="module")
+def nights(atnet: Json, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nights]:
+    folder = tmp_path_factory.mktemp("claims")
+    world = ChangingWorld(atnet)
+    with (
+        isolated_lake(folder) as lake,
+        CuttingProxy(atnet["appview"]) as proxy,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setattr(
+            bluesky, "build_questions", lambda _: run_models("--select", *(f"+{name}" for name in CHECKED_MODELS))
+        )
+        patch.setattr(bluesky, "build_warehouse", lambda _: run_models())
+        patch.setenv("SOURCES__BLUESKY__SERVICE", proxy.url)
+        patch.setenv("SOURCES__BLUESKY__PLC_DIRECTORY", atnet["plc"])
+        patch.setenv("SOURCES__BLUESKY__STARTER_PACKS", "[]")
+        patch.setenv("SOURCES__BLUESKY__ACTORS", json.dumps([person.did for person in world.people]))
+        patch.setenv("SOURCES__BLUESKY__REQUESTS_PER_SECOND", "500")
+        patch.setenv("DLT_LOCAL_DIR", str(lake.folder))
+        patch.setenv("DBT_TARGET_PATH", str(folder / "target"))
+        patch.setenv("DBT_LOG_PATH", str(folder / "logs"))
+        nights = Nights(atnet, world, proxy, lake)
+        nights.told = live_through(nights)
+        yield nights
+
+
+def live_through(nights: Nights) -> Told:
+    """Four nights, two audits, and an hour in which only the live job listens."""
+    world, chance = nights.world, Random(2)
+    nights.pull("first", {world.almost: Cut(1)} | any_cuts(chance, world))
+
+    world.pass_a_day()
+    [subject, other, *_] = world.old.posts.values()
+    [late] = world.reposter.repost((subject, timedelta(hours=5)))
+    nights.listen()
+    unheard, hidden = world.heard.post(timedelta(), timedelta())
+    nights.listen()
+    world.settle()
+    world.heard.delete(unheard)
+    world.take_down(hidden)
+    world.settle()
+    nights.pull("second", {world.cut: Cut(1)} | any_cuts(chance, world))
+
+    world.pass_a_day()
+    deleted, edited = list(world.old.posts.values())[-2:]
+    world.old.delete(deleted)
+    world.old.edit(edited, "Edited when it was old")
+    world.edit_what_was_reposted()
+    nights.pull("third", {world.cut: Cut(1)} | any_cuts(chance, world))
+
+    world.pass_a_day()
+    world.take_down(next(iter(world.others[7].posts.values())))
+    nights.pull("fourth", any_cuts(chance, world))
+
+    for name in AUDITS:
+        nights.audit(name)
+
+    heard_edit = world.heard.edit(next(iter(world.heard.posts.values())), "Edited, and heard")
+    [heard_repost] = world.heard.repost((other, timedelta()))
+    nights.listen()
+    run_models()
+    nights.look("heard")
+    return Told(late, unheard, hidden, deleted, edited, heard_edit, heard_repost)
+
+
+def any_cuts(chance: Random, world: ChangingWorld) -> dict[Person, Cut]:
+    """Cut a third of the feeds, anywhere."""
+    return {
+        person: Cut(chance.randint(1, 3), chance.choice([0, 30, 99, 100]), chance.random() < 0.5)
+        for person in chance.sample(world.others, 5)
+    }
+
+
+@pytest.mark.parametrize("name", [*NIGHTS, *AUDITS, "heard"])
+def test_nothing_that_the_pds_has_is_called_gone(nights: Nights, name: str) -> None:
+    evening = nights.evenings[name]
+    assert evening.gone & evening.living.keys() <= evening.taken_down
+
+
+@pytest.mark.parametrize("name", AUDITS)
+def test_after_an_audit_nothing_that_is_gone_or_hidden_is_published(nights: Nights, name: str) -> None:
+    evening = nights.evenings[name]
+    assert len(evening.published) > 100
+    assert evening.published - evening.living.keys() == set()
+    assert evening.published & evening.taken_down == set()
+
+
+@pytest.mark.parametrize("name", AUDITS)
+def test_after_an_audit_the_marts_have_what_the_pds_has(nights: Nights, name: str) -> None:
+    evening = nights.evenings[name]
+    assert evening.living.keys() - evening.there == evening.taken_down
+    assert evening.there - evening.living.keys() == set()
+    texts = {uri: record["text"] for uri, record in evening.living.items() if f"/{POST}/" in uri}
+    assert {uri: evening.texts.get(uri) for uri in texts.keys() - evening.taken_down} == {
+        uri: text for uri, text in texts.items() if uri not in evening.taken_down
+    }
+
+
+def test_dbt_s_own_tests_find_nothing_wrong(nights: Nights) -> None:
+    outcome = run_dbt("test", "--exclude-resource-type=unit_test")
+    assert outcome.success, [result.message for result in outcome.result.results if result.status in ("error", "fail")]
+
+
+# The rows of the table in issue 12, by what was seen.
+
+
+@pytest.mark.parametrize("name", NIGHTS)
+def test_f1_reposts_that_were_dated_back_or_indexed_late_are_there(nights: Nights, name: str) -> None:
+    evening = nights.evenings[name]
+    own = {uri for uri in evening.living if uri.startswith(f"at://{nights.world.reposter.did}/{REPOST}/")}
+    assert len(own) >= 40
+    assert (nights.told.late.uri in own) == (name != "first")
+    assert own & evening.gone == set()
+
+
+def test_f3_a_post_that_only_the_live_job_saw_is_not_published_when_it_is_gone_or_hidden(nights: Nights) -> None:
+    evening = nights.evenings["second"]
+    for post in (nights.told.unheard, nights.told.hidden):
+        assert post.uri in evening.texts, "the live job has seen it"
+        assert post.uri not in evening.published
+        assert post.uri in evening.gone
+
+
+@pytest.mark.parametrize("name", NIGHTS)
+def test_f4_a_feed_that_is_cut_in_one_place_on_two_nights_has_lost_nothing(nights: Nights, name: str) -> None:
+    evening = nights.evenings[name]
+    assert len([uri for uri in evening.there if uri.startswith(f"at://{nights.world.cut.did}/")]) == 260
+
+
+@pytest.mark.parametrize("name", [*NIGHTS, *AUDITS])
+def test_f5_who_is_called_covered_from_the_beginning_is(nights: Nights, name: str) -> None:
+    evening = nights.evenings[name]
+    complete = {did for (did,) in evening.said["complete"]}
+    known = evening.there | evening.gone
+    assert {uri for uri in evening.living if uri.split("/")[2] in complete} - known == set()
+    assert name not in AUDITS or complete == {person.did for person in nights.world.people}
+
+
+def test_f5_an_end_that_comes_four_posts_early_is_doubted(nights: Nights) -> None:
+    claims = nights.lake.query(
+        f"select reached_end from feed_pulls where member_did = '{nights.world.almost.did}' order by observed_at"
+    )
+    assert not claims[0]["reached_end"]
+
+
+def test_f6_what_was_deleted_or_edited_when_it_was_old_is_known_after_the_audit(nights: Nights) -> None:
+    evening = nights.evenings["audit"]
+    assert nights.told.deleted.uri in evening.gone
+    assert evening.texts[nights.told.edited.uri] == "Edited when it was old"
+
+
+@pytest.mark.parametrize("name", ["first", "second", "third"])
+def test_f7_a_pull_that_read_a_feed_in_part_ends_in_exit_code_2(nights: Nights, name: str) -> None:
+    assert nights.evenings[name].exit_code == 2
+
+
+def test_f8_an_edit_that_was_heard_is_the_latest_version(nights: Nights) -> None:
+    assert nights.evenings["heard"].texts[nights.told.heard_edit.uri] == "Edited, and heard"
+
+
+def test_f9_a_repost_that_was_heard_is_a_repost(nights: Nights) -> None:
+    assert nights.told.heard_repost.uri in nights.evenings["heard"].there
