@@ -322,7 +322,8 @@ def check(pipeline: dlt.Pipeline, night: Night, console: Console) -> Checks:
 def audit(pipeline: dlt.Pipeline, night: Night, console: Console, *, is_all: bool) -> AuditSummary:
     """Audit the members whose audit is due, load what comes of it, and say it."""
     network, states = connected(night), member_states(pipeline)
-    due = audits_due(states, night.run.clock(), configured_audit_days(), is_all=is_all)
+    gap_at = Checking(pipeline, network, night.run.clock).newest_gap()
+    due = audits_due(states, night.run.clock(), configured_audit_days(), gap_at=gap_at, is_all=is_all)
     audits = Auditing(pipeline, network, night.run.clock).audit(states, due)
     _say(console, f"   audits  {audits}")
     # Of some members the audit has said that nothing lacks.

@@ -173,6 +173,8 @@ def test_audits_are_due_after_so_many_days_and_where_an_end_is_doubted(
     states[nils]["pulled_at"] = (now + 2 * day).isoformat()
     assert audits_due(states, now + 7 * day, 7.0) == []
     assert audits_due(states, now + 8 * day, 7.0) == [nils]
+    assert audits_due(states, now + 3 * day, 7.0, gap_at=now) == []
+    assert audits_due(states, now + 3 * day, 7.0, gap_at=now + 1.5 * day) == [nils], "something may have been missed"
     states[mara]["doubtful_end_uri"] = ""
     assert set(audits_due(states, now + 8 * day, 7.0)) == {nils, mara}
     states[mara]["doubtful_end_uri"] = None
