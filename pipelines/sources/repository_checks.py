@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from pipelines.network.errors import AccountDeactivated, AccountSuspended, ActorNotFound, NetworkError, RecordNotFound
 from pipelines.network.failing_services import OUT_OF_REACH
@@ -14,7 +14,7 @@ from pipelines.sources.questions import POST
 from pipelines.sources.rows import repo_record_row
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     import msgspec
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from pipelines.network.repositories import Repositories
     from pipelines.sources.questions import Question
     from pipelines.sources.rows import Row
+
+T = TypeVar("T")
 
 LISTED_ABOVE: Final = 25
 """Where more records of a collection are asked for, its newest pages are read first."""
@@ -74,7 +76,7 @@ class RepositoryChecks:
                     exists = "hidden_by_service" if question.collection == POST else "in_repository"
                     rows[question] = record | question.answered(observed_at, exists)
             if not_found:
-                self.services.ask(server, lambda: self.repositories.expect_served(did))
+                self._ask(server, did, lambda: self.repositories.expect_served(did))
         except UNAVAILABLE as error:
             outcome, problem = "account_unavailable", error
         except NetworkError as error:
@@ -87,10 +89,13 @@ class RepositoryChecks:
         return self.services.ask(directory, lambda: self.repositories.pds_endpoint(did), failures=OUT_OF_REACH)
 
     def _record(self, server: str, question: Question, observed_at: datetime) -> Row:
-        raw = self.services.ask(
-            server, lambda: self.repositories.record(question.did, question.collection, question.rkey)
-        )
+        did = question.did
+        raw = self._ask(server, did, lambda: self.repositories.record(did, question.collection, question.rkey))
         return repo_record_row(raw, observed_at)
+
+    def _ask(self, server: str, did: str, question: Callable[[], T]) -> T:
+        """Ask a server about one repository: one that it cannot read says nothing of the others that it holds."""
+        return self.services.ask(server, lambda: self.services.ask(f"{server} {did}", question), failures=OUT_OF_REACH)
 
     def _listed(self, server: str, questions: Sequence[Question], observed_at: datetime) -> dict[str, Row]:
         """Read collections of which many records are asked for, by half as many pages at most as there are questions.
@@ -116,7 +121,7 @@ class RepositoryChecks:
                     return
 
         try:
-            self.services.ask(server, read_pages)
+            self._ask(server, did, read_pages)
         except UNAVAILABLE:
             raise
         except NetworkError:

@@ -245,6 +245,29 @@ def test_a_service_that_cannot_be_reached_is_not_waited_for_again_and_again() ->
         assert len(server.asked) <= 2 * 2 * (3 + 8), "three failures of the service, and of the directory"
 
 
+def test_records_that_cannot_be_read_keep_no_other_member_of_the_server_from_an_answer(
+    world: World, sample_server: SampleServer
+) -> None:
+    states = records_of(world, 1)
+    reposts = sorted(uri for uri, state in states.items() if f"/{REPOST}/" in uri and state == "in_repository")
+    by_member: dict[str, list[str]] = {}
+    for uri in reposts:
+        by_member.setdefault(uri.split("/")[2], []).append(uri)
+    *unreadable, living = by_member.values()
+    broken = {uri for uris in unreadable for uri in uris[:5]}
+
+    def spoil(body: bytes) -> bytes:
+        return b"{}" if any(uri.encode() in body for uri in broken) else body
+
+    sample_server.faults.mutate(spoil, nsid=GET_RECORD)
+    checks, _ = ask(asker_of(sample_server.url), [about(uri) for uri in [*sorted(broken), living[0]]])
+    assert {checks[uri]["outcome"] for uri in broken} == {"unknown"}
+    assert checks[living[0]]["outcome"] == "in_repository"
+    asked_count = sum(request.nsid == GET_RECORD for request in sample_server.requests)
+    # Twice for each question, of which three in a row may fail.
+    assert asked_count <= 2 * 3 * len(unreadable) + 1
+
+
 def test_nothing_in_question_asks_nothing(sample_server: SampleServer) -> None:
     assert ask(asker_of(sample_server.url), []) == ({}, {})
     assert sample_server.requests == []
