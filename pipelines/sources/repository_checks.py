@@ -64,6 +64,10 @@ class RepositoryChecks:
             server = self._server_of(did)
             listed = self._listed(server, questions, observed_at)
             for question in questions:
+                if question.uri != f"at://{did}/{question.collection}/{question.rkey}":
+                    what = ValueError("the URI is none of a record of this repository")
+                    rows[question] = question.answered(observed_at, "unknown", what)
+                    continue
                 try:
                     record = listed.get(question.uri) or self._record(server, question, observed_at)
                 except RecordNotFound:

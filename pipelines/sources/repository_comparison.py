@@ -73,14 +73,22 @@ class Comparison:
     def gone(self, rev: str | None) -> list[str]:
         """Tell which records of the lake the repository has no more.
 
+        A service can give a URI that is none of a record of this repository: of that, the repository says nothing.
+
         Args:
             rev: The repository's revision. A record whose key is a later TID may have been written after it.
         """
         return [
             uri
             for uri, known in self.known.items()
-            if not known.is_gone and not (rev is not None and _is_later(uri.rpartition("/")[2], rev))
+            if not known.is_gone
+            and self._is_own(uri)
+            and not (rev is not None and _is_later(uri.rpartition("/")[2], rev))
         ]
+
+    def _is_own(self, uri: str) -> bool:
+        prefix, _, rkey = uri.rpartition("/")
+        return bool(rkey) and prefix in {f"at://{self.did}/{collection}" for collection in AUDITED}
 
 
 def _is_later(rkey: str, rev: str) -> bool:

@@ -22,6 +22,7 @@ from pipelines.sample.appview.faults import Fault
 from pipelines.sample.world.truth import ACTIVE, POST, REPOST
 from pipelines.sources.questions import Question
 from pipelines.sources.record_checks import RecordAsker
+from pipelines.sources.repository_comparison import Comparison, KnownRecord
 from tests.network.scripted_server import Reply, ScriptedServer, error_reply, json_reply
 
 if TYPE_CHECKING:
@@ -266,6 +267,17 @@ def test_records_that_cannot_be_read_keep_no_other_member_of_the_server_from_an_
     asked_count = sum(request.nsid == GET_RECORD for request in sample_server.requests)
     # Twice for each question, of which three in a row may fail.
     assert asked_count <= 2 * 3 * len(unreadable) + 1
+
+
+@pytest.mark.parametrize("uri", ["at://did:plc:other/{}/3kkkkkkkkkkk2", "at://a.test/{}/3kkkkkkkkkkk2", "at://a", "x"])
+def test_a_repository_is_not_asked_about_what_is_no_record_of_it(
+    world: World, sample_server: SampleServer, uri: str
+) -> None:
+    question = Question(uri.format(REPOST), world.packs[0].creator, REPOST, "absent_from_feed")
+    checks, _ = ask(asker_of(sample_server.url), [question])
+    assert checks[question.uri]["outcome"] == "unknown"
+    comparison = Comparison(question.did, {question.uri: KnownRecord(None, is_gone=False)})
+    assert comparison.gone(None) == []
 
 
 def test_nothing_in_question_asks_nothing(sample_server: SampleServer) -> None:
