@@ -16,6 +16,7 @@ from pipelines.lake.duckdb_settings import duckdb_settings, has_relation, open_w
 from pipelines.lake.readback import LakeReader
 from pipelines.sources.questions import Question
 from pipelines.sources.record_checks import RecordAsker, record_checks
+from pipelines.sources.rows import from_microseconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -110,6 +111,14 @@ class Checking:
             ).fetchall()
         return [Question(*row) for row in rows]
 
+    def newest_gap(self) -> datetime | None:
+        """Read from the warehouse when a feed of events was last found not to deliver a stretch of time."""
+        with closing(self._open_warehouse()) as warehouse:
+            if not has_relation(warehouse, "stg_bluesky__repo_event_gaps"):
+                return None
+            found = warehouse.execute("select epoch_us(max(observed_at)) from stg_bluesky__repo_event_gaps").fetchone()
+        return from_microseconds(found[0]) if found and found[0] is not None else None
+
     def _open_warehouse(self) -> duckdb.DuckDBPyConnection:
         settings = duckdb_settings(self.pipeline.pipeline_name)
         return open_warehouse(settings.warehouse_path, settings.memory_limit, read_only=True)
@@ -120,7 +129,12 @@ class Checking:
 
 
 def audits_due(
-    states: Mapping[str, MemberState], now: datetime, audit_days: float, *, is_all: bool = False
+    states: Mapping[str, MemberState],
+    now: datetime,
+    audit_days: float,
+    *,
+    gap_at: datetime | None = None,
+    is_all: bool = False,
 ) -> list[str]:
     """Say whose audit is due.
 
@@ -128,11 +142,12 @@ def audits_due(
         states: What is remembered of the members, by DID.
         now: The time.
         audit_days: How often a member is audited.
+        gap_at: When a feed of events was last found not to deliver a stretch of time; None if it never was.
         is_all: Whether everybody is to be audited now.
 
     Returns:
-        Members of whom an end is doubted, or whose last audit is so long ago, or who have had none. Who was not walked
-        since their last audit is followed no more, and has nothing new in the lake.
+        Members of whom an end is doubted, or whose last audit is so long ago or older than the gap, or who have had
+        none. Who was not walked since their last audit is followed no more, and has nothing new in the lake.
     """
     due = []
     for did, state in states.items():
@@ -142,6 +157,7 @@ def audits_due(
             continue
         audited_at = datetime.fromisoformat(audit["audited_at"])
         was_walked = datetime.fromisoformat(state["pulled_at"]) > audited_at
-        if was_walked and now - audited_at >= timedelta(days=audit_days):
+        is_long_ago = now - audited_at >= timedelta(days=audit_days)
+        if was_walked and (is_long_ago or (gap_at is not None and gap_at > audited_at)):
             due.append(did)
     return due

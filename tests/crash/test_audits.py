@@ -67,6 +67,7 @@ def test_an_audit_that_is_killed_at_any_moment_is_finished_by_the_next(
     sample_server.requests.clear()
     assert run_audit(lake.folder, settings) == 0, output.read_text()
     assert {request.nsid for request in sample_server.requests} <= {
+        "app.bsky.actor.getProfiles",  # for the service's time
         "com.atproto.sync.getLatestCommit",
         *(f"/{did}" for did in members),
     }

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pipelines.lake.bucket import PROJECT_ROOT
-from tests.dbt.raw_lakes import OTHER_PACK, PACK, Load, did, night, post_uri
+from tests.dbt.laws import broken_laws
+from tests.dbt.raw_lakes import OTHER_PACK, PACK, Load, did, night, post_uri, repost_uri
 from tests.dbt.warehouses import WHAT_IS_KEPT, Warehouse, differences_of, new_project
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ MEMBERS = "abcd"
 AUTHORS = MEMBERS + "st"
 NIGHTS = range(1, 7)
 HIDDEN = ["!no-unauthenticated"]
+ANSWERS = ["shown", "in_repository", "hidden_by_service", "record_gone", "account_unavailable", "unknown"]
+AUDITS = ["verified", "unchanged", "listed", "refused", "unavailable", "failed"]
 
 
 class Chance:
@@ -54,7 +57,38 @@ class Chance:
             for author, rkey in self._posted if outcome == "ok" else ():
                 if self.of(0.7 if author == name else 0.1):
                     self._see(load, number, name, author, rkey)
+        self._hear(load, at)
+        self._ask(load, at)
         return load
+
+    def _hear(self, load: Load, at: datetime) -> None:
+        """What the live job heard in the day before."""
+        for name in MEMBERS:
+            for rkey in ("p0", "p1", "heard"):
+                if self.of(0.1):
+                    then = at - timedelta(hours=self.random.randrange(24))
+                    operation = self.random.choice(["create", "update", "delete"])
+                    made = {"created_at": self._about(then), "cid": "bafyheard"} if operation != "delete" else {}
+                    kind = self.random.choice(["post", "repost"])
+                    subject = post_uri(self.random.choice(AUTHORS), "p0") if kind == "repost" and made else None
+                    rkey_of_kind = f"r-s-{rkey}" if kind == "repost" else rkey
+                    load.event(name, kind, rkey_of_kind, then, operation, subject_uri=subject, **made)
+
+    def _ask(self, load: Load, at: datetime) -> None:
+        """Answers of whatever kind, about records that are known and others, some before the walks and some after."""
+        for name in MEMBERS:
+            for rkey in ("p0", "p1", "p2", "heard", "kept"):
+                if self.of(0.15):
+                    then = at + timedelta(hours=self.random.choice([-1, 1]))
+                    outcome = self.random.choice(ANSWERS)
+                    load.check(post_uri(name, rkey), then, outcome, cid=f"bafy{self.random.randrange(3)}")
+                    if outcome == "shown":
+                        load.post(name, rkey, then, self._about(at), **self._content())
+                    subject = post_uri(self.random.choice(AUTHORS), "p1")
+                    kept = {"subject_uri": subject, "created_at": self._about(at - timedelta(days=2))}
+                    load.check(repost_uri(name, f"r-s-{rkey}"), then, self.random.choice(ANSWERS[1:]), **kept)
+            if self.of(0.3):
+                load.audit(name, at, self.random.choice(AUDITS), present_count=self.random.choice([7, 10]))
 
     def _see(self, load: Load, number: int, member: str, author: str, rkey: str) -> None:
         """A post in a member's feed, each time in another version."""
@@ -113,6 +147,7 @@ def test_night_by_night_or_all_at_once_is_the_same(seed: int, tmp_path: Path, pa
     at_once = Warehouse(nights.folder, "at_once")
     at_once.dbt("run")
     assert differences_of(nights, at_once) == set()
+    assert broken_laws(at_once) == []
 
 
 MODELS = sorted(path.stem for path in (PROJECT_ROOT / "dbt" / "models").rglob("*.sql"))

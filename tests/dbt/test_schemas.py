@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from pipelines.lake.bucket import PROJECT_ROOT
-from pipelines.lake.tables import LIVE_TABLES, RAW_TABLES
+from pipelines.lake.tables import CHECK_TABLES, LIVE_TABLES, RAW_TABLES
 from tests.dbt.raw_lakes import SCHEMAS, Load, night
 from tests.dbt.warehouses import Warehouse, new_project
 
@@ -84,12 +84,13 @@ def test_the_sources_are_the_raw_layer() -> None:
             *((column.name, duckdb_type(column.type)) for column in table.schema),
             ("_dlt_load_id", "varchar"),
         ]
-        for table in RAW_TABLES
+        for table in (*RAW_TABLES, *CHECK_TABLES)
         if table.name in declared
     }
     of_the_pull = {"starter_packs", "starter_pack_members", "profiles", "author_feed", "feed_pulls"}
-    assert {name: declared[name] for name in declared if name in of_the_pull} == expected
-    assert set(declared) - {table.name for table in LIVE_TABLES} == of_the_pull
+    of_the_checks = {"record_checks", "feed_audits"}
+    assert {name: declared[name] for name in declared if name in of_the_pull | of_the_checks} == expected
+    assert set(declared) - {table.name for table in LIVE_TABLES} == of_the_pull | of_the_checks
 
 
 def duckdb_type(data_type: pa.DataType) -> str:

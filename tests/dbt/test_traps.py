@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.dbt.raw_lakes import OTHER_PACK, PACK, Load, did, night, post_uri
+from tests.dbt.laws import broken_laws
+from tests.dbt.raw_lakes import OTHER_PACK, PACK, Load, did, night, post_uri, repost_uri
 from tests.dbt.warehouses import WHAT_IS_KEPT, Row, Warehouse, differences_of, new_project
 from tests.dbt_command import LEFT_OUT
 
@@ -17,11 +18,14 @@ if TYPE_CHECKING:
 MEMBERS = [
     "author", "reposter", "mover", "taker", "double", "half", "state", "editor", "pinner", "clock", "edge", "back",
     "elsewhere", "gone", "shy", "bold", "left_out", "zone", "late", "leaver", "dubious", "heard",
+    "asked", "cut", "unchecked",
 ]  # fmt: skip
 HIDDEN = ["!no-unauthenticated"]
 POSTED = night(1, 12)
 EDITED_TO = POSTED - timedelta(hours=1)
 HEARD = night(4) + timedelta(minutes=30)
+ASKED = night(4) + timedelta(hours=2)
+LONG_AGO = datetime(2025, 6, 1, tzinfo=UTC)
 
 
 def run_of(number: int, *, load_id: str | None = None) -> Load:
@@ -30,6 +34,8 @@ def run_of(number: int, *, load_id: str | None = None) -> Load:
     load = Load(load_id or f"17724060{number:02}.5")
     members = [name for name in MEMBERS if not (name == "leaver" and number >= 3)]
     moved = {"mover": "moved.test", "taker": "mover.test"} if number >= 3 else {}
+    if number == 4:
+        moved["unchecked"] = "handle.invalid"
     load.pack(at, members, handles=moved)
     load.pack(at, ["double", *([] if number == 2 else ["dubious"])], OTHER_PACK, complete=number != 2)
     for name in members:
@@ -38,8 +44,8 @@ def run_of(number: int, *, load_id: str | None = None) -> Load:
             load.profile(name, at, handle=moved.get(name, f"{name}.test"), labels=HIDDEN if is_hidden else [])
         outcome = "not_found" if name == "gone" and number >= 4 else "ok"
         outcome = "failed" if name == "zone" and number == 4 else outcome
-        load.pull(name, at, None if number == 1 else 7, outcome)
-        if outcome == "ok" and name not in {"half", "state", "edge", "back", "elsewhere", "late"}:
+        load.pull(name, at, None if number == 1 or name == "cut" else 7, outcome)
+        if outcome == "ok" and name not in {"half", "state", "edge", "back", "elsewhere", "late", "cut"}:
             version = version_of_the_editor(number) if name == "editor" else {}
             load.post(name, "common", at, version.pop("posted_at", POSTED), like_count=number * 10, **version)
     return load
@@ -127,6 +133,11 @@ def lake_of_traps(dataset_of: Warehouse) -> None:
         "heard", "repost", "not-shown", night(4) - timedelta(hours=1), subject_uri=post_uri("author", "common")
     )
 
+    asked_for(first, third)
+    checks = answers()
+    # Counts that are none.
+    fourth.post("unchecked", "huge", night(4), POSTED, like_count=2**63 - 1, repost_count=-1, reply_count=3)
+
     first.write(dataset, files=2)
     dataset_of.dbt("run", WHAT_IS_KEPT)
     second.write(dataset)
@@ -134,7 +145,56 @@ def lake_of_traps(dataset_of: Warehouse) -> None:
     dataset_of.dbt("run", WHAT_IS_KEPT)
     fourth.write(dataset, evidence="_dlt_pipeline_state")
     late.write(dataset)
+    checks.write(dataset)
     dataset_of.dbt("run")
+
+
+def asked_for(first: Load, third: Load) -> None:
+    """What walks should show again and do not, and what they need not show."""
+    for rkey in ("gone", "hidden", "shown", "unknown", "unavailable", "unasked"):
+        first.post("asked", rkey, night(1), POSTED)
+    # Two walks to what seemed to be the end of a feed that was cut.
+    for rkey in ("one", "two"):
+        first.post("cut", rkey, night(1), POSTED)
+    # Deleted long after all that a night reads.
+    first.post("asked", "old", night(1), LONG_AGO)
+    # Indexed late, and the feed has them at the records' own times: the second's is known.
+    for rkey in ("placed", "dated-back", "dated"):
+        first.post("stranger", "known", night(1), POSTED, member="asked", repost=rkey, item_at=POSTED)
+    first.event("asked", "repost", "dated-back", POSTED, subject_uri=post_uri("stranger", "known"), created_at=LONG_AGO)
+    first.event("asked", "repost", "dated", POSTED, subject_uri=post_uri("stranger", "known"), created_at=POSTED)
+    # Heard live, and then no walk finds it.
+    for rkey in ("heard", "heard-hidden"):
+        third.event("asked", "post", rkey, night(3), text="heard live", cid="bafyheard", created_at=night(3))
+
+
+def answers() -> Load:
+    """What those say who know; one of them is asked by an audit, and tells of a repost that nobody has seen."""
+    load = Load("1772406010.5")
+    for rkey, outcome in {
+        "gone": "record_gone",
+        "hidden": "hidden_by_service",
+        "shown": "shown",
+        "unknown": "unknown",
+        "unavailable": "account_unavailable",
+        "heard-hidden": "hidden_by_service",
+        "old": "record_gone",
+    }.items():
+        load.check(post_uri("asked", rkey), ASKED, outcome, cid="bafyasked")
+    load.post("asked", "shown", ASKED, POSTED)
+    load.check(post_uri("state", "deleted"), ASKED, "record_gone")
+    kept = {"subject_uri": post_uri("unheard", "of"), "created_at": LONG_AGO, "asked_because": "audit"}
+    load.check(repost_uri("asked", "kept"), ASKED, "in_repository", **kept)
+    load.check(repost_uri("asked", "dated"), ASKED, "in_repository", subject_uri=post_uri("stranger", "known"))
+    load.audit("asked", ASKED, present_count=6, missing_count=4, healed_count=3, hidden_count=1)
+    load.audit("cut", ASKED, present_count=8, missing_count=2, unreadable_count=2)
+    load.audit("edge", ASKED, "listed", error="no getRepo")
+    load.audit("author", night(3), present_count=10)
+    load.audit("author", ASKED, "unchanged")
+    load.audit("editor", night(3), present_count=10)
+    load.audit("editor", ASKED, "refused", error="the signature does not fit")
+    load.audit("bold", ASKED, "failed", error="no answer")
+    return load
 
 
 @pytest.fixture(scope="session")
@@ -154,6 +214,10 @@ def likes(traps: Warehouse, uri: str) -> list[Row]:
 
 def deleted(traps: Warehouse) -> set[str]:
     return {uri for (uri,) in traps.rows("select post_uri from fct_posts where is_deleted")}
+
+
+def missed(traps: Warehouse) -> set[str]:
+    return {uri for (uri,) in traps.rows("select uri from int_missed_records")}
 
 
 def test_a_repost_is_not_its_reposters_post(traps: Warehouse) -> None:
@@ -209,10 +273,11 @@ def test_but_what_half_a_load_saw_was_there(traps: Warehouse) -> None:
 
 
 def test_a_state_without_its_load_is_a_complete_load(traps: Warehouse) -> None:
-    rows = traps.rows(
-        f"select deleted_after, deleted_before from fct_posts where post_uri = '{post_uri('state', 'deleted')}'"
-    )
+    uri = post_uri("state", "deleted")
+    rows = traps.rows(f"select last_seen_at, last_missed_at from int_missed_records where uri = '{uri}'")
     assert rows == [(night(3), night(4))]
+    rows = traps.rows(f"select deleted_after, deleted_before from fct_posts where post_uri = '{uri}'")
+    assert rows == [(night(3), ASKED)]
 
 
 def test_an_edit_is_a_version_not_a_post(traps: Warehouse) -> None:
@@ -230,10 +295,14 @@ def test_an_edit_heard_live_is_the_latest_version(traps: Warehouse) -> None:
     assert rows == [("changed live", "bafynew", POSTED, 40, night(4))]
 
 
-def test_a_repost_heard_live_is_a_repost_until_a_pull_misses_it(traps: Warehouse) -> None:
-    columns = "split_part(repost_uri, '/', -1), post_author_did, is_gone, gone_because"
+def test_a_repost_heard_live_is_a_repost_and_in_doubt_where_a_pull_misses_it(traps: Warehouse) -> None:
+    columns = "split_part(repost_uri, '/', -1), post_author_did, is_in_doubt, is_gone, gone_because"
     rows = traps.rows(f"select {columns} from fct_reposts where reposter_did = '{did('heard')}' order by 1")
-    assert rows == [("r5", did("unheard"), False, None), ("r6", did("author"), True, "delete_event")]
+    assert rows == [
+        ("not-shown", did("author"), False, False, None),
+        ("r5", did("unheard"), False, False, None),
+        ("r6", did("author"), False, True, "delete_event"),
+    ]
     assert traps.rows(f"select is_member from dim_authors where did = '{did('unheard')}'") == [(False,)]
 
 
@@ -262,15 +331,106 @@ def test_days_are_days_in_utc(traps: Warehouse) -> None:
 
 
 def test_what_was_not_read_is_not_missed(traps: Warehouse) -> None:
-    assert post_uri("edge", "inside") in deleted(traps)
-    assert post_uri("edge", "on") not in deleted(traps)
-    assert post_uri("edge", "nowhere") not in deleted(traps)
+    assert post_uri("edge", "inside") in missed(traps)
+    assert post_uri("edge", "on") not in missed(traps)
+    assert post_uri("edge", "nowhere") not in missed(traps)
 
 
-def test_what_is_seen_again_is_not_deleted(traps: Warehouse) -> None:
-    assert post_uri("back", "again") not in deleted(traps)
-    assert post_uri("elsewhere", "shown") not in deleted(traps)
-    assert post_uri("elsewhere", "odd") not in deleted(traps)
+def test_what_is_seen_again_is_not_missed(traps: Warehouse) -> None:
+    assert post_uri("back", "again") not in missed(traps)
+    assert post_uri("elsewhere", "shown") not in missed(traps)
+    assert post_uri("elsewhere", "odd") not in missed(traps)
+
+
+def test_what_a_feed_does_not_show_is_gone_only_if_somebody_who_knows_says_so(traps: Warehouse) -> None:
+    columns = "split_part(post_uri, '/', -1), is_deleted, deleted_because, is_in_doubt"
+    rows = traps.rows(f"select {columns} from fct_posts where author_did = '{did('asked')}'")
+    assert set(rows) == {
+        ("common", False, None, False),
+        ("gone", True, "record_gone", False),
+        ("old", True, "record_gone", False),
+        ("hidden", True, "hidden_by_service", False),
+        ("shown", False, None, False),
+        ("unknown", False, None, True),
+        ("unavailable", False, None, True),
+        ("unasked", False, None, True),
+        ("heard", False, None, True),
+        ("heard-hidden", True, "hidden_by_service", False),
+    }
+    rows = traps.rows(f"select asked_because from int_open_questions where uri = '{post_uri('asked', 'heard')}'")
+    assert rows == [("seen_live_only",)]
+
+
+def test_a_feed_that_was_cut_makes_questions_and_no_deletions(traps: Warehouse) -> None:
+    rows = traps.rows(f"select is_deleted, is_in_doubt from fct_posts where author_did = '{did('cut')}'")
+    assert rows == [(False, True)] * 2
+    assert {post_uri("cut", rkey) for rkey in ("one", "two")} <= missed(traps)
+
+
+def test_a_repost_is_missed_where_the_feed_has_it_and_there_alone(traps: Warehouse) -> None:
+    assert {uri for uri in missed(traps) if uri.startswith(f"at://{did('asked')}/app.bsky.feed.repost")} == {
+        repost_uri("asked", "dated")
+    }
+    columns = "split_part(repost_uri, '/', -1), is_gone, is_in_doubt, is_publishable"
+    rows = traps.rows(f"select {columns} from int_reposts where reposter_did = '{did('asked')}'")
+    assert set(rows) == {
+        ("placed", False, False, True),
+        ("dated-back", False, False, True),
+        ("dated", False, False, False),
+        ("kept", False, False, False),
+    }
+    rows = traps.rows(f"select reposted_at from fct_reposts where repost_uri = '{repost_uri('asked', 'kept')}'")
+    assert rows == [(LONG_AGO,)]
+
+
+def test_the_whole_of_a_feed_is_claimed_from_proofs_alone(traps: Warehouse) -> None:
+    columns = "is_verified, is_complete, last_outcome, audited_at, present_count, coverage_percent"
+    audits = {
+        name: row for name, *row in traps.rows(f"select split_part(did, ':', 3), {columns} from fct_audit_coverage")
+    }
+    assert audits == {
+        "asked": [True, True, "verified", ASKED, 9, 100.0],
+        "cut": [True, False, "verified", ASKED, 8, 80.0],
+        "edge": [False, True, "listed", ASKED, 10, 100.0],
+        "author": [True, True, "unchanged", ASKED, 10, 100.0],
+        "editor": [True, True, "refused", night(3), 10, 100.0],
+        "bold": [False, False, "failed", None, None, None],
+    }
+    whole = traps.rows("select split_part(did, ':', 3) from fct_pull_coverage where is_covered_from_the_beginning")
+    assert {name for (name,) in whole} == {"asked", "author", "editor"}
+    columns = "audited_member_count, verified_member_count, listed_member_count, least_audit_percent"
+    assert traps.rows(f"select {columns} from rpt_data_health") == [(5, 4, 1, 80.0)]
+    assert traps.rows("select round(audit_percent, 1) from rpt_data_health") == [(95.9,)]
+
+
+def test_what_an_audit_compares_is_all_that_is_known(traps: Warehouse) -> None:
+    columns = "split_part(uri, '/', 4) || ':' || split_part(uri, '/', 5), cid, is_gone"
+    rows = traps.rows(f"select {columns} from int_known_records where did = '{did('asked')}'")
+    post, repost = "app.bsky.feed.post", "app.bsky.feed.repost"
+    assert set(rows) == {
+        *((f"{post}:{rkey}", "bafyfirst", False) for rkey in ("common", "shown", "unknown", "unavailable", "unasked")),
+        (f"{post}:hidden", "bafyasked", False),
+        (f"{post}:gone", "bafyasked", True),
+        (f"{post}:old", "bafyasked", True),
+        (f"{post}:heard", "bafyheard", False),
+        (f"{post}:heard-hidden", "bafyasked", False),
+        *((f"{repost}:{rkey}", None, False) for rkey in ("placed", "dated-back", "dated", "kept")),
+    }
+
+
+def test_a_load_of_checks_is_no_night(traps: Warehouse) -> None:
+    assert traps.rows("select count(*) from fct_loads where load_id = '1772406010.5'") == [(0,)]
+
+
+def test_values_of_others_hide_no_good_ones(traps: Warehouse) -> None:
+    columns = "like_count, repost_count, reply_count, engagement_count"
+    rows = traps.rows(f"select {columns} from fct_posts where post_uri = '{post_uri('unchecked', 'huge')}'")
+    assert rows == [(None, None, 3, 3)]
+    assert traps.rows(f"select handle from rpt_members where did = '{did('unchecked')}'") == [("unchecked.test",)]
+
+
+def test_the_laws_hold(traps: Warehouse) -> None:
+    assert broken_laws(traps) == []
 
 
 def test_who_left_and_who_was_only_not_seen(traps: Warehouse) -> None:

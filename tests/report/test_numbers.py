@@ -555,7 +555,7 @@ def test_health(content: dict[str, Any], published: Published) -> None:
         posts as (
             select
                 count(*) as post_count, count_if(is_deleted) as deleted_post_count,
-                count_if(is_in_doubt) as in_doubt_post_count, count_if(has_issues) as posts_with_issues_count
+                count_if(has_issues) as posts_with_issues_count, count_if(is_in_doubt) as in_doubt_post_count
             from fct_posts
         ),
         reposts as (select count_if(is_in_doubt) as in_doubt_repost_count from fct_reposts),
@@ -563,7 +563,7 @@ def test_health(content: dict[str, Any], published: Published) -> None:
             select
                 count(audited_at) as audited_member_count, count_if(is_verified) as verified_member_count,
                 count_if(is_complete and not is_verified) as listed_member_count
-            from int_member_audits
+            from fct_audit_coverage
         )
         select *, (select count(*) from fct_post_engagement) as observation_count
         from loads, pulls, people, posts, reposts, audits

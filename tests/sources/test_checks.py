@@ -96,7 +96,7 @@ def test_a_warehouse_without_questions_asks_nothing(lake: Lake, sample_server: S
     assert checking(lake, sample_server).check().question_count == 0
 
 
-def test_the_job_builds_again_if_answers_came_and_says_what_is_open(
+def test_the_job_asks_before_it_builds_and_says_what_is_open(
     lake: Lake,
     world: World,
     sample_server: SampleServer,
@@ -136,7 +136,7 @@ def test_the_job_builds_again_if_answers_came_and_says_what_is_open(
 
     sample_server.faults.clear()
     assert main(["--actor", nils, "--no-report", "--no-transform"]) == 0
-    assert len(builds) == 5
+    assert len(builds) == 6
 
 
 @pytest.mark.parametrize("other", ["--no-transform", "--dry-run", "--catch-up"])
@@ -173,6 +173,8 @@ def test_audits_are_due_after_so_many_days_and_where_an_end_is_doubted(
     states[nils]["pulled_at"] = (now + 2 * day).isoformat()
     assert audits_due(states, now + 7 * day, 7.0) == []
     assert audits_due(states, now + 8 * day, 7.0) == [nils]
+    assert audits_due(states, now + 3 * day, 7.0, gap_at=now) == []
+    assert audits_due(states, now + 3 * day, 7.0, gap_at=now + 1.5 * day) == [nils], "something may have been missed"
     states[mara]["doubtful_end_uri"] = ""
     assert set(audits_due(states, now + 8 * day, 7.0)) == {nils, mara}
     states[mara]["doubtful_end_uri"] = None
