@@ -256,7 +256,8 @@ def test_after_an_audit_the_marts_have_what_the_pds_has(nights: Nights, name: st
 
 def test_of_all_models_dbt_s_own_tests_find_nothing_wrong_and_no_report_names_what_is_gone(nights: Nights) -> None:
     outcome = run_dbt("build", "--exclude-resource-type=unit_test")
-    assert outcome.success, [result.message for result in outcome.result.results if result.status in ("error", "fail")]
+    results = getattr(outcome.result, "results", [])
+    assert outcome.success, [result.message for result in results if result.status in ("error", "fail")]
     nights.look("all models")
     evening = nights.evenings["all models"]
     assert evening.published <= evening.living.keys() - evening.taken_down
