@@ -49,10 +49,8 @@ def _marts() -> Iterator[str]:
         changes = marts.execute(
             """
             select table_name || '.' || column_name, change, coalesce(previous_data_type || ' to ', '') || data_type
-            from fct_schema_changes
-            where
-                changed_at >= (select max(started_at) from fct_loads)
-                and changed_at > (select min(completed_at) from fct_loads)
+            from rpt_schema_changes
+            where changed_at >= (select max(started_at) from fct_loads)
             order by 1
             """
         ).fetchall()

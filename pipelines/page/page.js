@@ -973,13 +973,24 @@ function showHealth() {
     ["Nights loaded", number(health.complete_load_count)],
     ["Loads cut short", number(health.incomplete_load_count)],
     ["Feeds proved to be complete", `${number(health.wholly_covered_member_count)} of ${number(asked)}`],
-    ["Repositories audited", `${number(health.audited_member_count)} of ${number(asked)}, ${number(health.verified_member_count)} with a proof`],
-    ["Of their records in the lake", health.audit_percent === null ? "not audited yet" : `${wholeTenths(health.audit_percent)}% (least: ${wholeTenths(health.least_audit_percent)}%)`],
+    [
+      "Repositories audited",
+      `${number(health.audited_member_count)} of ${number(asked)}, ${number(health.verified_member_count)} with a proof`,
+    ],
+    [
+      "Of their records in the lake",
+      health.audit_percent === null
+        ? "not audited yet"
+        : `${wholeTenths(health.audit_percent)}% (least: ${wholeTenths(health.least_audit_percent)}%)`,
+    ],
     ["Gaps in what was read", number(health.gap_count)],
     ["Posts known", number(health.post_count)],
     ["Times they were looked at", number(health.observation_count)],
     ["Posts since deleted", number(health.deleted_post_count)],
-    ["Left out, being in doubt", `${count(health.in_doubt_post_count, "post")}, ${count(health.in_doubt_repost_count, "repost")}`],
+    [
+      "Left out, being in doubt",
+      `${count(health.in_doubt_post_count, "post")}, ${count(health.in_doubt_repost_count, "repost")}`,
+    ],
     ["Posts with odd values", number(health.posts_with_issues_count)],
     ["Asked not to be shown", number(health.hidden_member_count + health.left_out_member_count)],
   ];

@@ -65,6 +65,11 @@ def test_a_lake_through_the_ages(tmp_path: Path, parsed_project: Path) -> None:
     newer = pa.schema([pa.field("mood", pa.string()), *[column.with_nullable(True) for column in feed]])
     small_load(2).write(warehouse.dataset, author_feed=newer)
     write_schema(warehouse.dataset, 2, author_feed=newer)
+    # `dlt pipeline drop` and a night after it make a version that was there before, stored again.
+    of_first = next((warehouse.dataset / "_dlt_version").glob("*__0001.jsonl"))
+    of_first.with_name("bluesky__1772406002.9__0001.jsonl").write_text(
+        of_first.read_text().replace(f"{night(1)}", f"{night(2, 1)}")
+    )
     assert warnings(warehouse.dbt("build", *NO_REPORTS)) == {"assert_lake_has_the_columns_that_are_known"}
     assert warehouse.rows("select like_count, bookmark_count from fct_posts order by 1") == [(1, None), (2, 3)]
     changes = warehouse.rows("select column_name from fct_schema_changes where changed_at > '2026-03-02' order by 1")

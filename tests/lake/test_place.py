@@ -109,10 +109,10 @@ def test_a_lake_is_read_where_it_was_written_or_refused(tmp_path: Path, bucket_u
 @pytest.mark.parametrize("kind", ["path", "url"])
 def test_any_name_is_read_where_it_was_written_or_refused(tmp_path: Path, kind: str) -> None:
     worked = 0
-    for number, name in enumerate(generated_names(50)):
+    for number, name in enumerate(generated_names(25)):
         folder = tmp_path / str(number)
         worked += assert_read_or_refused(folder, name if kind == "path" else f"file://{folder}/abs/{name}")
-    assert 10 <= worked <= 40
+    assert 5 <= worked <= 20
 
 
 def test_home_and_white_space_and_slashes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -235,8 +235,8 @@ def as_a_user(folder: Path, settings: dict[str, str], *words: str | Path) -> sub
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["lake of ours/100% é#1", "it's a%20b]/team=x"])
-def test_pull_dbt_page_and_live_job_find_the_lake(tmp_path: Path, name: str) -> None:
+def test_pull_dbt_page_and_live_job_find_the_lake(tmp_path: Path) -> None:
+    name = "lake of ours/100% é#1/it's a%20b]/team=x"
     with isolated_lake(tmp_path) as lake:
         settings = {"DESTINATION__SAMPLE_LAKE__BUCKET_URL": name}
         for words in (

@@ -130,8 +130,8 @@ def strikes(count: int) -> list[StreamStrike]:
     [
         (Jetstream, 1),
         pytest.param(Jetstream, 24, marks=pytest.mark.slow),
-        pytest.param(LegacyJetstream, 24, marks=pytest.mark.slow),
-        pytest.param(Firehose, 24, marks=pytest.mark.slow),
+        pytest.param(LegacyJetstream, 8, marks=pytest.mark.slow),
+        pytest.param(Firehose, 8, marks=pytest.mark.slow),
     ],
     indirect=["day"],
 )

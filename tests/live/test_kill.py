@@ -216,8 +216,8 @@ def test_sigterm_finishes_the_batch_and_stores_the_position(live, world_events, 
 
 
 @pytest.mark.slow
-def test_what_was_killed_fifty_times_is_in_the_marts_once(live, world_events, tmp_path):  # type: ignore[no-untyped-def]
-    sent = kill_each_feed(50, live, many(world_events, 20_000), tmp_path)
+def test_what_was_killed_sixty_times_is_in_the_marts_once(live, world_events, tmp_path):  # type: ignore[no-untyped-def]
+    sent = kill_each_feed(15, live, many(world_events, 10_000), tmp_path)
     rows = live.staged()
     for feed in FEEDS:
         keys = [row_key(row) for row in rows if row["feed"] == feed]

@@ -419,6 +419,7 @@ def test_what_is_served_fits_the_lexicon_but_for_what_is_broken_on_purpose(
     models.ComAtprotoRepoListRecords.Response.model_validate(body, context=strict)
 
 
+@pytest.mark.slow
 def test_it_can_be_started_from_the_command_line(http: urllib3.PoolManager) -> None:
     command = [sys.executable, "-m", "pipelines.sample", "--day", "3", "--port"]
     with subprocess.Popen([*command, "0"], stdout=subprocess.PIPE, text=True, cwd=PROJECT) as process:

@@ -44,7 +44,8 @@ def _digest(hash_seed: str, *arguments: int) -> str:
     return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
 
 
-@pytest.mark.parametrize("days", [(1,), pytest.param((1, 5), marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("days", [(1,), (1, 5)])
 def test_same_seed_same_bytes_in_every_process_and_whatever_was_asked_before(days: tuple[int, ...]) -> None:
     first = _digest("1", 1, *days)
     assert _digest("2", 1, 12, *days) == first

@@ -36,6 +36,7 @@ def feed_item(item: FeedItem, day: Day) -> Row:
     counts = day.counts(post)
     indexed_at = served(post.indexed_at)
     own_item_at = None if post.created_at is None else min(post.created_at, indexed_at)
+    is_far_ahead = post.created_at is not None and post.created_at > day.now + timedelta(days=1)
     return {
         "member_did": item.member,
         "item_uri": item.uri,
@@ -49,7 +50,7 @@ def feed_item(item: FeedItem, day: Day) -> Row:
         "author_handle": author.handle(day.now),
         "author_display_name": profile.display_name if profile else None,
         "author_labels": list(profile.labels) if profile else [],
-        "created_at": post.created_at,
+        "created_at": None if is_far_ahead else post.created_at,
         "text": post.text,
         "langs": _list_or_none(post.langs),
         "tags": _list_or_none(post.tags),
@@ -64,7 +65,7 @@ def feed_item(item: FeedItem, day: Day) -> Row:
         "bookmark_count": counts.bookmark,
         "labels": list(post.labels),
         "self_labels": list(post.self_labels) or None,
-        "issues": ISSUES.get(post.defect) if post.defect else None,
+        "issues": ["$.post.record.createdAt"] if is_far_ahead else ISSUES.get(post.defect) if post.defect else None,
     }
 
 

@@ -221,6 +221,7 @@ def test_the_sample_has_no_use_for_the_log_in_of_the_real_network(
     assert main(["--sample", "--day", "1", "--actor", world.actor("nils").did, *PULL_ONLY]) == 0
 
 
+@pytest.mark.slow
 def test_the_sample_is_pulled_day_by_day_and_apart_from_the_real_lake(
     lake: Lake, world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -57,6 +57,7 @@ def test_a_working_folder_that_was_lost_costs_nothing(
     assert pull.requests["getAuthorFeed"] == len(actors)
 
 
+@pytest.mark.slow
 def test_another_lake_has_its_own_cursors(
     lake: Lake, sample_server: SampleServer, world: World, actors: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

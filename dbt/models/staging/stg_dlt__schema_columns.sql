@@ -1,3 +1,10 @@
+-- A schema that becomes again what it was (a table dropped with dlt, and made anew) is the same version.
+with versions as (
+    select *
+    from {{ ref('base_dlt__versions') }}
+    qualify row_number() over (partition by schema_name, version_hash order by inserted_at asc, source_file asc) = 1
+)
+
 select
     schema_name,
     version_hash,
@@ -6,4 +13,4 @@ select
     table_name,
     column_name,
     data_type
-from {{ schema_columns(ref('base_dlt__versions')) }} as columns_of_versions
+from {{ schema_columns('versions') }} as columns_of_versions

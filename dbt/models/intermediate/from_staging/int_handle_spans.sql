@@ -1,5 +1,5 @@
-{#- Handles move from person to person: join people by DID. `handle.invalid` is no handle: the service could not check the
-    one that they have. -#}
+{#- Handles move from person to person: join people by DID. `handle.invalid` is no handle: the service could not check
+    the one that they have. -#}
 with members as (
     select distinct did
     from {{ ref('stg_bluesky__starter_pack_members') }}
