@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 QUESTIONS_PER_LOAD: Final = 10_000
 """A load that holds so many answers is closed and the next one begun, so that a long check keeps its progress."""
 
+FOLLOWED_NO_MORE: Final = timedelta(days=3)
+"""Who was last walked so long before the newest walk of all has left the packs, or cannot be read."""
+
 NAMED_PROBLEMS: Final = 5
 """Reasons that are named for questions without an answer; the rest are many of the same kind."""
 
@@ -147,10 +150,14 @@ def audits_due(
 
     Returns:
         Members of whom an end is doubted, or whose last audit is so long ago or older than the gap, or who have had
-        none. Who was not walked since their last audit is followed no more, and has nothing new in the lake.
+        none. Who was not walked since their last audit has nothing new in the lake, and of whoever was not walked in
+        the last runs, though others were, nobody asks any more.
     """
     due = []
+    newest_walk = max((datetime.fromisoformat(state["pulled_at"]) for state in states.values()), default=now)
     for did, state in states.items():
+        if newest_walk - datetime.fromisoformat(state["pulled_at"]) > FOLLOWED_NO_MORE:
+            continue
         audit = state.get("audit")
         if audit is None or is_all or state["doubtful_end_uri"] is not None:
             due.append(did)

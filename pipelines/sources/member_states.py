@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from pipelines.lake.tables import AUTHOR_FEED
+from pipelines.lake.tables import AUTHOR_FEED, FEED_AUDITS
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -19,7 +19,7 @@ def member_states(source_state: dict[str, Any], tables: Container[str]) -> dict[
 
     `dlt pipeline bluesky drop author_feed` deletes a table and resets the state of the resource of that name; so the
     cursors go with the items that they stand for. Once they were kept under `member_feeds`, which has no table: these
-    are moved, unless the table has been dropped since.
+    are moved, unless the table has been dropped since. What is remembered of audits goes with `feed_audits`.
 
     Args:
         source_state: dlt's state of the source, which is changed.
@@ -31,4 +31,7 @@ def member_states(source_state: dict[str, Any], tables: Container[str]) -> dict[
     if "members" not in own:
         own["members"] = former if AUTHOR_FEED.name in tables else {}
     members: dict[str, MemberState] = own["members"]
+    if FEED_AUDITS.name not in tables:
+        for state in members.values():
+            state.pop("audit", None)
     return members

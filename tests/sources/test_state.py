@@ -155,3 +155,10 @@ def test_cursors_that_an_earlier_version_kept_elsewhere_are_taken_over(
 
 def test_cursors_of_an_earlier_version_are_given_up_with_a_table_that_was_dropped() -> None:
     assert member_states({"resources": {"member_feeds": {"members": {"did:plc:x": {}}}}}, {"feed_pulls"}) == {}
+
+
+def test_what_is_remembered_of_audits_goes_with_their_table() -> None:
+    state = {"cursor": None, "audit": {"audited_at": "2026-03-01T00:00:00+00:00", "rev": "3kabc"}}
+    kept = {"resources": {"author_feed": {"members": {"did:plc:x": state}}}}
+    assert member_states(kept, {"author_feed", "feed_audits"}) == {"did:plc:x": state}
+    assert member_states(kept, {"author_feed"}) == {"did:plc:x": {"cursor": None}}
