@@ -138,6 +138,15 @@ def lake_of_traps(dataset_of: Warehouse) -> None:
     # Counts that are none.
     fourth.post("unchecked", "huge", night(4), POSTED, like_count=2**63 - 1, repost_count=-1, reply_count=3)
 
+    # An event whose record cannot be read takes no request back.
+    fourth.event(
+        "shy",
+        "profile",
+        "self",
+        night(4) + timedelta(minutes=30),
+        collection="app.bsky.actor.profile",
+        uri=f"at://{did('shy')}/app.bsky.actor.profile/self",
+    )
     first.write(dataset, files=2)
     second.write(dataset)
     dataset_of.dbt("run", WHAT_IS_KEPT)

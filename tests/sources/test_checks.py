@@ -175,9 +175,8 @@ def test_audits_are_due_after_so_many_days_and_where_an_end_is_doubted(
     assert audits_due(states, now + 8 * day, 7.0) == [nils]
     assert audits_due(states, now + 3 * day, 7.0, gap_at=now) == []
     assert audits_due(states, now + 3 * day, 7.0, gap_at=now + 1.5 * day) == [nils], "something may have been missed"
-    leaver = {"cursor": None, "pulled_at": (now - 2 * day).isoformat(), "swept_at": now.isoformat(), "end_uri": None}
-    states["did:web:left.example"] = leaver | {"doubtful_end_uri": ""}
     states[mara]["doubtful_end_uri"] = ""
+    states["did:web:left.example"] = {**states[mara], "pulled_at": (now - 2 * day).isoformat()}
     assert set(audits_due(states, now + 8 * day, 7.0)) == {nils, mara}
     states[mara]["doubtful_end_uri"] = None
     assert set(audits_due(states, now, 7.0, is_all=True)) == {nils, mara}

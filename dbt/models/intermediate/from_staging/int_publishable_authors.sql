@@ -23,13 +23,16 @@ labels_of_profiles as (
             labels
         from {{ ref('stg_bluesky__profiles') }}
         union all
-        -- The live job hears between two pulls that somebody asks to be hidden.
+        -- The live job hears between two pulls that somebody asks to be hidden. That they ask no more is for the next
+        -- pull to say: an event may lack its record.
         select
             did,
             event_at as observed_at,
             self_labels as labels
         from {{ ref('int_record_states') }}
-        where collection = 'app.bsky.actor.profile'
+        where
+            collection = 'app.bsky.actor.profile'
+            and {{ contains_element('self_labels', "'!no-unauthenticated'") }}
     )
     qualify row_number() over (partition by did order by observed_at desc) = 1
 ),
