@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from pipelines.lake.duckdb_settings import duckdb_settings, has_relation, open_warehouse
+from pipelines.lake.duckdb_settings import duckdb_settings, has_relation
 from pipelines.lake.readback import LakeReader
 from pipelines.sources.feed_audits import Audits, feed_audits
 from pipelines.sources.repository_comparison import KnownRecord
@@ -37,14 +37,12 @@ class AuditSummary:
         records: Their counts of records.
         notes: One line for each member whose audit did not come to a good end.
         request_count: Requests that they took.
-        load_count: Loads that they made.
     """
 
     outcomes: Counter[str] = field(default_factory=Counter)
     records: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
     request_count: int = 0
-    load_count: int = 0
 
     @property
     def exit_code(self) -> int:
@@ -93,25 +91,16 @@ class Auditing:
         if not dids:
             return AuditSummary()
         reader = LakeReader(self.pipeline.pipeline_name)
-        requests_before, load_count = self._request_count, 0
-        with closing(self._open_warehouse()) as warehouse:
+        requests_before = self.network.request_count
+        with closing(duckdb_settings(self.pipeline.pipeline_name).read_warehouse()) as warehouse:
             if not has_relation(warehouse, "int_known_records"):
                 return AuditSummary()
             audits = Audits(self.network, self.clock, known_records(warehouse, dids))
             audits.begin(states, dids)
             while audits.waiting_count:
                 reader.expect(self.pipeline, self.pipeline.run(feed_audits(audits)))
-                load_count += 1
-        request_count = self._request_count - requests_before
-        return AuditSummary(audits.outcomes, audits.records, audits.notes, request_count, load_count)
-
-    def _open_warehouse(self) -> duckdb.DuckDBPyConnection:
-        settings = duckdb_settings(self.pipeline.pipeline_name)
-        return open_warehouse(settings.warehouse_path, settings.memory_limit, read_only=True)
-
-    @property
-    def _request_count(self) -> int:
-        return self.network.appview.stats.requests + self.network.repositories.stats.requests
+        request_count = self.network.request_count - requests_before
+        return AuditSummary(audits.outcomes, audits.records, audits.notes, request_count)
 
 
 def known_records(warehouse: duckdb.DuckDBPyConnection, dids: Sequence[str]) -> Callable[[str], dict[str, KnownRecord]]:

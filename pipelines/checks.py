@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from pipelines.lake.duckdb_settings import duckdb_settings, has_relation, open_warehouse
+from pipelines.lake.duckdb_settings import duckdb_settings, has_relation
 from pipelines.lake.readback import LakeReader
 from pipelines.sources.questions import Question
 from pipelines.sources.record_checks import RecordAsker, record_checks
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     import dlt
-    import duckdb
 
     from pipelines.network.connect import Network
     from pipelines.sources.feed_walk import MemberState
@@ -46,7 +45,7 @@ class Checks:
         outcomes: Them by outcome.
         problems: Those that nobody could answer, by what was said.
         request_count: Requests that it took.
-        load_count: Loads that it made; without any, the warehouse is as new as before.
+        load_count: Loads that it made.
     """
 
     question_count: int = 0
@@ -93,7 +92,7 @@ class Checking:
             LakeError: The warehouse cannot be read, or DuckDB does not find what was loaded.
         """
         checks, reader = Checks(), LakeReader(self.pipeline.pipeline_name)
-        requests_before = self._request_count
+        requests_before = self.network.request_count
         asker = RecordAsker(self.network, self.clock)
         questions = self.open_questions()
         for start in range(0, len(questions), QUESTIONS_PER_LOAD):
@@ -101,12 +100,12 @@ class Checking:
             reader.expect(self.pipeline, self.pipeline.run(source))
             checks.load_count += 1
         checks.question_count, checks.outcomes, checks.problems = len(questions), asker.outcomes, asker.problems
-        checks.request_count = self._request_count - requests_before
+        checks.request_count = self.network.request_count - requests_before
         return checks
 
     def open_questions(self) -> list[Question]:
         """Read from the warehouse what it doubts; one member's questions stand together."""
-        with closing(self._open_warehouse()) as warehouse:
+        with closing(duckdb_settings(self.pipeline.pipeline_name).read_warehouse()) as warehouse:
             if not has_relation(warehouse, "int_open_questions"):
                 return []
             rows = warehouse.execute(
@@ -116,19 +115,11 @@ class Checking:
 
     def newest_gap(self) -> datetime | None:
         """Read from the warehouse when a feed of events was last found not to deliver a stretch of time."""
-        with closing(self._open_warehouse()) as warehouse:
+        with closing(duckdb_settings(self.pipeline.pipeline_name).read_warehouse()) as warehouse:
             if not has_relation(warehouse, "stg_bluesky__repo_event_gaps"):
                 return None
             found = warehouse.execute("select epoch_us(max(observed_at)) from stg_bluesky__repo_event_gaps").fetchone()
         return from_microseconds(found[0]) if found and found[0] is not None else None
-
-    def _open_warehouse(self) -> duckdb.DuckDBPyConnection:
-        settings = duckdb_settings(self.pipeline.pipeline_name)
-        return open_warehouse(settings.warehouse_path, settings.memory_limit, read_only=True)
-
-    @property
-    def _request_count(self) -> int:
-        return self.network.appview.stats.requests + self.network.repositories.stats.requests
 
 
 def audits_due(

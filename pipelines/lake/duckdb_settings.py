@@ -78,6 +78,14 @@ class DuckDBSettings:
             raise LakeError(f"The warehouse's folder {folder} cannot be made: {error.strerror}.") from error
         return open_warehouse(self.warehouse_path, self.memory_limit)
 
+    def read_warehouse(self) -> duckdb.DuckDBPyConnection:
+        """Open the warehouse to read it.
+
+        Raises:
+            LakeError: See `open_warehouse`.
+        """
+        return open_warehouse(self.warehouse_path, self.memory_limit, read_only=True)
+
 
 def as_pattern(path: str) -> str:
     """Write a path so that DuckDB's patterns take it as it is: also the paths given to `read_parquet` are patterns."""

@@ -30,6 +30,11 @@ class Network:
     repositories: Repositories
     short_links: str = SHORT_LINKS
 
+    @property
+    def request_count(self) -> int:
+        """How many requests the AppView and the accounts' servers were sent so far."""
+        return self.appview.stats.requests + self.repositories.stats.requests
+
 
 @dataclass(frozen=True)
 class Login:

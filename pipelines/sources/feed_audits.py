@@ -11,7 +11,7 @@ import dlt
 import pyarrow as pa
 from dlt.extract import DltResource
 
-from pipelines.lake.tables import FEED_AUDITS, RECORD_CHECKS
+from pipelines.lake.tables import FEED_AUDITS
 from pipelines.network.connect import Network
 from pipelines.network.errors import NetworkError
 from pipelines.network.failing_services import FailingServices
@@ -22,7 +22,7 @@ from pipelines.sources.feed_walk import MemberState, settle_end
 from pipelines.sources.member_audit import MemberAudit
 from pipelines.sources.member_states import member_states
 from pipelines.sources.pull_run import ITEMS_PER_LOAD
-from pipelines.sources.record_checks import RecordAsker
+from pipelines.sources.record_checks import RecordAsker, checked_records
 from pipelines.sources.repository_comparison import KnownRecord
 from pipelines.sources.rows import Row, arrow_table, resource_hints
 
@@ -120,11 +120,6 @@ def _feed_audits(table: pa.Table) -> pa.Table | None:
     return table if table.schema.equals(FEED_AUDITS.schema) else None
 
 
-@dlt.transformer(**resource_hints(RECORD_CHECKS))
-def _record_checks(table: pa.Table) -> pa.Table | None:
-    return table if table.schema.equals(RECORD_CHECKS.schema) else None
-
-
 @dlt.source(name="bluesky", section="bluesky")
 def feed_audits(audits: Audits) -> list[DltResource]:
     """Audits of members, and what they bring: answers about records, and posts that the service shows.
@@ -133,4 +128,4 @@ def feed_audits(audits: Audits) -> list[DltResource]:
         audits: The run that this load is part of. It has begun.
     """
     members = _member_audits(audits)
-    return [members | _feed_audits(), members | _record_checks(), members | author_feed()]
+    return [members | _feed_audits(), members | checked_records(), members | author_feed()]

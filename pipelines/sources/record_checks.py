@@ -169,7 +169,8 @@ def _record_answers(questions: Sequence[Question], asker: RecordAsker) -> Iterat
 
 
 @dlt.transformer(**resource_hints(RECORD_CHECKS))
-def _record_checks(table: pa.Table) -> pa.Table | None:
+def checked_records(table: pa.Table) -> pa.Table | None:
+    """Pick the rows of `record_checks` out of what asking yields."""
     return table if table.schema.equals(RECORD_CHECKS.schema) else None
 
 
@@ -182,4 +183,4 @@ def record_checks(questions: Sequence[Question], asker: RecordAsker) -> list[Dlt
         asker: Asks for them, and counts what came of it.
     """
     answers = _record_answers(questions, asker)
-    return [answers | _record_checks(), answers | author_feed()]
+    return [answers | checked_records(), answers | author_feed()]
