@@ -54,7 +54,16 @@ def test_a_mart_carries_its_descriptions(ten_days: Warehouse, models: dict[str, 
         where database_name = 'bluesky' and comment is not null
     """)
     assert set(comments) == expected
-    assert not [text for _, _, text in comments if "{{" in text or "\n" in text]
+
+
+def test_a_description_is_one_line_without_jinja(models: dict[str, Node]) -> None:
+    described = {
+        (node["name"], column["name"]): column["description"]
+        for node in models.values()
+        for column in node["columns"].values()
+    }
+    assert described
+    assert not [key for key, text in described.items() if "{{" in text or "\n" in text]
 
 
 def test_what_is_made_from_staging_does_not_read_core_and_what_is_made_from_core_does(

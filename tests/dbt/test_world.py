@@ -262,10 +262,12 @@ def test_handle_spans(ten_days: Warehouse, expected: Expected) -> None:
         previous = None
         for day in range(1, LAST_DAY + 1):
             now = expected.world.on(day).now
-            if did in expected.members_on(day) and actor.is_available(now):
-                if actor.handle(now) != previous:
-                    truth.add((did, actor.handle(now), day))
-                previous = actor.handle(now)
+            handle = actor.handle(now)
+            # The service cannot check the handle of one member.
+            if did in expected.members_on(day) and actor.is_available(now) and handle != "handle.invalid":
+                if handle != previous:
+                    truth.add((did, handle, day))
+                previous = handle
     check(
         ten_days,
         "select did, handle, date_diff('day', date '2026-03-01', handle_from::date)::int from int_handle_spans",

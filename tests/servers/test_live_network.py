@@ -145,7 +145,8 @@ def test_every_event_of_a_pds_is_in_the_lake(atnet: Json, live: LiveLake, histor
     assert {lake_event(row) for row in rows} == expected
     assert {row["kind"] for row in rows} == {"commit", "identity", "account", "sync"}
     assert {row["status"] for row in rows if row["kind"] == "account"} == {None, "deactivated", "takendown", "deleted"}
-    assert not [row["issues"] for row in rows if row["issues"]]
+    # Other tests write records with issues, on purpose.
+    assert not [row["issues"] for row in rows if row["issues"] and row["did"] in {resident.did for resident in history}]
     for resident in history[:3]:
         assert present(rows, resident.did) == resident.records()
 
@@ -165,7 +166,7 @@ def test_every_event_of_jetstream_is_in_the_lake(
         assert of(resident.did, told) == {event for event in of(resident.did, expected) if event[0] != "sync"}
     for resident in history[:3]:
         assert present(rows, resident.did) == resident.records()
-    assert not [row["issues"] for row in rows if row["issues"]]
+    assert not [row["issues"] for row in rows if row["issues"] and row["did"] in {resident.did for resident in history}]
 
 
 @pytest.mark.usefixtures("live")
