@@ -35,6 +35,7 @@ from pipelines.lake.bucket import LakeError, lake_location, use_project_settings
 from pipelines.lake.filesystems import use_lake_filesystems
 from pipelines.lake.readback import LakeReader
 from pipelines.lake.working_folder import AnotherRun, only_one, open_pipeline, recover
+from pipelines.left_out import find_left_out
 from pipelines.network.appview import PAGE_LIMIT, NetworkError
 from pipelines.progress import show_progress
 from pipelines.sample.appview.server import SampleServer
@@ -279,12 +280,15 @@ def _say(console: Console, *lines: str) -> None:
 
 
 def publish(options: argparse.Namespace, pipeline: dlt.Pipeline, night: Night, console: Console) -> int:
-    """Build the warehouse, ask for what it doubts, and make the page, unless the options leave them out.
+    """Find who is left out, build the warehouse, ask for what it doubts, and make the page.
+
+    The options may leave out all but the first.
 
     Returns:
         The exit code.
     """
-    exit_code = 0
+    may_publish = is_everybody_found(pipeline, night)
+    exit_code = 0 if may_publish else 2
     if not options.no_transform:
         # A pull has loaded something in any case; a check is nothing without its warehouse.
         failed = 1 if options.check else 2
@@ -292,13 +296,28 @@ def publish(options: argparse.Namespace, pipeline: dlt.Pipeline, night: Night, c
             return failed
         checks = check(pipeline, night, console)
         audits = audit(pipeline, night, console, is_all=options.audit)
-        exit_code = max(checks.exit_code, audits.exit_code)
+        exit_code = max(exit_code, checks.exit_code, audits.exit_code)
         if not build("warehouse", build_warehouse, options, console):
             return failed
-    if options.no_report:
+    if options.no_report or not may_publish:
         return exit_code
     flags = [flag for flag, is_set in (("--sample", options.sample), ("--open", options.open)) if is_set]
     return 2 if report.main(flags) else exit_code
+
+
+def is_everybody_found(pipeline: dlt.Pipeline, night: Night) -> bool:
+    """Find the people whom the settings leave out, and tell whether nobody of them is missing.
+
+    As long as somebody is, dbt publishes nobody, and the page stays as it was.
+    """
+    try:
+        unresolved = find_left_out(pipeline, connected(night).appview).unresolved
+    except LakeError as error:
+        print(error, file=sys.stderr)
+        return False
+    for name in unresolved:
+        print(f"Nobody is published, and the page stays as it was. {name}", file=sys.stderr)
+    return not unresolved
 
 
 def build(name: str, step: Callable[[bool], BuildOutcome], options: argparse.Namespace, console: Console) -> bool:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 MEMBERS = [
     "author", "reposter", "mover", "taker", "double", "half", "state", "editor", "pinner", "clock", "edge", "back",
-    "elsewhere", "gone", "shy", "bold", "left_out", "zone", "late", "leaver", "dubious", "heard",
+    "elsewhere", "gone", "shy", "bold", LEFT_OUT.removeprefix("did:plc:"), "zone", "late", "leaver", "dubious", "heard",
     "asked", "cut", "unchecked",
 ]  # fmt: skip
 HIDDEN = ["!no-unauthenticated"]

@@ -11,7 +11,20 @@ members as (
     group by did
 ),
 
--- Labels come with profiles, pack members and posts. One of the three that asks to be hidden is enough.
+left_out as (
+    {{ left_out() }}
+),
+
+-- Labels come with profiles, pack members and posts. One of the three that asks to be hidden, or hides, is enough. They
+-- are those that stand: the pull leaves out what was negated.
+pulled_labels_of_profiles as (
+    select
+        did,
+        labels
+    from {{ ref('stg_bluesky__profiles') }}
+    qualify row_number() over (partition by did order by observed_at desc) = 1
+),
+
 labels_of_profiles as (
     select
         did,
@@ -49,7 +62,8 @@ labels_of_memberships as (
 labels_of_posts as (
     select
         author_did as did,
-        bool_or({{ contains_element('author_labels', "'!no-unauthenticated'") }}) as asks_to_be_hidden
+        bool_or({{ contains_element('author_labels', "'!no-unauthenticated'") }}) as asks_to_be_hidden,
+        bool_or({{ has_hiding_label('author_labels') }}) as is_hidden_by_moderation
     from (
         select
             author_did,
@@ -79,6 +93,21 @@ hidden as (
     where labels_of_posts.asks_to_be_hidden and members.did is null
 ),
 
+hidden_by_moderation as (
+    select did
+    from pulled_labels_of_profiles
+    where {{ has_hiding_label('labels') }}
+    union
+    select did
+    from labels_of_memberships
+    where {{ has_hiding_label('labels') }}
+    union
+    select labels_of_posts.did
+    from labels_of_posts
+    left join members on labels_of_posts.did = members.did
+    where labels_of_posts.is_hidden_by_moderation and members.did is null
+),
+
 dids as (
     select did from members
     union
@@ -94,8 +123,9 @@ decided as (
         dids.did,
         members.did is not null as is_member,
         case
-            when dids.did in ({{ string_list(var('unpublished_dids')) }}) then 'left_out_by_setting'
+            when lower(dids.did) in (select lower(left_out.did) from left_out) then 'left_out_by_setting'
             when hidden.did is not null then 'asks_to_be_hidden'
+            when hidden_by_moderation.did is not null then 'hidden_by_moderation'
             when members.did is not null and not coalesce(availability.is_available, false) then 'unavailable'
             when members.did is not null and not members.is_current_member then 'no_longer_a_member'
             -- Of a post that the live job saw reposted, no pull has shown the author yet, nor what they ask for.
@@ -103,12 +133,15 @@ decided as (
             when
                 members.last_member_at < {{ before('clock.newest_observed_at', var('publish_within_days')) }}
                 then 'not_looked_at_recently'
+            -- Somebody is left out of whom nobody knows yet who they are: it may be anybody.
+            when exists (select 1 from left_out where left_out.did is null) then 'left_out_unresolved'
         end as withheld_because
     from dids
     cross join clock
     left join members on dids.did = members.did
     left join labels_of_posts on dids.did = labels_of_posts.did
     left join hidden on dids.did = hidden.did
+    left join hidden_by_moderation on dids.did = hidden_by_moderation.did
     left join {{ ref('int_author_availability') }} as availability on dids.did = availability.did
 )
 
