@@ -9,7 +9,6 @@ import msgspec
 from pipelines.lake.left_out import Found, LeftOut, keep_found, read_left_out
 from pipelines.network.appview import PROFILES_LIMIT
 from pipelines.network.errors import NetworkError
-from pipelines.network.identifiers import is_did
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,15 +39,13 @@ def find_left_out(pipeline: dlt.Pipeline, appview: AppView) -> LeftOut:
     Raises:
         LakeError: The lake cannot be read as configured.
     """
-    left_out = read_left_out(pipeline.pipeline_name)
-    dids = left_out.found.dids | _resolved(
-        {name.person for name in left_out.unresolved if name.person and not is_did(name.person)}, appview
-    )
-    left_out = LeftOut(left_out.names, Found(dids, left_out.found.handles))
-    found = Found(dids, _with_handles(left_out, appview))
-    if found != read_left_out(pipeline.pipeline_name).found:
+    known = read_left_out(pipeline.pipeline_name)
+    handles = {name.person for name in known.unresolved if name.person}
+    dids = known.found.dids | _resolved(handles, appview)
+    found = Found(dids, _with_handles(LeftOut(known.names, Found(dids, known.found.handles)), appview))
+    if found != known.found:
         keep_found(pipeline, found)
-    return LeftOut(left_out.names, found)
+    return LeftOut(known.names, found)
 
 
 def _resolved(handles: Iterable[str], appview: AppView) -> dict[str, str]:
