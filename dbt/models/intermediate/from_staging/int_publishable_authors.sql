@@ -6,9 +6,17 @@ members as (
     select
         did,
         max(last_observed_at) as last_member_at,
-        bool_or(is_current) as is_current_member
+        bool_or(is_current) as is_current_member,
+        bool_or(is_current and is_listed) as is_listed_member,
+        bool_or(is_current and coalesce(hidden_because in ('blocks_creator', 'blocked_by_creator'), false)) as has_block
     from {{ ref('int_membership_spans') }}
     group by did
+),
+
+opted_out as (
+    select distinct did
+    from {{ ref('int_opt_outs') }}
+    where is_current
 ),
 
 -- Labels come with profiles, pack members and posts. One of the three that asks to be hidden is enough.
@@ -82,6 +90,8 @@ hidden as (
 dids as (
     select did from members
     union
+    select did from opted_out
+    union
     select did from labels_of_posts
     union
     select post_author_did as did
@@ -96,8 +106,13 @@ decided as (
         case
             when dids.did in ({{ string_list(var('unpublished_dids')) }}) then 'left_out_by_setting'
             when hidden.did is not null then 'asks_to_be_hidden'
+            -- Whoever is listed in another pack is published for that one.
+            when opted_out.did is not null and not coalesce(members.is_listed_member, false) then 'opted_out'
+            when members.has_block and not members.is_listed_member then 'in_a_block'
             when members.did is not null and not coalesce(availability.is_available, false) then 'unavailable'
             when members.did is not null and not members.is_current_member then 'no_longer_a_member'
+            -- An event says that they are back; that they are listed is for the next pull to say.
+            when members.did is not null and not members.is_listed_member then 'unavailable'
             -- Of a post that the live job saw reposted, no pull has shown the author yet, nor what they ask for.
             when members.did is null and labels_of_posts.did is null then 'not_looked_at_recently'
             when
@@ -109,6 +124,7 @@ decided as (
     left join members on dids.did = members.did
     left join labels_of_posts on dids.did = labels_of_posts.did
     left join hidden on dids.did = hidden.did
+    left join opted_out on dids.did = opted_out.did
     left join {{ ref('int_author_availability') }} as availability on dids.did = availability.did
 )
 
