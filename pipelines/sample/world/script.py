@@ -177,8 +177,8 @@ def _memberships(world: Simulation) -> None:
         act = world.add_member if joins else world.remove_member
         script.at(slot, clock, partial(act, members, world.actor(name)))
     for name, members, slot, back in (
-        ("raul", ducks, -2, 4),
-        ("felix", ducks, 2, None),  # stays on the other list
+        ("raul", ducks, 2, 4),
+        ("felix", ducks, 4, None),  # stays on the other list
         ("greta", people, 3, None),
         ("stefan", talks, 3, None),  # says nothing to the service: the list stands behind no pack
     ):
