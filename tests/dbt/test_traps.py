@@ -59,7 +59,30 @@ def run_of(number: int, *, load_id: str | None = None) -> Load:
         if outcome == "ok" and name not in {"half", "state", "edge", "back", "elsewhere", "late", "cut"}:
             version = version_of_the_editor(number) if name == "editor" else {}
             load.post(name, "common", at, version.pop("posted_at", POSTED), like_count=number * 10, **version)
+    hide_some(load, number)
     return load
+
+
+def hide_some(load: Load, number: int) -> None:
+    """Let some be hidden, or opt out. Who is followed no more has no walk; what was read of them stays in the lake."""
+    at = night(number)
+    for name, reasons in HIDDEN_BECAUSE.items():
+        because = reasons[number - 1]
+        load.member(name, at, because=because)
+        is_elsewhere = name in {"blocked", "halfway"}
+        if is_elsewhere:
+            load.member(name, at, OTHER_PACK)
+        if because is None or is_elsewhere:
+            load.profile(name, at)
+            load.pull(name, at, None if number == 1 else 7)
+            load.post(name, "common", at, POSTED)
+    # Never seen but in others' feeds.
+    load.member("never_in", at, because="opted_out")
+    for name, rkey in (("never_in", "r5"), ("opter", "r6")):
+        load.post(name, "common", at, POSTED, **by_reposter(rkey))
+    if number == 4:
+        live = {"collection": OPT_OUT, "uri": f"at://{did('opts_out_live')}/{OPT_OUT}/3l", "subject_uri": PACK}
+        load.event("opts_out_live", "repost", "3l", HEARD, **live)
 
 
 def version_of_the_editor(number: int) -> dict[str, Any]:
@@ -83,32 +106,10 @@ def by_reposter(rkey: str) -> dict[str, Any]:
     return {"member": "reposter", "repost": rkey, "item_at": POSTED}
 
 
-def hide_some(nights: list[Load]) -> None:
-    """Let some be hidden, or opt out. Who is followed no more has no walk; what was read of them stays in the lake."""
-    for number, load in enumerate(nights, 1):
-        at = night(number)
-        for name, reasons in HIDDEN_BECAUSE.items():
-            because = reasons[number - 1]
-            load.member(name, at, because=because)
-            if name in {"blocked", "halfway"}:
-                load.member(name, at, OTHER_PACK)
-            if because is None or name in {"blocked", "halfway"}:
-                load.profile(name, at)
-                load.pull(name, at, None if number == 1 else 7)
-                load.post(name, "common", at, POSTED)
-        # Never seen but in others' feeds.
-        load.member("never_in", at, because="opted_out")
-        for name, rkey in (("never_in", "r5"), ("opter", "r6")):
-            load.post(name, "common", at, POSTED, **by_reposter(rkey))
-    live = {"collection": OPT_OUT, "uri": f"at://{did('opts_out_live')}/{OPT_OUT}/3l", "subject_uri": PACK}
-    nights[-1].event("opts_out_live", "repost", "3l", HEARD, **live)
-
-
 def lake_of_traps(dataset_of: Warehouse) -> None:
     """Four nights, the second and third of them read by dbt at once, and a load that comes late."""
     dataset = dataset_of.dataset
-    first, second, third, fourth = nights = [run_of(number) for number in (1, 2, 3, 4)]
-    hide_some(nights)
+    first, second, third, fourth = (run_of(number) for number in (1, 2, 3, 4))
 
     first.post("author", "reposted", night(1), POSTED, like_count=1)
     first.post("author", "reposted", night(1), POSTED, like_count=1, **by_reposter("r1"))

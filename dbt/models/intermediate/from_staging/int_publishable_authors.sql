@@ -14,9 +14,8 @@ members as (
 ),
 
 opted_out as (
-    select distinct did
-    from {{ ref('int_opt_outs') }}
-    where is_current
+    select did
+    from {{ ref('int_opted_out_authors') }}
 ),
 
 -- Labels come with profiles, pack members and posts. One of the three that asks to be hidden is enough.
@@ -106,8 +105,7 @@ decided as (
         case
             when dids.did in ({{ string_list(var('unpublished_dids')) }}) then 'left_out_by_setting'
             when hidden.did is not null then 'asks_to_be_hidden'
-            -- Whoever is listed in another pack is published for that one.
-            when opted_out.did is not null and not coalesce(members.is_listed_member, false) then 'opted_out'
+            when opted_out.did is not null then 'opted_out'
             when members.has_block and not members.is_listed_member then 'in_a_block'
             when members.did is not null and not coalesce(availability.is_available, false) then 'unavailable'
             when members.did is not null and not members.is_current_member then 'no_longer_a_member'
