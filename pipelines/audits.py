@@ -95,12 +95,21 @@ class Auditing:
         with closing(duckdb_settings(self.pipeline.pipeline_name).read_warehouse()) as warehouse:
             if not has_relation(warehouse, "int_known_records"):
                 return AuditSummary()
+            dids = without_opted_out(warehouse, dids)
+            if not dids:
+                return AuditSummary()
             audits = Audits(self.network, self.clock, known_records(warehouse, dids))
             audits.begin(states, dids)
             while audits.waiting_count:
                 reader.expect(self.pipeline, self.pipeline.run(feed_audits(audits)))
         request_count = self.network.request_count - requests_before
         return AuditSummary(audits.outcomes, audits.records, audits.notes, request_count)
+
+
+def without_opted_out(warehouse: duckdb.DuckDBPyConnection, dids: Sequence[str]) -> list[str]:
+    """Leave out whoever has opted out since they were last read: nobody reads their repository."""
+    opted_out = {did for (did,) in warehouse.execute("select did from int_opted_out_authors").fetchall()}
+    return [did for did in dids if did not in opted_out]
 
 
 def known_records(warehouse: duckdb.DuckDBPyConnection, dids: Sequence[str]) -> Callable[[str], dict[str, KnownRecord]]:

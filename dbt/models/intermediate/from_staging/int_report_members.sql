@@ -5,7 +5,8 @@ with members as (
     from {{ ref('int_membership_spans') }} as spans
     inner join {{ ref('int_publishable_authors') }} as authors on spans.did = authors.did
     inner join {{ ref('int_published_packs') }} as packs on spans.pack_uri = packs.pack_uri
-    where spans.is_current and authors.is_publishable
+    -- Whom the service hides in a pack may be published for another one.
+    where spans.is_current and spans.is_listed and authors.is_publishable
 )
 
 select
