@@ -6,7 +6,7 @@
     python pipelines/bluesky.py --audit      the same, and hold everybody's whole repository against the lake
 
 Exit codes: 0 all well; 1 nothing could be loaded, or DuckDB does not find it, or a check cannot build; 2 loaded, but
-something failed, or is in doubt (it is named).
+something failed, or is in doubt, or nobody was found behind a name that is left out (it is named).
 """
 
 from __future__ import annotations

@@ -147,7 +147,7 @@ def render(content: Content, contact: str | None = None) -> str:
 def _in_html(contact: str | None) -> str:
     """Say where people write to who are on the page, as a link where it is an address."""
     if not contact:
-        return "whoever gave you this page: its settings name nobody to write to"
+        return "whoever gave you this page (it names nobody to write to)"
     written = html.escape(contact)
     if re.fullmatch(r"https://\S+", contact):
         return f'<a href="{written}" rel="noopener noreferrer">{written}</a>'
