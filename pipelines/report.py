@@ -110,16 +110,10 @@ def build_report(
 
 def _expect_withheld(left_out: LeftOut, marts: duckdb.DuckDBPyConnection) -> None:
     """See that the marts were built after the last name was added to the settings."""
-    names = [row["name"] for row in left_out.rows()]
-    unknown = marts.execute(
-        """
-        select count(*) from (select lower(unnest(cast($1 as varchar[]))) as withheld_name)
-        where withheld_name not in (select withheld_name from int_withheld_names)
-            and withheld_name not in (select lower(handle) from rpt_members where handle is not null)
-        """,
-        [names],
-    ).fetchall()
-    if unknown != [(0,)]:
+    if not left_out.dids:
+        return
+    query = "select count(*) from int_withheld_names where list_contains($1, withheld_name)"
+    if marts.execute(query, [[did.lower() for did in left_out.dids]]).fetchall() != [(len(left_out.dids),)]:
         raise ReportError("The marts are older than the names of those who are left out: run cd dbt && dbt build.")
 
 

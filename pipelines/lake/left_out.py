@@ -173,7 +173,7 @@ def _read_files(settings: DuckDBSettings) -> tuple[bytes, Found]:
     try:
         with closing(duckdb.connect()) as connection:
             settings.configure(connection)
-            names, found = (_content(connection, f"{settings.people_path}/{name}") for name in (NAMES_FILE, FOUND_FILE))
+            names, found = (_content(connection, settings.people_path, name) for name in (NAMES_FILE, FOUND_FILE))
         return names, msgspec.json.decode(found, type=Found) if found else Found()
     except duckdb.Error as error:
         reason = str(error).splitlines()[0]
@@ -182,10 +182,12 @@ def _read_files(settings: DuckDBSettings) -> tuple[bytes, Found]:
     raise LakeError(f"{settings.people_path}/ cannot be read, which says who is left out: {reason}")
 
 
-def _content(connection: duckdb.DuckDBPyConnection, path: str) -> bytes:
+def _content(connection: duckdb.DuckDBPyConnection, folder: str, name: str) -> bytes:
     """Read a file; nothing where there is none."""
-    pattern = as_pattern(path)
-    if not connection.execute("select file from glob($1)", [pattern]).fetchall():
+    # A pattern has its files listed. Of a plain name in a bucket, DuckDB takes for granted that it is there.
+    listed = connection.execute("select file from glob($1)", [f"{as_pattern(folder)}/{name}*"]).fetchall()
+    paths = [path for (path,) in listed if re.split(r"[/\\]", path)[-1] == name]
+    if not paths:
         return b""
-    row: Any = connection.execute("select content from read_blob($1)", [pattern]).fetchone()
+    row: Any = connection.execute("select content from read_blob($1)", [as_pattern(paths[0])]).fetchone()
     return bytes(row[0])

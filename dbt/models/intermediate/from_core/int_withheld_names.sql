@@ -21,8 +21,23 @@ withheld_dids as (
 ),
 
 -- Where a facet mentions one of them, the text under it is what the writer calls them.
+mentioning as (
+    select distinct post_uri
+    from {{ ref('fct_mentions') }}
+    where mentioned_did in (select withheld_dids.did from withheld_dids)
+),
+
+posts as (
+    select
+        posts.post_uri,
+        posts.text,
+        posts.facets
+    from {{ ref('int_posts') }} as posts
+    inner join mentioning on posts.post_uri = mentioning.post_uri
+),
+
 mentions as (
-    select * from {{ explode(ref('int_posts'), ['post_uri', 'text'], 'facets', element='facet') }} as exploded
+    select * from {{ explode('posts', ['post_uri', 'text'], 'facets', element='facet') }} as exploded
     where facet.feature = 'mention' and facet.value in (select withheld_dids.did from withheld_dids)
 ),
 
@@ -41,9 +56,9 @@ names as (
     from {{ ref('int_handle_spans') }} as spans
     inner join withheld on spans.did = withheld.did
     union
-    select posts.author_handle as withheld_name
-    from {{ ref('int_posts') }} as posts
-    inner join withheld on posts.author_did = withheld.did
+    select seen.author_handle as withheld_name
+    from {{ ref('int_posts') }} as seen
+    inner join withheld on seen.author_did = withheld.did
     union
     select {{ handle_in_bytes('text', 'facet.byte_start', 'facet.byte_end') }} as withheld_name
     from mentions
