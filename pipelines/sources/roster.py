@@ -247,7 +247,8 @@ class RosterReader:
         asking = HiddenMembers(self.network, self.workers)
         reasons = asking.reasons(list(dict.fromkeys(member for member, _ in hidden)), unavailable)
         for member, row in hidden:
-            remembered = self.memories[member.list_uri].get("opted_out", [])
+            memory = self.memories.get(member.list_uri)
+            remembered = memory.get("opted_out", []) if memory else []
             is_unanswered = reasons[member] in {HiddenBecause.UNAVAILABLE, HiddenBecause.OPT_OUT_UNKNOWN}
             stays_out = is_unanswered and _key(row) in remembered
             row["hidden_because"] = (HiddenBecause.OPTED_OUT if stays_out else reasons[member]).value

@@ -159,6 +159,24 @@ def test_who_opted_out_stays_so_while_nobody_can_be_asked(sample_server: SampleS
     assert hidden(read(sample_server, 3, memories, starter_packs=[pack.uri]), world)["greta"] == "opted_out"
 
 
+def test_a_search_that_breaks_off_leaves_what_it_found(sample_server: SampleServer, world: World) -> None:
+    """Some of the hidden are known then, and nothing is remembered."""
+    pack, pages = world.packs[0], 0
+
+    def in_pages(body: bytes) -> bytes:
+        nonlocal pages
+        page = msgspec.json.decode(body)
+        if page["records"] and page["records"][0]["value"]["$type"] == "app.bsky.graph.listitem":
+            pages += 1
+            page |= {"records": page["records"][:15], "cursor": "next"} if pages == 1 else {"records": 5}
+        return msgspec.json.encode(page)
+
+    sample_server.faults.mutate(in_pages, nsid=LIST_RECORDS)
+    roster = read(sample_server, 3, starter_packs=[pack.uri])
+    assert not roster.starter_packs[0]["is_membership_complete"]
+    assert set(hidden(roster, world).values()) == {"unavailable", "blocks_creator"}, "not greta, who is further down"
+
+
 def test_a_quiet_night_asks_once_for_each_hidden_member_who_is_there(sample_server: SampleServer, world: World) -> None:
     memories: Memories = {}
     read(sample_server, 4, memories)
