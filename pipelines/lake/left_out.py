@@ -36,6 +36,7 @@ FOUND_FILE: Final = "left_out.json"
 
 VARIABLE: Final = "unpublished_dids"
 
+_NO_NAME: Final = "?"
 _COMMENT: Final = re.compile(r"(?:^|\s)#.*")
 _ENCODINGS: Final = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
@@ -150,11 +151,11 @@ def _named(value: object, place: str) -> Iterator[Named]:
     if isinstance(value, str) and value.lstrip("\ufeff \t\r\n").startswith("["):
         with suppress(ValueError):  # Else its words are read as they stand.
             value = json.loads(value.lstrip("\ufeff"))
-    words: list[str | None] = []
+    words: list[str] = []
     for entry in value if isinstance(value, (list, tuple)) else [value]:
-        words.extend(names_in(entry) if isinstance(entry, str) else [None])
+        words += names_in(entry) if isinstance(entry, str) else [_NO_NAME]
     for number, word in enumerate(words, start=1):
-        yield Named(f"Name {number} of {place}", person_named(word) if word else None)
+        yield Named(f"Name {number} of {place}", person_named(word))
 
 
 def _named_in_file(content: bytes, place: str) -> Iterator[Named]:

@@ -55,7 +55,8 @@ def test_what_is_no_name_is_unresolved(lake: Lake, monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize("value", [[DID], DID, f" @{DID.upper()} ", (DID,), DID_SPELLINGS])
 def test_the_variable_of_dbt_is_read_by_the_same_rules(lake: Lake, value: object) -> None:
     left_out = read_left_out(lake.pipeline_name, value)
-    assert (left_out.dids, left_out.unresolved) == ({DID}, ())
+    assert left_out.dids == {DID}
+    assert left_out.unresolved == ()
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
@@ -99,7 +100,7 @@ def test_a_handle_is_resolved_once_and_stays_with_the_person(
     lake: Lake, world: World, sample_server: SampleServer
 ) -> None:
     """Jonas gave his handle up, and Leo has it since day 6 of the sample."""
-    jonas, leo = world.actor("jonas"), world.actor("leo")
+    jonas = world.actor("jonas")
     (people(lake) / "left_out.txt").write_text("@Jonas.bsky.test\nnobody.bsky.test\n", encoding="utf-8")
     pipeline, appview = lake.pipeline(), AppView(sample_server.url, Pacer(10_000))
     sample_server.day = 1
@@ -108,7 +109,7 @@ def test_a_handle_is_resolved_once_and_stays_with_the_person(
     assert [name.place for name in found.unresolved] == ["Line 2 of people/left_out.txt in the bucket"]
     sample_server.day = 7
     again = find_left_out(pipeline, appview)
-    assert (again.dids, leo.did in again.dids) == ({jonas.did}, False)
+    assert again.dids == {jonas.did}, "and not Leo"
     kept = json.loads((people(lake) / "left_out.json").read_text(encoding="utf-8"))
     assert kept["dids"] == {"jonas.bsky.test": jonas.did}
     assert kept["handles"] == {jonas.did: ["ahrens-data.test", "jonas.bsky.test"]}

@@ -232,7 +232,9 @@ def test_whoever_names_them_is_left_out_of_what_is_quoted(quoting: Warehouse) ->
 
 @pytest.mark.slow
 def test_a_file_in_the_bucket_leaves_out_whom_it_names_in_whatever_spelling(quoting: Warehouse) -> None:
-    reasons = dict(quoting.rows("select did, withheld_because from dim_authors where withheld_because is not null"))
+    reasons: dict[str, str] = dict(
+        quoting.rows("select did, withheld_because from dim_authors where withheld_because is not null")
+    )
     assert {reasons.pop(did(name), None) for name in NAMED} == {"left_out_by_setting"}
     assert reasons == {
         did("gone"): "asks_to_be_hidden",
