@@ -75,7 +75,7 @@ handles_in_use as (
     where is_publishable and handle is not null
 )
 
-select names.withheld_name
-from in_small_letters as names
-left join handles_in_use on names.withheld_name = handles_in_use.handle
-where names.withheld_name not in ('', 'handle.invalid') and handles_in_use.handle is null
+select known.withheld_name
+from in_small_letters as known
+left join handles_in_use on known.withheld_name = handles_in_use.handle
+where known.withheld_name not in ('', 'handle.invalid') and handles_in_use.handle is null

@@ -17,6 +17,12 @@ left_out as (
     {{ left_out() }}
 ),
 
+unresolved as (
+    select count(*) as name_count
+    from left_out
+    where did is null
+),
+
 opted_out as (
     select did
     from {{ ref('int_opted_out_authors') }}
@@ -147,10 +153,11 @@ decided as (
                 members.last_member_at < {{ before('clock.newest_observed_at', var('publish_within_days')) }}
                 then 'not_looked_at_recently'
             -- Somebody is left out of whom nobody knows yet who they are: it may be anybody.
-            when exists (select 1 from left_out where left_out.did is null) then 'left_out_unresolved'
+            when unresolved.name_count > 0 then 'left_out_unresolved'
         end as withheld_because
     from dids
     cross join clock
+    cross join unresolved
     left join members on dids.did = members.did
     left join labels_of_posts on dids.did = labels_of_posts.did
     left join hidden on dids.did = hidden.did

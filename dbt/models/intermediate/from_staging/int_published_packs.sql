@@ -1,5 +1,5 @@
-{#- A pack's URI begins with its creator's DID. Where they are withheld, reports have a word in its place that is the same
-    each night. It tells nobody's name, though whoever guesses the URI can check the guess. -#}
+{#- A pack's URI begins with its creator's DID. Where they are withheld, reports have a word in its place that is the
+    same each night. It tells nobody's name, though whoever guesses the URI can check the guess. -#}
 with left_out as (
     {{ left_out() }}
 ),
