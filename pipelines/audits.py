@@ -7,13 +7,15 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from pipelines.checks import followed
 from pipelines.lake.duckdb_settings import duckdb_settings, has_relation
 from pipelines.lake.readback import LakeReader
 from pipelines.sources.feed_audits import Audits, feed_audits
+from pipelines.sources.feed_walk import was_whole
 from pipelines.sources.repository_comparison import KnownRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime
 
     import dlt
@@ -35,7 +37,7 @@ class AuditSummary:
     Attributes:
         outcomes: Audits by outcome.
         records: Their counts of records.
-        notes: One line for each member whose audit did not come to a good end.
+        notes: One line for each member whose last audit did not come to a good end, in this run or an earlier one.
         request_count: Requests that they took.
     """
 
@@ -51,11 +53,10 @@ class AuditSummary:
 
     def __str__(self) -> str:
         """Say it in a line, and one more for each member whose audit did not come to a good end."""
-        if not self.outcomes:
-            return "none is due"
         outcomes = ", ".join(f"{count:,} {outcome}" for outcome, count in self.outcomes.most_common())
+        done = f"{self.outcomes.total():,} members, {self.request_count:,} requests: {outcomes}"
+        lines = [done if self.outcomes else "none is due"]
         records = ", ".join(f"{self.records[name]:,} {name}" for name in ("healed", "hidden", "unreadable", "gone"))
-        lines = [f"{self.outcomes.total():,} members, {self.request_count:,} requests: {outcomes}"]
         if self.records["expected"]:
             lines.append(f"  {self.records['present']:,} of {self.records['expected']:,} records present; {records}")
         lines += [f"  {note}" for note in self.notes[:NAMED_MEMBERS]]
@@ -88,19 +89,34 @@ class Auditing:
         Raises:
             LakeError: The warehouse cannot be read, or DuckDB does not find what was loaded.
         """
+        waiting = notes_of_waiting(states, set(dids))
         if not dids:
-            return AuditSummary()
+            return AuditSummary(notes=waiting)
         reader = LakeReader(self.pipeline.pipeline_name)
         requests_before = self.network.request_count
         with closing(duckdb_settings(self.pipeline.pipeline_name).read_warehouse()) as warehouse:
             if not has_relation(warehouse, "int_known_records"):
-                return AuditSummary()
+                return AuditSummary(notes=waiting)
             audits = Audits(self.network, self.clock, known_records(warehouse, dids))
             audits.begin(states, dids)
             while audits.waiting_count:
                 reader.expect(self.pipeline, self.pipeline.run(feed_audits(audits)))
         request_count = self.network.request_count - requests_before
-        return AuditSummary(audits.outcomes, audits.records, audits.notes, request_count)
+        return AuditSummary(audits.outcomes, audits.records, audits.notes + waiting, request_count)
+
+
+def notes_of_waiting(states: Mapping[str, MemberState], dids: Collection[str]) -> list[str]:
+    """Name the members whose last audit was not whole, and who are not audited now.
+
+    Args:
+        states: What is remembered of the members, by DID.
+        dids: Who is audited now.
+    """
+    return [
+        f"{did}: not whole when audited at {audit['audited_at']}, due again after audit_days: see feed_audits"
+        for did, state in followed(states).items()
+        if did not in dids and (audit := state.get("audit")) is not None and not was_whole(audit)
+    ]
 
 
 def known_records(warehouse: duckdb.DuckDBPyConnection, dids: Sequence[str]) -> Callable[[str], dict[str, KnownRecord]]:

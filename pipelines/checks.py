@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from pipelines.lake.duckdb_settings import duckdb_settings, has_relation
 from pipelines.lake.readback import LakeReader
+from pipelines.sources.feed_walk import was_whole
 from pipelines.sources.questions import Question
 from pipelines.sources.record_checks import RecordAsker, record_checks
 from pipelines.sources.rows import from_microseconds
@@ -141,21 +142,38 @@ def audits_due(
 
     Returns:
         Members of whom an end is doubted, or whose last audit is so long ago or older than the gap, or who have had
-        none. Who was not walked since their last audit has nothing new in the lake, and of whoever was not walked in
-        the last runs, though others were, nobody asks any more.
+        none. Who was not walked since their last audit has nothing new in the lake. An audit that was not whole is
+        neither hurried by a doubt, since the whole repository would be read every night, nor left out without a walk.
     """
     due = []
-    newest_walk = max((datetime.fromisoformat(state["pulled_at"]) for state in states.values()), default=now)
-    for did, state in states.items():
-        if newest_walk - datetime.fromisoformat(state["pulled_at"]) > FOLLOWED_NO_MORE:
-            continue
+    for did, state in followed(states).items():
         audit = state.get("audit")
-        if audit is None or is_all or state["doubtful_end_uri"] is not None:
+        if audit is None or is_all:
             due.append(did)
             continue
         audited_at = datetime.fromisoformat(audit["audited_at"])
         was_walked = datetime.fromisoformat(state["pulled_at"]) > audited_at
         is_long_ago = now - audited_at >= timedelta(days=audit_days)
-        if was_walked and (is_long_ago or (gap_at is not None and gap_at > audited_at)):
+        is_gap_since = gap_at is not None and gap_at > audited_at
+        if was_whole(audit):
+            is_due = state["doubtful_end_uri"] is not None or (was_walked and (is_long_ago or is_gap_since))
+        else:
+            is_due = is_long_ago or (was_walked and is_gap_since)
+        if is_due:
             due.append(did)
     return due
+
+
+def followed(states: Mapping[str, MemberState]) -> dict[str, MemberState]:
+    """Leave out whoever was not walked in the last runs, though others were: nobody asks for them any more.
+
+    Args:
+        states: What is remembered of the members, by DID.
+    """
+    pulled_at = {did: datetime.fromisoformat(state["pulled_at"]) for did, state in states.items()}
+    newest_walk = max(pulled_at.values(), default=None)
+    return {
+        did: state
+        for did, state in states.items()
+        if newest_walk is not None and newest_walk - pulled_at[did] <= FOLLOWED_NO_MORE
+    }

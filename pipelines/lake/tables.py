@@ -336,7 +336,12 @@ FEED_AUDITS: Final = RawTable(
             _column("missing_count", pa.int64(), "Those that the lake did not have, or in another version."),
             _column("healed_count", pa.int64(), "Missing ones that the audit has brought into the lake."),
             _column("hidden_count", pa.int64(), "Missing posts that the repository has and the service does not show."),
-            _column("unreadable_count", pa.int64(), "Missing ones that nobody could give; each is in record_checks."),
+            _column(
+                "unreadable_count",
+                pa.int64(),
+                "Missing ones that nobody could give in this version; each is in record_checks, as `shown` where the"
+                " service shows another version.",
+            ),
             _column("gone_count", pa.int64(), "Records of the lake that the repository has no more."),
         ]
     ),
