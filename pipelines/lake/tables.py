@@ -319,9 +319,9 @@ FEED_AUDITS: Final = RawTable(
                 "outcome",
                 pa.string(),
                 "`verified`: the commit's signature and the tree prove the list; `unchanged`: the repository is still"
-                " at the revision of the last complete audit; `listed`: the server gives lists and no repository, so"
-                " nothing is proved; `refused`: what was served does not prove what it says (see error); `unavailable`:"
-                " the server does not serve this repository now; `failed`: for our reasons, asked again.",
+                " at the revision of the last audit, and that was whole; `listed`: the server gives lists and no"
+                " repository, so nothing is proved; `refused`: what was served does not prove what it says (see error);"
+                " `unavailable`: the server does not serve it now; `failed`: for our reasons; asked again.",
             ),
             _column("error", pa.string(), "Why it is not verified; null when it is."),
             _column("rev", pa.string(), "Revision of the repository: a TID that grows with each of its commits."),

@@ -114,8 +114,6 @@ class MemberAudit:
                 yield from self._listed(error)
         except (NetworkError, NotProved, OSError) as error:
             self._end(error)
-            if self.outcome == "refused":
-                self._remember(is_whole=False)
         else:
             self._remember(is_whole=not self._unanswered_count)
 
@@ -124,6 +122,8 @@ class MemberAudit:
         kinds = ((UNAVAILABLE, "unavailable"), (NotProved, "refused"))
         self.outcome = next((outcome for kind, outcome in kinds if isinstance(error, kind)), "failed")
         self.error = str(error)
+        if self.outcome == "refused":
+            self._remember(is_whole=False)
 
     def _remember(self, *, is_whole: bool) -> None:
         # An older commit than this is refused from now on: so a server's mere word does not count.
@@ -225,7 +225,7 @@ class MemberAudit:
                 self._answers.update(str(outcome) for outcome in table["outcome"].to_pylist())
             else:
                 versions = zip(table["post_uri"].to_pylist(), table["post_cid"].to_pylist(), strict=True)
-                other_count = sum(cid is not None and cids[uri] not in (None, cid) for uri, cid in versions)
+                other_count = sum(cid is not None and cids[str(uri)] not in (None, cid) for uri, cid in versions)
                 self._answers.update(shown=-other_count, shown_in_another_version=other_count)
             yield table
 
