@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from pipelines.checks import followed
 from pipelines.lake.duckdb_settings import duckdb_settings, has_relation
 from pipelines.lake.readback import LakeReader
 from pipelines.sources.feed_audits import Audits, feed_audits
@@ -16,7 +16,6 @@ from pipelines.sources.repository_comparison import KnownRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
-    from datetime import datetime
 
     import dlt
     import duckdb
@@ -26,6 +25,9 @@ if TYPE_CHECKING:
 
 NAMED_MEMBERS: Final = 10
 """Members that are named, of whom no audit was made."""
+
+FOLLOWED_NO_MORE: Final = timedelta(days=3)
+"""Who was last walked so long before the newest walk of all has left the packs, or cannot be read."""
 
 _ROWS_AT_ONCE: Final = 10_000
 
@@ -103,6 +105,62 @@ class Auditing:
                 reader.expect(self.pipeline, self.pipeline.run(feed_audits(audits)))
         request_count = self.network.request_count - requests_before
         return AuditSummary(audits.outcomes, audits.records, audits.notes + waiting, request_count)
+
+
+def audits_due(
+    states: Mapping[str, MemberState],
+    now: datetime,
+    audit_days: float,
+    *,
+    gap_at: datetime | None = None,
+    is_all: bool = False,
+) -> list[str]:
+    """Say whose audit is due.
+
+    Args:
+        states: What is remembered of the members, by DID.
+        now: The time.
+        audit_days: How often a member is audited.
+        gap_at: When a feed of events was last found not to deliver a stretch of time; None if it never was.
+        is_all: Whether everybody is to be audited now.
+
+    Returns:
+        Members of whom an end is doubted, or whose last audit is so long ago or older than the gap, or who have had
+        none. Who was not walked since their last audit has nothing new in the lake. An audit that was not whole is
+        neither hurried by a doubt, since the whole repository would be read every night, nor left out without a walk.
+    """
+    due = []
+    for did, state in followed(states).items():
+        audit = state.get("audit")
+        if audit is None or is_all:
+            due.append(did)
+            continue
+        audited_at = datetime.fromisoformat(audit["audited_at"])
+        was_walked = datetime.fromisoformat(state["pulled_at"]) > audited_at
+        is_long_ago = now - audited_at >= timedelta(days=audit_days)
+        is_gap_since = gap_at is not None and gap_at > audited_at
+        if was_whole(audit):
+            is_due = state["doubtful_end_uri"] is not None or (was_walked and (is_long_ago or is_gap_since))
+        else:
+            is_due = is_long_ago or (was_walked and is_gap_since)
+        if is_due:
+            due.append(did)
+    return due
+
+
+def followed(states: Mapping[str, MemberState]) -> dict[str, MemberState]:
+    """Leave out whoever was not walked in the last runs, though others were: nobody asks for them any more.
+
+    Args:
+        states: What is remembered of the members, by DID.
+    """
+    pulled_at = {did: datetime.fromisoformat(state["pulled_at"]) for did, state in states.items()}
+    newest_walk = max(pulled_at.values(), default=None)
+    return {
+        did: state
+        for did, state in states.items()
+        if newest_walk is not None and newest_walk - pulled_at[did] <= FOLLOWED_NO_MORE
+    }
 
 
 def notes_of_waiting(states: Mapping[str, MemberState], dids: Collection[str]) -> list[str]:

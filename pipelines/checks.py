@@ -9,29 +9,24 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from pipelines.lake.duckdb_settings import duckdb_settings, has_relation
 from pipelines.lake.readback import LakeReader
-from pipelines.sources.feed_walk import was_whole
 from pipelines.sources.questions import Question
 from pipelines.sources.record_checks import RecordAsker, record_checks
 from pipelines.sources.rows import from_microseconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
+    from datetime import datetime
 
     import dlt
 
     from pipelines.network.connect import Network
-    from pipelines.sources.feed_walk import MemberState
 
 QUESTIONS_PER_LOAD: Final = 10_000
 """A load that holds so many answers is closed and the next one begun, so that a long check keeps its progress."""
-
-FOLLOWED_NO_MORE: Final = timedelta(days=3)
-"""Who was last walked so long before the newest walk of all has left the packs, or cannot be read."""
 
 NAMED_PROBLEMS: Final = 5
 """Reasons that are named for questions without an answer; the rest are many of the same kind."""
@@ -121,59 +116,3 @@ class Checking:
                 return None
             found = warehouse.execute("select epoch_us(max(observed_at)) from stg_bluesky__repo_event_gaps").fetchone()
         return from_microseconds(found[0]) if found and found[0] is not None else None
-
-
-def audits_due(
-    states: Mapping[str, MemberState],
-    now: datetime,
-    audit_days: float,
-    *,
-    gap_at: datetime | None = None,
-    is_all: bool = False,
-) -> list[str]:
-    """Say whose audit is due.
-
-    Args:
-        states: What is remembered of the members, by DID.
-        now: The time.
-        audit_days: How often a member is audited.
-        gap_at: When a feed of events was last found not to deliver a stretch of time; None if it never was.
-        is_all: Whether everybody is to be audited now.
-
-    Returns:
-        Members of whom an end is doubted, or whose last audit is so long ago or older than the gap, or who have had
-        none. Who was not walked since their last audit has nothing new in the lake. An audit that was not whole is
-        neither hurried by a doubt, since the whole repository would be read every night, nor left out without a walk.
-    """
-    due = []
-    for did, state in followed(states).items():
-        audit = state.get("audit")
-        if audit is None or is_all:
-            due.append(did)
-            continue
-        audited_at = datetime.fromisoformat(audit["audited_at"])
-        was_walked = datetime.fromisoformat(state["pulled_at"]) > audited_at
-        is_long_ago = now - audited_at >= timedelta(days=audit_days)
-        is_gap_since = gap_at is not None and gap_at > audited_at
-        if was_whole(audit):
-            is_due = state["doubtful_end_uri"] is not None or (was_walked and (is_long_ago or is_gap_since))
-        else:
-            is_due = is_long_ago or (was_walked and is_gap_since)
-        if is_due:
-            due.append(did)
-    return due
-
-
-def followed(states: Mapping[str, MemberState]) -> dict[str, MemberState]:
-    """Leave out whoever was not walked in the last runs, though others were: nobody asks for them any more.
-
-    Args:
-        states: What is remembered of the members, by DID.
-    """
-    pulled_at = {did: datetime.fromisoformat(state["pulled_at"]) for did, state in states.items()}
-    newest_walk = max(pulled_at.values(), default=None)
-    return {
-        did: state
-        for did, state in states.items()
-        if newest_walk is not None and newest_walk - pulled_at[did] <= FOLLOWED_NO_MORE
-    }

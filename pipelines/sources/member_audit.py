@@ -7,10 +7,6 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-import libipld
-import msgspec
-
-from pipelines.events.firehose import to_json
 from pipelines.lake.tables import RECORD_CHECKS
 from pipelines.network.errors import MethodNotSupported, NetworkError, ServiceFailed
 from pipelines.network.failing_services import OUT_OF_REACH, FailingServices
@@ -19,6 +15,7 @@ from pipelines.network.not_proved import Check, NotProved
 from pipelines.network.repo_proof import RepoRecord, proved
 from pipelines.sources.feed_walk import ROWS_PER_TABLE, AuditState, was_whole
 from pipelines.sources.questions import POST, Question
+from pipelines.sources.repository_blocks import block_row
 from pipelines.sources.repository_checks import UNAVAILABLE
 from pipelines.sources.repository_comparison import AUDITED, REPOST, Comparison
 from pipelines.sources.rows import Row, arrow_table, microseconds, repo_record_row
@@ -38,8 +35,6 @@ BECAUSE: Final = "audit"
 
 Missing: TypeAlias = "dict[tuple[str, str], str | None]"
 """Records that the lake lacks, by collection and key: the CID that the repository has; None where it told none."""
-
-_encode: Final = msgspec.json.Encoder().encode
 
 
 @dataclass
@@ -172,14 +167,12 @@ class MemberAudit:
             del missing[record.collection, record.rkey]
             question = self._question(record.collection, record.rkey)
             try:
-                raw = _record_json(question.uri, record.cid, record.block)
-            except (ValueError, TypeError, RecursionError) as error:
+                row = block_row(question.uri, record.cid, record.block, self.observed_at)
+            except ValueError as error:
                 self._unreadable_count += 1
-                reason = ValueError(f"the repository has a block that cannot be read: {error}")
-                yield question.answered(self.observed_at, "unknown", reason) | {"cid": record.cid}
+                yield question.answered(self.observed_at, "unknown", error) | {"cid": record.cid}
             else:
                 self._answers["in_repository"] += 1
-                row = repo_record_row(msgspec.Raw(raw), self.observed_at)
                 yield row | question.answered(self.observed_at, "in_repository")
 
     def _listed(self, why: MethodNotSupported) -> Iterator[pa.Table]:
@@ -275,12 +268,3 @@ def _in_batches(rows: Iterable[Row]) -> Iterator[pa.Table]:
             batch = []
     if batch:
         yield arrow_table(RECORD_CHECKS, batch)
-
-
-def _record_json(uri: str, cid: str, block: bytes) -> bytes:
-    """Write a record as `com.atproto.repo.getRecord` does.
-
-    Raises:
-        ValueError: The block cannot be read; so do TypeError and RecursionError.
-    """
-    return _encode({"uri": uri, "cid": cid, "value": to_json(libipld.decode_dag_cbor(block))})

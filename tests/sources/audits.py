@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from pipelines import bluesky
-from pipelines.audits import Auditing, AuditSummary
-from pipelines.checks import audits_due
+from pipelines.audits import Auditing, AuditSummary, audits_due
 from pipelines.lake.duckdb_settings import duckdb_settings
 from pipelines.lake.tables import AUTHOR_FEED, RECORD_CHECKS
 from pipelines.lake.working_folder import open_pipeline, recover

@@ -10,9 +10,9 @@ import duckdb
 import pytest
 
 from pipelines import bluesky, checks
-from pipelines.audits import AuditSummary, notes_of_waiting
+from pipelines.audits import AuditSummary, audits_due, notes_of_waiting
 from pipelines.bluesky import main, member_states
-from pipelines.checks import Checking, audits_due
+from pipelines.checks import Checking
 from pipelines.lake.working_folder import open_pipeline, recover
 from pipelines.network.appview import AppView
 from pipelines.network.connect import Network
