@@ -207,14 +207,15 @@ class FeedWalk:
                 self.outcome, self.error = "failed", f"page {self.page_count} has a cursor that is no text"
                 return
             cursor = page.cursor
+            # Before all else: a walk that has read as far as it wants has no use for an end, and need not doubt it.
+            if floor is not None and self._oldest_item_at is not None and self._oldest_item_at < floor:
+                self._stop = "floor"
+                return
             if cursor is None:
                 self._stop = "end"
                 return
             if cursor in cursors or (rows and not new_rows):
                 self._stop = "repeats"
-                return
-            if floor is not None and self._oldest_item_at is not None and self._oldest_item_at < floor:
-                self._stop = "floor"
                 return
             empty_pages = 0 if rows else empty_pages + 1
             if empty_pages == EMPTY_PAGES_IN_A_ROW:
