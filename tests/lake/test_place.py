@@ -109,12 +109,12 @@ def test_a_lake_is_read_where_it_was_written_or_refused(tmp_path: Path, bucket_u
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["path", "url"])
-def test_any_name_is_read_where_it_was_written_or_refused(tmp_path: Path, kind: str) -> None:
+def test_any_name_is_read_where_it_was_written_or_refused(tmp_path: Path) -> None:
+    """As a path and as a URL, in turn."""
     worked = 0
     for number, name in enumerate(generated_names(25)):
         folder = tmp_path / str(number)
-        worked += assert_read_or_refused(folder, name if kind == "path" else f"file://{folder}/abs/{name}")
+        worked += assert_read_or_refused(folder, name if number % 2 else f"file://{folder}/abs/{name}")
     assert 5 <= worked <= 20
 
 
