@@ -99,6 +99,9 @@ class Auditing:
         with closing(duckdb_settings(self.pipeline.pipeline_name).read_warehouse()) as warehouse:
             if not has_relation(warehouse, "int_known_records"):
                 return AuditSummary(notes=waiting)
+            dids = without_opted_out(warehouse, dids)
+            if not dids:
+                return AuditSummary(notes=waiting)
             audits = Audits(self.network, self.clock, known_records(warehouse, dids))
             audits.begin(states, dids)
             while audits.waiting_count:
@@ -175,6 +178,12 @@ def notes_of_waiting(states: Mapping[str, MemberState], dids: Collection[str]) -
         for did, state in followed(states).items()
         if did not in dids and (audit := state.get("audit")) is not None and not was_whole(audit)
     ]
+
+
+def without_opted_out(warehouse: duckdb.DuckDBPyConnection, dids: Sequence[str]) -> list[str]:
+    """Leave out whoever has opted out since they were last read: nobody reads their repository."""
+    opted_out = {did for (did,) in warehouse.execute("select did from int_opted_out_authors").fetchall()}
+    return [did for did in dids if did not in opted_out]
 
 
 def known_records(warehouse: duckdb.DuckDBPyConnection, dids: Sequence[str]) -> Callable[[str], dict[str, KnownRecord]]:

@@ -324,6 +324,9 @@ def audit(pipeline: dlt.Pipeline, night: Night, console: Console, *, is_all: boo
     network, states = connected(night), member_states(pipeline)
     gap_at = Checking(pipeline, network, night.run.clock).newest_gap()
     due = audits_due(states, night.run.clock(), configured_audit_days(), gap_at=gap_at, is_all=is_all)
+    roster = night.run.roster or Roster()
+    left_alone = {member["did"] for member in roster.members} - night.run.followed
+    due = [did for did in due if did not in left_alone]
     audits = Auditing(pipeline, network, night.run.clock).audit(states, due)
     _say(console, f"   audits  {audits}")
     # Of some members the audit has said that nothing lacks.

@@ -37,7 +37,7 @@ def settings_of(server: SampleServer) -> dict[str, str]:
 def items_of(world: World, day: int) -> dict[tuple[str, str], bool]:
     """Give everything in the members' feeds on a day, and whether it is so new that every night looks for it."""
     seen = world.on(day)
-    members = {item.subject for pack in world.packs for item in seen.memberships(pack.list)}
+    members = seen.followed(*(pack.list for pack in world.packs))
     return {(did, item.uri): item.item_at > seen.now - timedelta(days=2) for did in members for item in seen.feed(did)}
 
 

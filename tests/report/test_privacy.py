@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def withheld(world: World, published: Published) -> list[Actor]:
-    """Whoever the world knows to have gone, left or asked not to be shown."""
+    """Whoever the world knows to have gone, left, opted out, blocked or asked not to be shown."""
     day = world.on(published.day)
     lists = [pack.list for pack in world.packs]
     ever = {item.subject for members in lists for item in members.items if item.added_at <= day.now}
-    now = {item.subject for members in lists for item in day.memberships(members)}
+    now = {item.subject for members in lists for item in day.listed(members)}
     return [actor for did in ever if (actor := day.actors.get(did)) and (did not in now or _is_hidden(actor, day))]
 
 

@@ -119,6 +119,18 @@ def pulled(lake: Lake, server: SampleServer, *dids: str, day: int = 1) -> None:
     lake.pull(server, actors=list(dids))
 
 
+def test_nobody_reads_the_repository_of_who_has_opted_out(
+    lake: Lake, sample_server: SampleServer, world: World
+) -> None:
+    """Whose feed was read last night, so that an audit is due."""
+    stays, leaves = world.actor("nils").did, world.actor("silent").did
+    pulled(lake, sample_server, stays, leaves)
+    audited = run_audits(lake, sample_server, opted_out=[leaves])
+    assert audited.rows.keys() == {stays}
+    assert run_audits(lake, sample_server, opted_out=[leaves, stays]).summary.outcomes.total() == 0
+    assert leaves not in {request.params.get("did") for request in sample_server.requests}
+
+
 def test_after_an_audit_the_lake_is_what_the_repositories_are(
     lake: Lake, sample_server: SampleServer, world: World
 ) -> None:

@@ -1,5 +1,5 @@
 {#- What to ask those who know. An event or the repository settles for good that a record is gone; that it is there, yet
-    in no feed, or that its account is not to be had, settles for some days. -#}
+    in no feed, or that its account is not to be had, settles for some days. Of who opted out, nobody asks. -#}
 with clock as (
     select * from {{ ref('int_clock') }}
 ),
@@ -15,7 +15,10 @@ answers as (
 ),
 
 missed as (
-    select * from {{ ref('int_missed_records') }}
+    select missed.*
+    from {{ ref('int_missed_records') }} as missed
+    left join {{ ref('int_opted_out_authors') }} as opted_out on missed.did = opted_out.did
+    where opted_out.did is null
 )
 
 select
@@ -46,8 +49,10 @@ from answers
 left join {{ ref('int_record_sightings') }} as seen on answers.uri = seen.uri
 left join gone on answers.uri = gone.subject_uri
 left join missed on answers.uri = missed.uri
+left join {{ ref('int_opted_out_authors') }} as opted_out on answers.did = opted_out.did
 where
     answers.outcome = 'unknown'
+    and opted_out.did is null
     and (
         seen.last_shown_at <= answers.answered_at
         or (seen.last_shown_at is null and answers.asked_because = 'audit' and answers.cid is null)

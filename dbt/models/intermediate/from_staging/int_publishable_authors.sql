@@ -6,9 +6,16 @@ members as (
     select
         did,
         max(last_observed_at) as last_member_at,
-        bool_or(is_current) as is_current_member
+        bool_or(is_current) as is_current_member,
+        bool_or(is_current and is_listed) as is_listed_member,
+        bool_or(is_current and coalesce(hidden_because in ('blocks_creator', 'blocked_by_creator'), false)) as has_block
     from {{ ref('int_membership_spans') }}
     group by did
+),
+
+opted_out as (
+    select did
+    from {{ ref('int_opted_out_authors') }}
 ),
 
 -- Labels come with profiles, pack members and posts. One of the three that asks to be hidden is enough.
@@ -82,6 +89,8 @@ hidden as (
 dids as (
     select did from members
     union
+    select did from opted_out
+    union
     select did from labels_of_posts
     union
     select post_author_did as did
@@ -96,8 +105,12 @@ decided as (
         case
             when dids.did in ({{ string_list(var('unpublished_dids')) }}) then 'left_out_by_setting'
             when hidden.did is not null then 'asks_to_be_hidden'
+            when opted_out.did is not null then 'opted_out'
+            when members.has_block and not members.is_listed_member then 'in_a_block'
             when members.did is not null and not coalesce(availability.is_available, false) then 'unavailable'
             when members.did is not null and not members.is_current_member then 'no_longer_a_member'
+            -- An event says that they are back; that they are listed is for the next pull to say.
+            when members.did is not null and not members.is_listed_member then 'unavailable'
             -- Of a post that the live job saw reposted, no pull has shown the author yet, nor what they ask for.
             when members.did is null and labels_of_posts.did is null then 'not_looked_at_recently'
             when
@@ -109,6 +122,7 @@ decided as (
     left join members on dids.did = members.did
     left join labels_of_posts on dids.did = labels_of_posts.did
     left join hidden on dids.did = hidden.did
+    left join opted_out on dids.did = opted_out.did
     left join {{ ref('int_author_availability') }} as availability on dids.did = availability.did
 )
 

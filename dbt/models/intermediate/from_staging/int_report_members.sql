@@ -4,7 +4,8 @@ with members as (
         spans.did
     from {{ ref('int_membership_spans') }} as spans
     inner join {{ ref('int_publishable_authors') }} as authors on spans.did = authors.did
-    where spans.is_current and authors.is_publishable
+    -- Whom the service hides in a pack may be published for another one.
+    where spans.is_current and spans.is_listed and authors.is_publishable
 )
 
 select
