@@ -28,8 +28,8 @@ from dlt.common.configuration.exceptions import ConfigurationValueError
 from rich.console import Console
 
 from pipelines import live, report
-from pipelines.audits import Auditing, AuditSummary
-from pipelines.checks import Checking, Checks, audits_due
+from pipelines.audits import Auditing, AuditSummary, audits_due
+from pipelines.checks import Checking, Checks
 from pipelines.explain import explain
 from pipelines.lake.bucket import LakeError, lake_location, use_project_settings
 from pipelines.lake.filesystems import use_lake_filesystems

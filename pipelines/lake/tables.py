@@ -347,9 +347,9 @@ FEED_AUDITS: Final = RawTable(
                 "outcome",
                 pa.string(),
                 "`verified`: the commit's signature and the tree prove the list; `unchanged`: the repository is still"
-                " at the revision of the last complete audit; `listed`: the server gives lists and no repository, so"
-                " nothing is proved; `refused`: what was served does not prove what it says (see error); `unavailable`:"
-                " the server does not serve this repository now; `failed`: for our reasons, asked again.",
+                " at the revision of the last audit, and that was whole; `listed`: the server gives lists and no"
+                " repository, so nothing is proved; `refused`: what was served does not prove what it says (see error);"
+                " `unavailable`: the server does not serve it now; `failed`: for our reasons; asked again.",
             ),
             _column("error", pa.string(), "Why it is not verified; null when it is."),
             _column("rev", pa.string(), "Revision of the repository: a TID that grows with each of its commits."),
@@ -364,7 +364,12 @@ FEED_AUDITS: Final = RawTable(
             _column("missing_count", pa.int64(), "Those that the lake did not have, or in another version."),
             _column("healed_count", pa.int64(), "Missing ones that the audit has brought into the lake."),
             _column("hidden_count", pa.int64(), "Missing posts that the repository has and the service does not show."),
-            _column("unreadable_count", pa.int64(), "Missing ones that nobody could give; each is in record_checks."),
+            _column(
+                "unreadable_count",
+                pa.int64(),
+                "Missing ones that nobody could give in this version; each is in record_checks, as `shown` where the"
+                " service shows another version.",
+            ),
             _column("gone_count", pa.int64(), "Records of the lake that the repository has no more."),
         ]
     ),

@@ -38,20 +38,24 @@ where
         or answers.settled_at <= {{ before('clock.newest_observed_at', var('recheck_days')) }}
     )
 union all
--- What an audit compared and nobody could tell of, though a feed showed it once.
+-- What an audit compared and nobody could tell of: a feed showed it once, or the repository has it and not the lake.
+-- Where the repository told its version, the record's own block is what cannot be read.
 select
     answers.uri,
     answers.did,
     answers.collection,
     answers.asked_because
 from answers
-inner join {{ ref('int_record_sightings') }} as seen on answers.uri = seen.uri
+left join {{ ref('int_record_sightings') }} as seen on answers.uri = seen.uri
 left join gone on answers.uri = gone.subject_uri
 left join missed on answers.uri = missed.uri
 left join {{ ref('int_opted_out_authors') }} as opted_out on answers.did = opted_out.did
 where
     answers.outcome = 'unknown'
     and opted_out.did is null
-    and seen.last_shown_at <= answers.answered_at
+    and (
+        seen.last_shown_at <= answers.answered_at
+        or (seen.last_shown_at is null and answers.asked_because = 'audit' and answers.cid is null)
+    )
     and gone.subject_uri is null
     and missed.uri is null
