@@ -10,6 +10,7 @@ from dbt_common.exceptions import DbtRuntimeError
 
 from pipelines.lake.bucket import LakeError
 from pipelines.lake.duckdb_settings import duckdb_settings
+from pipelines.lake.forget_warehouse import begin_anew_after_forgetting
 
 if TYPE_CHECKING:
     from dbt.adapters.duckdb.credentials import DuckDBCredentials
@@ -25,7 +26,8 @@ class Plugin(BasePlugin):
     def initialize(self, plugin_config: dict[str, Any]) -> None:
         """Read the settings, put the warehouse where they say, and see that it can be opened.
 
-        dbt-duckdb has a stack trace for a file that cannot, and prints what a plugin says.
+        dbt-duckdb has a stack trace for a file that cannot, and prints what a plugin says. One from before somebody was
+        forgotten is begun anew.
 
         Raises:
             DbtRuntimeError: If the settings or the warehouse cannot be used, or it has another name than in
@@ -39,7 +41,7 @@ class Plugin(BasePlugin):
             warehouse = self._settings.warehouse_path
             if warehouse.name != profile_name:
                 raise LakeError(f"The warehouse's file must be named {profile_name}: the settings say {warehouse}.")
-            self._settings.open_warehouse().close()
+            begin_anew_after_forgetting(self._settings)
         except LakeError as error:
             raise DbtRuntimeError(str(error)) from error
         self.creds.path = str(warehouse)
