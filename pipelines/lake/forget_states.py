@@ -62,9 +62,7 @@ def _without(value: Any, scrubber: Scrubber) -> Any:
         case dict():
             return {key: _without(inner, scrubber) for key, inner in value.items() if not scrubber.finds(key)}
         case list():
-            return [
-                _without(inner, scrubber) for inner in value if not (isinstance(inner, str) and scrubber.finds(inner))
-            ]
+            return [_without(inner, scrubber) for inner in value]
         case str():
             return scrubber.value(value)
     return value

@@ -1,8 +1,9 @@
 """Taking a person out of the lake's Parquet files.
 
 DuckDB finds the rows that name them, in all files of a table at once and within its memory limit. Only files that hold
-such a row are written anew, a batch of rows at a time, with the schema and the metadata that they had: by pyarrow, which
-wrote them, since a COPY of DuckDB's would lose which columns may be null and which files a compacted one replaces.
+such a row are written anew, a batch of rows at a time, with the schema and the metadata that they had: by pyarrow,
+which wrote them, since a COPY of DuckDB's would lose which columns may be null and which files a compacted one
+replaces.
 
 A file gets its new content under its own name, at once: a folder renames, a bucket puts. So each is either as it was or
 clean, a crash leaves nothing else, and doing it again does what is left. A reader that has a local file open reads the

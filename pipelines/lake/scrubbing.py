@@ -237,5 +237,5 @@ def _string(raw: msgspec.Raw | None) -> str | None:
 
 
 def _unescaped(text: str) -> str:
-    """Write out the ASCII that JSON may hold as `\\u0041`."""
+    r"""Write out the ASCII that JSON may hold as `\u0041`."""
     return re.sub(r"\\u00([2-7][0-9a-fA-F])", lambda match: chr(int(match.group(1), 16)), text)

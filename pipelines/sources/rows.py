@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
-import pyarrow as pa
 
 from pipelines.lake.forgotten import forgotten
 from pipelines.lake.scrubbing import table_of
@@ -16,6 +15,7 @@ from pipelines.network import lexicon
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    import pyarrow as pa
     from dlt.common.schema.typing import TTableSchemaColumns
 
 Row = dict[str, Any]
