@@ -125,7 +125,7 @@ def _forget_everywhere(
 ) -> None:
     # From here on nobody brings them back, whatever becomes of this run.
     write_forgotten(pipeline, read_forgotten(pipeline).with_people(identifiers))
-    scrubber = Scrubber(frozenset(identifiers).__contains__)
+    scrubber = Scrubber.of(identifiers)
     done = _forget_in_tables(LakeFiles(pipeline, settings), identifiers, is_dry_run=False)
     forget_in_states(pipeline, scrubber)
     _forget_in_list(pipeline, scrubber)

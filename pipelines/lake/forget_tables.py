@@ -148,7 +148,7 @@ class LakeFiles:
             is_dry_run: Whether to count only.
         """
         names = frozenset(identifiers)
-        scrubber, done = Scrubber(names.__contains__), Rewritten()
+        scrubber, done = Scrubber.of(names), Rewritten()
         for path, numbers in self._rows_that_name(table, names):
             self._rewrite(path, scrubber, _TABLES.get(table), numbers, done, is_dry_run=is_dry_run)
         return done

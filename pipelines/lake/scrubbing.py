@@ -8,6 +8,7 @@ quoted post, the card of a link, whoever is mentioned. A name without an identif
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -16,7 +17,7 @@ import pyarrow as pa
 from pipelines.lake.tables import AUTHOR_FEED, REPO_EVENTS, RawTable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 FORGOTTEN_DID: Final = "did:web:forgotten.invalid"
 """Stands where a forgotten person's DID stood. Nobody can have it (RFC 2606), and all forgotten people share it."""
@@ -24,11 +25,14 @@ FORGOTTEN_DID: Final = "did:web:forgotten.invalid"
 FORGOTTEN_HANDLE: Final = "handle.invalid"
 FORGOTTEN_URL: Final = "https://forgotten.invalid/"
 
-_COLON: Final = "(?::|%3A)"
+_COLON: Final = "(?::|%3A|%3a)"
 _DIDS: Final = re.compile(
-    rf"did{_COLON}(?:plc{_COLON}[a-z2-7]{{24}}|[a-z]+{_COLON}(?:[a-z0-9._:-]|%[0-9a-f]{{2}})*[a-z0-9_-])", re.IGNORECASE
+    rf"did{_COLON}(?:plc{_COLON}[a-z2-7]{{24}}|[a-z]+{_COLON}(?:[A-Za-z0-9._:-]|%[0-9A-Fa-f]{{2}})*[A-Za-z0-9_-])"
 )
-_NAMES: Final = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)+", re.IGNORECASE)
+# From where a word begins: from each of its letters, a long one without a dot would be read to its end.
+_NAMES: Final = re.compile(r"(?<![A-Za-z0-9-])[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
+_WORDS: Final = re.compile(r"[A-Za-z0-9.-]+")
+_MOST_WORDS_REMEMBERED: Final = 200_000
 _ADDRESSES: Final = re.compile(r"(?:at|https?)://[^\s\"<>]+", re.IGNORECASE)
 _KEPT_IN_A_STUB: Final = ("$type", "did", "handle", "uri")
 _KEPT_OF_A_REPOST: Final = frozenset(
@@ -41,37 +45,52 @@ Span = tuple[int, int]
 
 def normalized(identifier: str) -> str:
     """Write a DID or a handle in the one form that is compared."""
-    name = re.sub("%3a", ":", identifier.strip().removeprefix("@").lower())
-    return name.removeprefix("www.")
+    return identifier.strip().removeprefix("@").lower().replace("%3a", ":").removeprefix("www.")
 
 
 class Scrubber:
     """Takes people out of texts, JSON and rows."""
 
-    def __init__(self, is_theirs: Callable[[str], bool]) -> None:
+    def __init__(self, is_theirs: Callable[[str], bool], needles: Collection[str] = ()) -> None:
         """Know whom to take out.
 
         Args:
             is_theirs: Tells whether a normalized DID or handle is one of theirs.
+            needles: If given, one of these is in all texts, in lower case, that hold such a one: most texts need no
+                other look.
         """
         self._is_theirs = is_theirs
+        self._needles = needles
+        self._names_in_word = lru_cache(_MOST_WORDS_REMEMBERED)(self._find_in_word)
+
+    @classmethod
+    def of(cls, identifiers: Collection[str]) -> Scrubber:
+        """Take out somebody whose normalized DID and handles are known."""
+        known = frozenset(identifiers)
+        # What is behind the last colon: a colon may be written as %3A.
+        return cls(known.__contains__, {name.rpartition(":")[2] for name in known})
 
     def finds(self, value: object) -> bool:
         """Tell whether anything in a value, at whatever depth, names one of them."""
+        return next(self._names_in(value), None) is not None
+
+    def _names_in(self, value: object) -> Iterator[str]:
         match value:
             case str():
-                return bool(self._identifiers(value)) or (
-                    "\\u00" in value and bool(self._identifiers(_unescaped(value)))
-                )
+                yield from self._names_in_text(value)
+                if "\\u00" in value:
+                    yield from self._names_in_text(_unescaped(value))
             case dict():
-                return any(self.finds(key) or self.finds(inner) for key, inner in value.items())
+                for key, inner in value.items():
+                    yield from self._names_in(key)
+                    yield from self._names_in(inner)
             case list() | tuple():
-                return any(self.finds(inner) for inner in value)
-        return False
+                for inner in value:
+                    yield from self._names_in(inner)
 
     def value(self, value: str) -> str:
         """Take them out of a value that is an identifier, an address or a text."""
-        if not self._identifiers(value):
+        if not self.finds(value):
             return value
         if self._is_theirs(normalized(value)):
             return FORGOTTEN_DID if _DIDS.fullmatch(value) else FORGOTTEN_HANDLE
@@ -95,7 +114,7 @@ class Scrubber:
         written = bytearray(text.encode())
         spans = self._identifiers(text)
         # An address that holds an identifier goes as a whole: its path says what they wrote.
-        spans += [match.span() for match in _ADDRESSES.finditer(text) if self._identifiers(match.group())]
+        spans += [match.span() for match in _ADDRESSES.finditer(text) if self.finds(match.group())]
         in_bytes = [(len(text[:begin].encode()), len(text[:end].encode())) for begin, end in spans]
         for begin, end in (*ranges, *in_bytes):
             if 0 <= begin < end <= len(written):
@@ -108,10 +127,11 @@ class Scrubber:
         Returns:
             The JSON; None where it is no JSON and names them: nobody can tell what of it is theirs.
         """
-        if not self.finds(raw):
+        names = set(self._names_in(raw))
+        if not names:
             return raw
         try:
-            return self._json(raw.encode()).decode()
+            return Scrubber.of(names)._json(raw.encode()).decode()
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
             return None
 
@@ -128,7 +148,7 @@ class Scrubber:
 
     def _object(self, fields: dict[str, msgspec.Raw]) -> bytes:
         texts = {name: _string(fields[name]) for name in ("did", "uri") if name in fields}
-        if any(text and self._identifiers(text) for text in texts.values()):
+        if any(text and self.finds(text) for text in texts.values()):
             fields = {name: fields[name] for name in _KEPT_IN_A_STUB if name in fields}
             if "handle" in fields:
                 fields["handle"] = msgspec.Raw(msgspec.json.encode(FORGOTTEN_HANDLE))
@@ -162,8 +182,14 @@ class Scrubber:
         Returns:
             The row; None if it is theirs.
         """
-        if not self.finds(row):
+        # All of a row is read at once: of most, nothing has to be taken apart.
+        texts = (value if isinstance(value, str) else repr(value) for value in row.values() if value is not None)
+        names = set(self._names_in("\n".join(texts)))
+        if not names:
             return row
+        return Scrubber.of(names)._row(table, row)
+
+    def _row(self, table: RawTable | None, row: Row) -> Row | None:
         if table is not None and self._is_row_theirs(table, row):
             return None
         kept = dict(row)
@@ -213,10 +239,23 @@ class Scrubber:
         kept = [row for row in (self.row(table, row) for row in rows.to_pylist()) if row is not None]
         return table_of(kept, rows.schema)
 
+    def _names_in_text(self, text: str) -> Iterator[str]:
+        if self._needles:
+            lower = text.lower()
+            if not any(needle in lower for needle in self._needles):
+                return
+        yield from filter(self._is_theirs, map(normalized, set(_DIDS.findall(text))))
+        # Addresses and types come again and again: each is taken apart once.
+        for word in set(_WORDS.findall(text)):
+            if "." in word:
+                yield from self._names_in_word(word)
+
+    def _find_in_word(self, word: str) -> tuple[str, ...]:
+        return tuple(filter(self._is_theirs, map(normalized, _NAMES.findall(word))))
+
     def _identifiers(self, text: str) -> list[Span]:
-        found = [match.span() for match in _DIDS.finditer(text) if self._is_theirs(normalized(match.group()))]
-        found += [match.span() for match in _NAMES.finditer(text) if self._is_theirs(normalized(match.group()))]
-        return found
+        matches = (match for form in (_DIDS, _NAMES) for match in form.finditer(text))
+        return [match.span() for match in matches if self._is_theirs(normalized(match.group()))]
 
 
 def table_of(rows: Sequence[Row], schema: pa.Schema) -> pa.Table:

@@ -16,7 +16,7 @@ from pipelines.lake.tables import AUTHOR_FEED, REPO_EVENTS, STARTER_PACK_MEMBERS
 DID = "did:plc:mpyqgmifpweqk32rnmzeisfp"
 OTHER = "did:plc:sacypzhn6s6cudpvtzs22c64"
 HANDLE = "nils.example.org"
-BY_NAME = Scrubber({DID, HANDLE}.__contains__)
+BY_NAME = Scrubber.of({DID, HANDLE})
 BY_HASH = Forgotten().with_people({DID, HANDLE}).scrubber
 assert BY_HASH is not None
 
@@ -27,8 +27,8 @@ names = st.sampled_from(
         f"@{HANDLE}",
         HANDLE.upper(),
         f"at://{DID}/app.bsky.feed.post/3k",
-        DID.upper(),
         DID.replace(":", "%3A"),
+        DID.replace(":", "%3a"),
         f"https://bsky.app/profile/{DID}/post/3k",
         f"https://www.{HANDLE}/a?b=c",
     ]
