@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import redirect_stdout
 from dataclasses import dataclass
-from pathlib import Path
+from io import StringIO
 from typing import TYPE_CHECKING
 
+import dlt
 import pytest
 
 from pipelines import forgetting
 from pipelines.events.spool import Spool
+from pipelines.lake.tables import PROFILES
 from pipelines.lake.working_folder import only_one, open_pipeline, recover
 from pipelines.sample.appview.server import SampleServer
+from pipelines.sources.rows import arrow_table, resource_hints
 from tests.conftest import isolated_lake, shared_world
 from tests.forgetting.lakes import Person, forget, found_in, load_events, person, rows_of_others
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from pipelines.sample.world.world import World
     from tests.conftest import Lake
@@ -89,19 +94,19 @@ def forgetful(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forgetful]:
         (lake.dataset / "author_feed" / ".x.parquet.partial").write_text(did)
         theirs, before = person(world, lake, did), rows_of_others(lake, did)
         assert {string for string, _ in found_in(lake.folder / "_data", theirs.strings)} == set(theirs.strings)
-        # What a crash left, and a cache kept: their rows, pending.
+        # What a crash left, and a cache kept: rows of theirs, pending.
+        left = {"did": did, "observed_at": 0, "handle": theirs.strings[2]}
+        recover(open_pipeline("bluesky")).extract(
+            dlt.resource([arrow_table(PROFILES, [left])], **resource_hints(PROFILES))
+        )
         shutil.copytree(folder / "dlt", folder / "cache")
         said = [said_by(lambda: forget(did, "--dry-run")), said_by(lambda: forget(theirs.strings[2]))]
         files_before = len(list(lake.dataset.rglob("*.parquet")))
         yield Forgetful(lake, server, theirs, before, files_before, *said)
 
 
-def said_by(command: object) -> str:
-    from contextlib import redirect_stdout
-    from io import StringIO
-
+def said_by(command: Callable[[], int]) -> str:
     with redirect_stdout(StringIO()) as output:
-        assert callable(command)
         assert command() == 0
     return output.getvalue()
 
