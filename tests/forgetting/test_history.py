@@ -45,9 +45,10 @@ def counted(warehouse: Path, did: str) -> list[list[tuple[object, ...]]]:
 
 
 def unnamed(rows: list[tuple[object, ...]], strings: tuple[str, ...]) -> list[tuple[object, ...]]:
-    """Leave the handle out of others' texts."""
+    """Leave mentions of the handle out of others' texts."""
+    mention = f"@{strings[2]}"
     return [
-        tuple(value.replace(strings[2], "_" * len(strings[2])) if isinstance(value, str) else value for value in row)
+        tuple(value.replace(mention, "_" * len(mention)) if isinstance(value, str) else value for value in row)
         for row in rows
     ]
 
