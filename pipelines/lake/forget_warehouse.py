@@ -45,4 +45,5 @@ def _generation(settings: DuckDBSettings) -> str | None:
         if connection.execute("select file from glob($1)", [pattern]).fetchone() is None:
             return None
         row = connection.execute("select content from read_text($1)", [pattern]).fetchone()
-    return row and json.loads(row[0])["generation"]
+    generation: str | None = json.loads(row[0])["generation"] if row else None
+    return generation

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
 import pyarrow as pa
@@ -167,9 +167,9 @@ class Scrubber:
         for facet in found if isinstance(found, list) else ():
             index = facet.get("index") if isinstance(facet, dict) else None
             if isinstance(index, dict) and self.finds(facet.get("features")):
-                span = (index.get("byteStart"), index.get("byteEnd"))
-                if all(isinstance(edge, int) for edge in span):
-                    ranges.append(span)
+                begin, end = index.get("byteStart"), index.get("byteEnd")
+                if isinstance(begin, int) and isinstance(end, int):
+                    ranges.append((begin, end))
         return ranges
 
     def row(self, table: RawTable | None, row: Row) -> Row | None:
@@ -260,7 +260,7 @@ class Scrubber:
 
 def table_of(rows: Sequence[Row], schema: pa.Schema) -> pa.Table:
     """Put rows into an Arrow table of a schema; columns that a row lacks are null."""
-    items = pa.array(rows, type=pa.struct(list(schema)))
+    items = cast("pa.StructArray", pa.array(rows, type=pa.struct(list(schema))))
     return pa.Table.from_arrays(items.flatten(), schema=schema)
 
 

@@ -14,6 +14,8 @@ import pytest
 
 from pipelines import forgetting
 from pipelines.events.spool import Spool
+from pipelines.lake.duckdb_settings import duckdb_settings, has_relation
+from pipelines.lake.forget_warehouse import begin_anew_after_forgetting
 from pipelines.lake.tables import PROFILES
 from pipelines.lake.working_folder import only_one, open_pipeline, recover
 from pipelines.sample.appview.server import SampleServer
@@ -59,7 +61,7 @@ def pull(lake: Lake, server: SampleServer) -> str:
 
 
 def webhook_bodies(world: World, did: str) -> list[bytes]:
-    def commit(author: str, record: dict[str, object]) -> bytes:
+    def commit(author: str, record: dict[str, str]) -> bytes:
         what = {
             "rev": "3l3qo2vutsw2b",
             "operation": "create",
@@ -148,6 +150,20 @@ def test_no_job_of_the_lake_may_run_meanwhile(forgetful: Forgetful, capsys: pyte
 def test_nobody_by_that_name_is_one_line(forgetful: Forgetful, capsys: pytest.CaptureFixture[str]) -> None:
     assert forget("not a name") == 1
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_warehouse_from_before_is_begun_anew(forgetful: Forgetful) -> None:
+    settings = duckdb_settings("bluesky")
+    with settings.open_warehouse() as warehouse:
+        warehouse.execute("create table people as select $1 as did", [forgetful.person.did])
+    begin_anew_after_forgetting(settings)
+    assert found_in(settings.warehouse_path.parent, forgetful.person.strings) == []
+    with settings.open_warehouse() as warehouse:
+        warehouse.execute("create table made_since as select 1 as one")
+    begin_anew_after_forgetting(settings)
+    with settings.open_warehouse() as warehouse:
+        assert has_relation(warehouse, "made_since")
+    settings.warehouse_path.unlink()
 
 
 def test_nothing_brings_them_back(forgetful: Forgetful) -> None:
