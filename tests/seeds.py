@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
 if TYPE_CHECKING:
     from _pytest.mark.structures import ParameterSet
 
+RARE: Final = (pytest.mark.slow, pytest.mark.rare)
 
-def seeds(count: int, *, by_default: int) -> list[ParameterSet]:
-    """Give so many seeds, of which a few are tried by default; CI tries all of them."""
-    return [pytest.param(seed, marks=pytest.mark.slow if seed >= by_default else ()) for seed in range(count)]
+
+def seeds(count: int, *, by_default: int, on_each_change: int | None = None) -> list[ParameterSet]:
+    """Give so many seeds, of which a few are tried by default, and all or so many by CI on each change.
+
+    What is left CI tries once a week.
+    """
+    often = count if on_each_change is None else on_each_change
+    return [
+        pytest.param(seed, marks=() if seed < by_default else pytest.mark.slow if seed < often else RARE)
+        for seed in range(count)
+    ]

@@ -10,6 +10,7 @@ import pytest
 
 from tests.crash.check_job import QUESTIONS_PER_LOAD, run_check
 from tests.job import AtCall, AtChange
+from tests.seeds import seeds
 from tests.sources.test_record_checks import records_of, some_of_each
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 KILLED = -9
 
 
-@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 10))])
+@pytest.mark.parametrize("seed", seeds(10, by_default=1, on_each_change=2))
 def test_a_check_that_is_killed_at_any_moment_is_finished_by_the_next(
     lake: Lake, world: World, sample_server: SampleServer, seed: int
 ) -> None:

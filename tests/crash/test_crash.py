@@ -9,6 +9,7 @@ import pytest
 
 from tests.crash.conftest import KILLED, MEMBERS
 from tests.job import AtCall
+from tests.seeds import RARE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +46,7 @@ MORE_STAGES = {
     "all data files are there": AtCall(FILES, "complete_load", "before", 2),
     "the first state is half there": AtCall(FSSPEC, "write_text", "half", 3),
     "the second state is there, _dlt_loads not": AtCall(FILES, "_store_load", "before", 2),
-    **{f"page {n} was read": AtCall(APPVIEW, "feed_page", "after", n) for n in (1, 3, 4, 5, 7)},
+    "page 7 was read": AtCall(APPVIEW, "feed_page", "after", 7),
     **{f"package {n} is not committed": AtCall(EXTRACT, "commit_new_load_package", "before", n) for n in (1, 2)},
     "the first package is extracted": AtCall(EXTRACT, "commit_new_load_package", "after"),
     "normalize has begun": AtCall(LOAD_STORAGE, "import_extracted_package", "after"),
@@ -53,20 +54,25 @@ MORE_STAGES = {
     "the first package is in two folders": AtCall(LOAD_STORAGE, "commit_new_load_package", "after"),
     "the lake is not made yet": AtCall(FILES, "initialize_storage", "before"),
     "the schema is half there": AtCall(FSSPEC, "write_text", "half", 2),
-    **{f"data file {n} is half there": AtCall("shutil", "copyfile", "half", n) for n in (2, 3, 4, 5)},
-    **{f"data file {n} is there": AtCall("shutil", "copyfile", "after", n) for n in (1, 2, 3, 4, 5)},
+    "data file 1 is there": AtCall("shutil", "copyfile", "after", 1),
     **{f"_dlt_loads is half there, load {n}": AtCall(FSSPEC, "write_text", "half", 2 + 2 * n) for n in (1, 2)},
     **{f"load {n} is complete": AtCall(FILES, "complete_load", "after", n) for n in (1, 2)},
     **{f"package {n} is put away": AtCall(LOAD_STORAGE, "complete_load_package", "after", n) for n in (1, 2)},
+}
+STAGES_BETWEEN = {
+    **{f"page {n} was read": AtCall(APPVIEW, "feed_page", "after", n) for n in (1, 3, 4, 5)},
+    **{f"data file {n} is half there": AtCall("shutil", "copyfile", "half", n) for n in (2, 3, 4, 5)},
+    **{f"data file {n} is there": AtCall("shutil", "copyfile", "after", n) for n in (2, 3, 4, 5)},
 }
 
 
 def cases() -> Iterator[ParameterSet]:
     """Each stage; without the working folder only where the lake changes, since it is all that the next run finds."""
-    for name, stage in (STAGES | MORE_STAGES).items():
-        yield pytest.param(stage, False, id=name, marks=pytest.mark.slow if name in MORE_STAGES else ())
+    for name, stage in (STAGES | MORE_STAGES | STAGES_BETWEEN).items():
+        marks = RARE if name in STAGES_BETWEEN else pytest.mark.slow
+        yield pytest.param(stage, False, id=name, marks=() if name in STAGES else marks)
         if stage.owner in (FILES, FSSPEC, "shutil"):
-            yield pytest.param(stage, True, id=f"{name}, folder lost", marks=pytest.mark.slow)
+            yield pytest.param(stage, True, id=f"{name}, folder lost", marks=marks)
 
 
 @pytest.mark.parametrize(("stage", "is_folder_lost"), cases())

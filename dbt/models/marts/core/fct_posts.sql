@@ -1,6 +1,13 @@
 {{ config(materialized='view') }}
 
 {#- A view: int_posts stores the versions, and deletions are joined to them. -#}
+{%- set both_have = [
+    "post_uri", "post_cid", "author_did", "posted_at", "created_at", "post_indexed_at", "kind", "is_reply",
+    "is_quote", "is_self_reply", "text", "text_length", "langs", "primary_language", "reply_parent_uri",
+    "reply_parent_did", "reply_root_uri", "quoted_uri", "quoted_did", "embed_type", "media_count", "like_count",
+    "repost_count", "reply_count", "quote_count", "bookmark_count", "engagement_count", "labels", "self_labels",
+    "has_issues", "first_observed_at", "last_observed_at", "source_file", "file_row_number",
+] -%}
 with live as (
     select * from {{ ref('int_live_posts') }}
 ),
@@ -17,79 +24,11 @@ pulled as (
 ),
 
 posts as (
-    select
-        post_uri,
-        post_cid,
-        author_did,
-        posted_at,
-        created_at,
-        post_indexed_at,
-        kind,
-        is_reply,
-        is_quote,
-        is_self_reply,
-        text,
-        text_length,
-        langs,
-        primary_language,
-        reply_parent_uri,
-        reply_parent_did,
-        reply_root_uri,
-        quoted_uri,
-        quoted_did,
-        embed_type,
-        media_count,
-        like_count,
-        repost_count,
-        reply_count,
-        quote_count,
-        bookmark_count,
-        engagement_count,
-        labels,
-        self_labels,
-        has_issues,
-        first_observed_at,
-        last_observed_at,
-        source_file,
-        file_row_number
+    select {{ both_have | join(", ") }}
     from pulled
     union all
     -- Counts are null until a pull sees the post: zero would be a count.
-    select
-        post_uri,
-        post_cid,
-        author_did,
-        posted_at,
-        created_at,
-        post_indexed_at,
-        kind,
-        is_reply,
-        is_quote,
-        is_self_reply,
-        text,
-        text_length,
-        langs,
-        primary_language,
-        reply_parent_uri,
-        reply_parent_did,
-        reply_root_uri,
-        quoted_uri,
-        quoted_did,
-        embed_type,
-        media_count,
-        like_count,
-        repost_count,
-        reply_count,
-        quote_count,
-        bookmark_count,
-        engagement_count,
-        labels,
-        self_labels,
-        has_issues,
-        first_observed_at,
-        last_observed_at,
-        source_file,
-        file_row_number
+    select {{ both_have | join(", ") }}
     from live
 ),
 
