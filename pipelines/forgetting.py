@@ -92,6 +92,7 @@ def forget(person: str, console: Console, *, is_sample: bool, is_dry_run: bool) 
         did = _did_of(authority, files, is_sample=is_sample)
         handles, shared = files.handles_of(did)
         if authority != did:
+            _say(console, f"{authority} is {did}.")
             handles |= {authority} - shared
         identifiers = sorted({normalized(did), *handles})
         if shared:

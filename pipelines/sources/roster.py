@@ -38,7 +38,7 @@ class NobodyToFollow(Exception):  # noqa: N818 (named as the errors of the netwo
     """No member could be found. The message says why, a line for each pack, list or actor."""
 
 
-class Forgotten(Exception):  # noqa: N818 (named as the errors of the network are)
+class SeedForgotten(Exception):  # noqa: N818 (named as the errors of the network are)
     """The settings name somebody who is forgotten. The message does not say whom."""
 
 
@@ -134,7 +134,7 @@ class RosterReader:
                     if not roster.members:
                         raise
                     roster.problems.append(str(error))
-                except (NetworkError, UnrecognizedLink, Forgotten) as error:
+                except (NetworkError, UnrecognizedLink, SeedForgotten) as error:
                     roster.problems.append(str(error))
         roster.members = [member for member in roster.members if not forgotten().names(member["did"])]
         if not roster.members:
@@ -246,7 +246,7 @@ class RosterReader:
 
 def _refuse_forgotten(setting: str, identifier: str) -> None:
     if forgotten().names(identifier):
-        raise Forgotten(f"{setting} in [sources.bluesky] names somebody who is forgotten: take them out of it.")
+        raise SeedForgotten(f"{setting} in [sources.bluesky] names somebody who is forgotten: take them out of it.")
 
 
 def _add(members: dict[str, Row], row: Row, found: set[str]) -> bool:
