@@ -145,10 +145,7 @@ def _forget_everywhere(
 def _forget_in_tables(files: LakeFiles, identifiers: Iterable[str], *, is_dry_run: bool) -> Rewritten:
     done = Rewritten()
     for table in files.tables:
-        part = files.forget(table, identifiers, is_dry_run=is_dry_run)
-        done.removed += part.removed
-        done.changed += part.changed
-        done.files += part.files
+        done.add(files.forget(table, identifiers, is_dry_run=is_dry_run))
     return done
 
 

@@ -13,6 +13,7 @@ old one to its end; one that reads a bucket's in parts is refused by its ETag, a
 from __future__ import annotations
 
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +36,9 @@ if TYPE_CHECKING:
     from pipelines.lake.duckdb_settings import DuckDBSettings
 
 ROWS_AT_ONCE: Final = 10_000
-"""Rows that are in memory while a file is written anew: some 50 MB of feed items."""
+"""Rows of a file that are in memory while it is written anew: some 50 MB of feed items."""
+
+_FILES_AT_ONCE: Final = 2
 
 _TABLES: Final[Mapping[str, RawTable]] = {table.name: table for table in (*RAW_TABLES, *CHECK_TABLES, *LIVE_TABLES)}
 
@@ -62,6 +65,12 @@ class Rewritten:
     removed: int = 0
     changed: int = 0
     files: int = 0
+
+    def add(self, other: Rewritten) -> None:
+        """Add what was done elsewhere."""
+        self.removed += other.removed
+        self.changed += other.changed
+        self.files += other.files
 
 
 class LakeFiles:
@@ -149,8 +158,14 @@ class LakeFiles:
         """
         names = frozenset(identifiers)
         scrubber, done = Scrubber.of(names), Rewritten()
-        for path, numbers in self._rows_that_name(table, names):
-            self._rewrite(path, scrubber, _TABLES.get(table), numbers, done, is_dry_run=is_dry_run)
+        named = list(self._rows_that_name(table, names))
+
+        def rewrite(file: tuple[str, set[int]]) -> Rewritten:
+            return self._rewrite(file[0], scrubber, _TABLES.get(table), file[1], is_dry_run=is_dry_run)
+
+        with ThreadPoolExecutor(_FILES_AT_ONCE) as threads:
+            for part in threads.map(rewrite, named):
+                done.add(part)
         return done
 
     def _connection(self) -> closing[duckdb.DuckDBPyConnection]:
@@ -174,7 +189,10 @@ class LakeFiles:
 
     def _rows_that_name(self, table: str, names: frozenset[str]) -> Iterator[tuple[str, set[int]]]:
         """Find the files that may name somebody, with the numbers of the rows in them."""
-        needles = sorted({*names, *(name.replace(":", "%3a") for name in names)})
+        # A DID's own part is enough, and its case is what it is; of handles, people write any case.
+        needles = sorted(name.rpartition(":")[2] for name in names)
+        as_written = {name.rpartition(":")[2] for name in names if name.startswith("did:plc:")}
+        has_raw = "raw" in (_TABLES[table].schema.names if table in _TABLES else ())
         with self._connection() as connection:
             columns = connection.execute(f"describe select * from {self._relation(table)}").fetchall()
             conditions = []
@@ -182,9 +200,15 @@ class LakeFiles:
                 if name == "filename" or not ("VARCHAR" in kind or "JSON" in kind):
                     continue
                 text = f'"{name}"' if kind == "VARCHAR" else f'"{name}"::varchar'
-                conditions += [f"contains(lower({text}), ${number})" for number in range(1, len(needles) + 1)]
+                tests = [
+                    f"contains({text if needle in as_written else f'lower({text})'}, ${number})"
+                    for number, needle in enumerate(needles, start=1)
+                ]
                 # JSON may write letters as numbers; nobody does, and whoever does is read letter by letter.
-                conditions.append(f"regexp_matches({text}, '\\\\u00[2-7]')")
+                tests.append(f"contains({text}, '\\u00')")
+                # What is nested was read out of `raw`, and to write it out for a search costs most.
+                is_in_raw = has_raw and kind != "VARCHAR"
+                conditions.append(f"({'raw is null and ' if is_in_raw else ''}({' or '.join(tests)}))")
             if not conditions:
                 return
             found = connection.execute(
@@ -201,11 +225,10 @@ class LakeFiles:
         scrubber: Scrubber,
         table: RawTable | None,
         numbers: set[int],
-        done: Rewritten,
         *,
         is_dry_run: bool,
-    ) -> None:
-        removed_before, changed_before, begin = done.removed, done.changed, 0
+    ) -> Rewritten:
+        done, begin = Rewritten(), 0
         # Only what is clean is ever written beside: where a crash leaves it, it names nobody.
         with tempfile.TemporaryDirectory() as local:
             written = Path(local, path.rpartition("/")[2])
@@ -217,11 +240,12 @@ class LakeFiles:
                         named = [number in numbers for number in range(begin, begin + len(rows))]
                         writer.write_table(_without(rows, named, scrubber, table, done))
                         begin += len(rows)
-            if (done.removed, done.changed) == (removed_before, changed_before):
-                return
-            done.files += 1
+            if done == Rewritten():
+                return done
+            done.files = 1
             if not is_dry_run:
                 self._files.put_file(str(written), path)
+        return done
 
 
 def _without(
