@@ -4,6 +4,7 @@
     python pipelines/bluesky.py              what `.dlt/config.toml` names
     python pipelines/bluesky.py --check      no pull: ask for what the warehouse doubts, audit who is due, and build
     python pipelines/bluesky.py --audit      the same, and hold everybody's whole repository against the lake
+    python pipelines/bluesky.py --forget P   take somebody out of the lake, and of all that was made from it
 
 Exit codes: 0 all well; 1 nothing could be loaded, or DuckDB does not find it, or a check cannot build; 2 loaded, but
 something failed, or is in doubt, or nobody was found behind a name that is left out (it is named).
@@ -31,6 +32,7 @@ from pipelines import live, report
 from pipelines.audits import Auditing, AuditSummary, audits_due
 from pipelines.checks import Checking, Checks
 from pipelines.explain import explain
+from pipelines.forgetting import forget
 from pipelines.lake.bucket import LakeError, lake_location, use_project_settings
 from pipelines.lake.filesystems import use_lake_filesystems
 from pipelines.lake.readback import LakeReader
@@ -136,6 +138,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         "--check", action="store_true", help="no pull: ask for what is in doubt, audit who is due, and build"
     )
     parser.add_argument("--audit", action="store_true", help="as --check, and audit every member now")
+    parser.add_argument(
+        "--forget", metavar="HANDLE_OR_DID", help="take somebody out of everything, for good; --dry-run counts only"
+    )
     parser.add_argument("--no-transform", action="store_true", help="leave the dbt build at the end out, and checks")
     parser.add_argument(
         "--catch-up",
@@ -150,6 +155,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     options.check |= options.audit
     if options.check and (options.no_transform or options.dry_run or options.catch_up):
         parser.error("--check goes on from the build: not with --no-transform, --dry-run or --catch-up")
+    if options.forget is not None and (options.check or not options.forget.strip()):
+        parser.error("--forget takes a handle or a DID, and does nothing else")
     for name in ("refresh_days", "backfill_days"):
         if (getattr(options, name) or 0) < 0:
             parser.error(f"--{name.replace('_', '-')} takes a number from 0")
@@ -453,6 +460,9 @@ def main(arguments: list[str] | None = None, *, run: PullRun | None = None) -> i
     pa.set_memory_pool(pa.system_memory_pool())
     try:
         use_project_settings()
+        if options.forget is not None:
+            forget(options.forget, console, is_sample=options.sample, is_dry_run=options.dry_run)
+            return 0
         pulls = not (options.dry_run or options.check)
         events = catch_up(options, console) if pulls and is_catch_up_wanted(options) else ""
         name = "bluesky_sample" if options.sample else "bluesky"

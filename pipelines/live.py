@@ -40,6 +40,7 @@ from pipelines.explain import explain
 from pipelines.lake.bucket import PROJECT_ROOT, LakeError, lake_location, use_project_settings
 from pipelines.lake.compaction import compact
 from pipelines.lake.filesystems import use_lake_filesystems
+from pipelines.lake.forgotten import read_forgotten
 from pipelines.lake.members import Members, read_members
 from pipelines.lake.readback import LakeReader
 from pipelines.lake.working_folder import only_one, open_pipeline, recover
@@ -427,6 +428,7 @@ def _refresh_members(pipeline: dlt.Pipeline, feed: Firehose | Jetstream) -> Call
             return
         looked_at = time.monotonic()
         try:
+            read_forgotten(pipeline)  # Somebody may have been forgotten on another machine.
             dids = lake_members(pipeline).dids
         except Exception:  # The lake is out of reach. If it stays so, the loading says it.
             return

@@ -21,6 +21,7 @@ from rich.console import Console
 from pipelines import bluesky
 from pipelines.lake.bucket import PROJECT_ROOT, use_project_settings
 from pipelines.lake.filesystems import use_lake_filesystems
+from pipelines.lake.forgotten import Forgotten
 from pipelines.lake.tables import CHECK_TABLES, RAW_TABLES
 from pipelines.lake.working_folder import open_pipeline, recover
 from pipelines.network.appview import AppView
@@ -190,6 +191,7 @@ def isolated_lake(folder: Path) -> Iterator[Lake]:
         environment.setenv("DLT_PROJECT_DIR", str(project))
         environment.setenv("DLT_DATA_DIR", str(folder / "dlt"))
         environment.delenv("DLT_LOCAL_DIR", raising=False)
+        environment.setattr("pipelines.lake.forgotten._current", Forgotten())
         use_project_settings()
         use_lake_filesystems()
         yield Lake(project)

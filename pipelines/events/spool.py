@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from pipelines.network.errors import ServiceFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 SPARE_BYTES: Final = 64 * 1024 * 1024
@@ -166,6 +166,35 @@ class Spool:
             self._count -= count
             self._bytes -= size
         return True
+
+    def rewrite(self, change: Callable[[bytes], bytes | None]) -> int:
+        """Change events that wait, and leave nothing of what they were in the file.
+
+        Args:
+            change: Gives the event as it is to be; None if it goes.
+
+        Returns:
+            How many were changed or went.
+        """
+        changed = 0
+        with self._lock:
+            self._connection.execute("pragma secure_delete = on")
+            self._connection.execute("begin immediate")
+            for number, body in self._connection.execute("select id, body from events order by id").fetchall():
+                kept = change(body)
+                if kept is None:
+                    self._connection.execute("delete from events where id = ?", (number,))
+                elif kept != body:
+                    self._connection.execute("update events set body = ? where id = ?", (kept, number))
+                changed += kept != body
+            self._connection.execute("commit")
+            # Also without a change: what was taken and removed long ago is still in free pages and in the log.
+            self._connection.execute("vacuum")
+            self._connection.execute("pragma wal_checkpoint(truncate)")
+            self._count, self._bytes = self._connection.execute(
+                "select count(*), coalesce(sum(length(body)), 0) from events"
+            ).fetchone()
+        return changed
 
     def close(self) -> None:
         """Close the file."""

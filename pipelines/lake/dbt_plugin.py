@@ -12,6 +12,7 @@ from dbt_common.exceptions import DbtRuntimeError
 
 from pipelines.lake.bucket import LakeError
 from pipelines.lake.duckdb_settings import duckdb_settings
+from pipelines.lake.forget_warehouse import begin_anew_after_forgetting
 from pipelines.lake.left_out import VARIABLE, read_left_out
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ class Plugin(BasePlugin):
     def initialize(self, plugin_config: dict[str, Any]) -> None:
         """Read the settings, put the warehouse where they say, and see that it can be opened.
 
-        dbt-duckdb has a stack trace for a file that cannot, and prints what a plugin says.
+        dbt-duckdb has a stack trace for a file that cannot, and prints what a plugin says. One from before somebody was
+        forgotten is begun anew.
 
         Raises:
             DbtRuntimeError: If the settings or the warehouse cannot be used, or it has another name than in
@@ -44,7 +46,7 @@ class Plugin(BasePlugin):
             warehouse = self._settings.warehouse_path
             if warehouse.name != profile_name:
                 raise LakeError(f"The warehouse's file must be named {profile_name}: the settings say {warehouse}.")
-            self._settings.open_warehouse().close()
+            begin_anew_after_forgetting(self._settings)
             self._left_out = read_left_out(plugin_config["pipeline"], get_flags().VARS.get(VARIABLE))  # type: ignore[no-untyped-call]
         except LakeError as error:
             raise DbtRuntimeError(str(error)) from error

@@ -57,12 +57,15 @@ class RawTable:
         description: What one row is.
         key: The columns that name a row; what is seen twice in one run, or loaded twice after a crash, has equal keys.
         schema: Its columns. The metadata of each field holds its `description`.
+        whose: The columns that say whose row it is, by DID or by a URI in their repository. It goes when they are
+            forgotten.
     """
 
     name: str
     description: str
     key: tuple[str, ...]
     schema: pa.Schema
+    whose: tuple[str, ...] = ()
 
     def column_description(self, column: str) -> str:
         """Say what a column holds."""
@@ -136,6 +139,7 @@ STARTER_PACKS: Final = RawTable(
             _RAW,
         ]
     ),
+    whose=("creator_did", "uri", "list_uri"),
 )
 
 STARTER_PACK_MEMBERS: Final = RawTable(
@@ -174,6 +178,7 @@ STARTER_PACK_MEMBERS: Final = RawTable(
             _RAW,
         ]
     ),
+    whose=("did", "pack_uri"),
 )
 
 PROFILES: Final = RawTable(
@@ -208,6 +213,7 @@ PROFILES: Final = RawTable(
             _RAW,
         ]
     ),
+    whose=("did",),
 )
 
 AUTHOR_FEED: Final = RawTable(
@@ -253,6 +259,7 @@ AUTHOR_FEED: Final = RawTable(
             _RAW,
         ]
     ),
+    whose=("member_did",),
 )
 
 FEED_PULLS: Final = RawTable(
@@ -297,6 +304,7 @@ FEED_PULLS: Final = RawTable(
             _column("cursor_after", UTC_TIMESTAMP, "The cursor after it: the newest item_indexed_at seen."),
         ]
     ),
+    whose=("member_did",),
 )
 
 RECORD_CHECKS: Final = RawTable(
@@ -333,6 +341,7 @@ RECORD_CHECKS: Final = RawTable(
             _column("raw", pa.string(), "The record's own JSON, as the repository gave it."),
         ]
     ),
+    whose=("did",),
 )
 
 FEED_AUDITS: Final = RawTable(
@@ -373,6 +382,7 @@ FEED_AUDITS: Final = RawTable(
             _column("gone_count", pa.int64(), "Records of the lake that the repository has no more."),
         ]
     ),
+    whose=("member_did",),
 )
 
 REPO_EVENTS: Final = RawTable(
@@ -436,6 +446,7 @@ REPO_EVENTS: Final = RawTable(
             ),
         ]
     ),
+    whose=("did",),
 )
 
 REPO_EVENT_GAPS: Final = RawTable(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -10,11 +11,13 @@ from dlt.common.pipeline import get_dlt_pipelines_dir
 from filelock import FileLock, Timeout
 
 from pipelines.lake.bucket import LakeError, check_lake, explain_lake_error, lake_location
+from pipelines.lake.forgotten import forgotten, read_forgotten
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
 _LAKE: Final = "lake"
+_GENERATION: Final = "forgotten"
 
 
 class AnotherRun(LakeError):  # noqa: N818 (it is no fault)
@@ -44,7 +47,8 @@ def open_pipeline(name: str) -> dlt.Pipeline:
     dlt keeps, in the pipeline's working folder, the place that relative paths started from when it first ran: after the
     project was moved, or in a second copy of it, it would go on with the old lake. And a package that is pending brings
     the cursors of the lake it was made for: in another one they would claim what is not there. So a working folder
-    serves one lake.
+    serves one lake. And one from before somebody was forgotten, e.g. out of a cache, may bring them back: what is
+    pending in it is given up, as nothing in the lake counts on it.
 
     Raises:
         LakeError: The lake cannot be used.
@@ -53,7 +57,16 @@ def open_pipeline(name: str) -> dlt.Pipeline:
     if not _is_for_configured_lake(pipeline):
         pipeline = _begin_anew(pipeline)
     check_lake(pipeline)
+    if _generation_of(pipeline) != read_forgotten(pipeline).generation:
+        pipeline = _begin_anew(pipeline)
     return pipeline
+
+
+def _generation_of(pipeline: dlt.Pipeline) -> object:
+    try:
+        return pipeline.get_local_state_val(_GENERATION)
+    except KeyError:
+        return None
 
 
 def _is_for_configured_lake(pipeline: dlt.Pipeline) -> bool:
@@ -69,7 +82,13 @@ def _begin_anew(pipeline: dlt.Pipeline) -> dlt.Pipeline:
     Path(pipeline.working_dir, pipeline.STATE_FILE).unlink(missing_ok=True)
     pipeline = dlt.pipeline(pipeline.pipeline_name)
     pipeline.set_local_state_val(_LAKE, lake_location(pipeline))
+    pipeline.set_local_state_val(_GENERATION, forgotten().generation)
     return pipeline
+
+
+def remove_working_folder(pipeline_name: str) -> None:
+    """Remove a pipeline's working folder, which somebody else must not be using. The lake has its state."""
+    shutil.rmtree(Path(get_dlt_pipelines_dir(), pipeline_name), ignore_errors=True)
 
 
 def finish_pending(pipeline: dlt.Pipeline) -> None:

@@ -69,7 +69,8 @@ class Batch:
         seen: Row = {"feed": self.feed, "service": self.service, "observed_at": microseconds(self.observed_at)}
         rows = [event_row(event, seen) for event in delivery.events]
         if rows:
-            self.tables.append(arrow_table(REPO_EVENTS, rows))
+            table = arrow_table(REPO_EVENTS, rows)
+            self.tables += [table] if table.num_rows else []
             self.event_count += len(rows)
         self.gaps += [_gap_row(gap, seen) for gap in delivery.gaps]
         if delivery.position is not None:

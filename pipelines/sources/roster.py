@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NotRequired, TypedDict
 
+from pipelines.lake.forgotten import forgotten
 from pipelines.lake.tables import HiddenBecause
 from pipelines.network.appview import PROFILES_LIMIT, NetworkError, ServiceUnreachable
 from pipelines.network.identifiers import UnrecognizedLink, is_did
@@ -37,6 +38,10 @@ MOST_ASKED_SINGLY: Final = 25
 
 class NobodyToFollow(Exception):  # noqa: N818 (named as the errors of the network are)
     """No member could be found. The message says why, a line for each pack, list or actor."""
+
+
+class SeedForgotten(Exception):  # noqa: N818 (named as the errors of the network are)
+    """The settings name somebody who is forgotten. The message does not say whom."""
 
 
 @dataclass(frozen=True)
@@ -144,8 +149,9 @@ class RosterReader:
                     if not roster.members:
                         raise
                     roster.problems.append(str(error))
-                except (NetworkError, UnrecognizedLink) as error:
+                except (NetworkError, UnrecognizedLink, SeedForgotten) as error:
                     roster.problems.append(str(error))
+        roster.members = [member for member in roster.members if not forgotten().names(member["did"])]
         if not roster.members:
             nobody = "Nobody to follow: name starter_packs, lists or actors in .dlt/config.toml that have members."
             raise NobodyToFollow("\n".join(roster.problems) or nobody)
@@ -157,15 +163,18 @@ class RosterReader:
 
     def _read_starter_pack(self, link: str, roster: Roster) -> None:
         uri = resolve_pack(link, self.network.appview, self.network.short_links)
+        _refuse_forgotten("starter_packs", uri)
         view = self.network.appview.starter_pack(uri)
         self._read_members(starter_pack_row(view, self.clock()) | {"uri": uri}, roster)
 
     def _read_list(self, link: str, roster: Roster) -> None:
         uri = resolve_list(link, self.network.appview)
+        _refuse_forgotten("lists", uri)
         self._read_members({"uri": uri, "list_uri": uri}, roster)
 
     def _read_actor(self, link: str, roster: Roster) -> None:
         did = resolve_actor(link, self.network.appview)
+        _refuse_forgotten("actors", did)
         roster.members.append({"pack_uri": f"at://{did}", "did": did, "seed_type": "actor", "is_listed": True})
 
     def _read_members(self, pack: Row, roster: Roster) -> None:
@@ -290,6 +299,11 @@ class RosterReader:
         except NetworkError as error:
             return [], f"profiles of {len(dids)} members: {error}"
         return [row for row in rows if row["did"] is not None], None
+
+
+def _refuse_forgotten(setting: str, identifier: str) -> None:
+    if forgotten().names(identifier):
+        raise SeedForgotten(f"{setting} in [sources.bluesky] names somebody who is forgotten: take them out of it.")
 
 
 def _add(members: dict[str, Row], row: Row, found: set[str]) -> bool:

@@ -6,14 +6,16 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
-import pyarrow as pa
 
+from pipelines.lake.forgotten import forgotten
+from pipelines.lake.scrubbing import table_of
 from pipelines.lake.tables import AUTHOR_FEED, RawTable
 from pipelines.network import lexicon
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    import pyarrow as pa
     from dlt.common.schema.typing import TTableSchemaColumns
 
 Row = dict[str, Any]
@@ -34,11 +36,14 @@ def arrow_table(table: RawTable, rows: Sequence[Row]) -> pa.Table:
         table: Which table.
         rows: Its columns by name; missing ones are null. Times are microseconds since 1970, UTC.
 
+    All rows pass here on their way to the lake, so here whoever is forgotten is kept out of them.
+
     Returns:
         An Arrow table with the schema of `table`.
     """
-    items = cast("pa.StructArray", pa.array(rows, type=pa.struct(list(table.schema))))
-    return pa.Table.from_arrays(items.flatten(), schema=table.schema)
+    arrow = table_of(rows, table.schema)
+    scrubber = forgotten().scrubber
+    return arrow if scrubber is None else scrubber.table(table, arrow)
 
 
 def resource_hints(table: RawTable) -> dict[str, Any]:

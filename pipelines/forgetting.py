@@ -1,0 +1,204 @@
+"""Forgetting somebody: `python pipelines/bluesky.py --forget HANDLE_OR_DID`.
+
+After it, no file of the lake has their rows, or names them in somebody else's; and no later run brings them back. What
+was made from the lake goes with it: the warehouse, the page, dlt's working folders. They are made anew, without them.
+
+Whom it forgets is written down first, and the list of who is kept out next. A crash at any point leaves files that are
+as they were and files that are clean; the command, given anybody or nobody else, finishes what it finds written down.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import dlt
+
+from pipelines.events.event_json import read_json_event
+from pipelines.events.spool import Spool
+from pipelines.lake.bucket import PROJECT_ROOT, LakeError, filesystem_client
+from pipelines.lake.duckdb_settings import duckdb_settings
+from pipelines.lake.forget_states import forget_in_states, remove_left_overs
+from pipelines.lake.forget_tables import LakeFiles, Rewritten
+from pipelines.lake.forgotten import (
+    PEOPLE_FOLDER,
+    read_forgotten,
+    read_people_file,
+    remove_people_file,
+    write_forgotten,
+    write_people_file,
+)
+from pipelines.lake.scrubbing import Scrubber, normalized
+from pipelines.lake.working_folder import only_one, open_pipeline, remove_working_folder
+from pipelines.network.identifiers import UnrecognizedLink, expect_kind, is_did, read_link
+from pipelines.network.resolve import resolve_actor
+from pipelines.sources.clients import configured_network
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from rich.console import Console
+
+    from pipelines.lake.duckdb_settings import DuckDBSettings
+
+PIPELINES: Final = (
+    "bluesky",
+    "bluesky_jetstream",
+    "bluesky_firehose",
+    "bluesky_webhook",
+    "bluesky_kafka",
+    "bluesky_kafka_bridge",
+    "bluesky_compact",
+)
+SAMPLE_PIPELINES: Final = ("bluesky_sample", "bluesky_sample_jetstream", "bluesky_sample_firehose")
+
+_UNDER_WAY: Final = f"{PEOPLE_FOLDER}/forgetting.json"
+_LEFT_OUT: Final = f"{PEOPLE_FOLDER}/left_out.txt"
+
+
+def forget(person: str, console: Console, *, is_sample: bool, is_dry_run: bool) -> None:
+    """Forget somebody.
+
+    Args:
+        person: Their DID, handle or profile link.
+        console: Where to say what was done.
+        is_sample: Whether the sample's lake is meant.
+        is_dry_run: Whether to count only.
+
+    Raises:
+        AnotherRun: Another job uses the lake on this machine.
+        LakeError: That is nobody, or the lake or the warehouse cannot be used.
+        NetworkError: The lake does not know the handle, and nobody else could be asked.
+    """
+    try:
+        authority = expect_kind("actor", person, read_link(person)).authority
+    except UnrecognizedLink as error:
+        raise LakeError(str(error)) from error
+    names = SAMPLE_PIPELINES if is_sample else PIPELINES
+    with ExitStack() as alone:
+        for name in names:
+            alone.enter_context(only_one(name))
+        pipeline, settings = open_pipeline(names[0]), duckdb_settings(names[0])
+        if settings.warehouse_path.exists():
+            settings.open_warehouse().close()  # Whoever has it open would go on with it.
+        begun = _under_way(pipeline)
+        if begun and not is_dry_run:
+            _say(console, "An earlier run was broken off: it is finished first.")
+            _forget_everywhere(pipeline, settings, names, begun, console)
+        files = LakeFiles(pipeline, settings)
+        did = _did_of(authority, files, is_sample=is_sample)
+        handles, shared = files.handles_of(did)
+        if authority != did:
+            _say(console, f"{authority} is {did}.")
+            handles |= {authority} - shared
+        identifiers = sorted({normalized(did), *handles})
+        if shared:
+            _say(console, f"{len(shared)} handles of theirs are somebody else's too: texts that name these stay.")
+        if is_dry_run:
+            _say_rows(console, "would go", _forget_in_tables(files, identifiers, is_dry_run=True))
+        else:
+            write_people_file(pipeline, _UNDER_WAY, json.dumps(identifiers))
+            _forget_everywhere(pipeline, settings, names, identifiers, console)
+
+
+def _did_of(authority: str, files: LakeFiles, *, is_sample: bool) -> str:
+    if is_did(authority):
+        return authority
+    known = files.did_of(authority)
+    if known:
+        return known
+    if is_sample:
+        raise LakeError(f"Nobody in the sample's lake has the handle {authority}.")
+    return resolve_actor(authority, configured_network().appview)
+
+
+def _under_way(pipeline: dlt.Pipeline) -> list[str]:
+    text = read_people_file(pipeline, _UNDER_WAY)
+    identifiers: list[str] = json.loads(text) if text else []
+    return identifiers
+
+
+def _forget_everywhere(
+    pipeline: dlt.Pipeline, settings: DuckDBSettings, names: Iterable[str], identifiers: Sequence[str], console: Console
+) -> None:
+    # From here on nobody brings them back, whatever becomes of this run.
+    write_forgotten(pipeline, read_forgotten(pipeline).with_people(identifiers))
+    scrubber = Scrubber.of(identifiers)
+    done = _forget_in_tables(LakeFiles(pipeline, settings), identifiers, is_dry_run=False)
+    forget_in_states(pipeline, scrubber)
+    _forget_in_list(pipeline, scrubber)
+    remove_left_overs(pipeline)
+    _forget_in_spool(scrubber)
+    _remove_what_was_made(pipeline, settings)
+    for name in names:
+        remove_working_folder(name)
+    # What was made since the first line, by a run on another machine, is from before too.
+    write_forgotten(pipeline, read_forgotten(pipeline).with_log(done.removed, done.changed, done.files))
+    remove_people_file(pipeline, _UNDER_WAY)
+    _say_rows(console, "went", done)
+    _say(console, "The warehouse and the page are gone too: the next night, or dbt build, makes them anew.")
+
+
+def _forget_in_tables(files: LakeFiles, identifiers: Iterable[str], *, is_dry_run: bool) -> Rewritten:
+    done = Rewritten()
+    for table in files.tables:
+        done.add(files.forget(table, identifiers, is_dry_run=is_dry_run))
+    return done
+
+
+def _forget_in_list(pipeline: dlt.Pipeline, scrubber: Scrubber) -> None:
+    """Take them off the list of who is left out: whoever is forgotten is nowhere to be left out of."""
+    text = read_people_file(pipeline, _LEFT_OUT)
+    if text and scrubber.finds(text):
+        kept = [line for line in text.splitlines(keepends=True) if not scrubber.finds(line)]
+        write_people_file(pipeline, _LEFT_OUT, "".join(kept))
+
+
+def _forget_in_spool(scrubber: Scrubber) -> None:
+    path = PROJECT_ROOT / dlt.config["sources.repo_events.webhook_spool"]
+    if not path.exists():
+        return
+
+    def without(body: bytes) -> bytes | None:
+        text = body.decode("utf-8", "replace")
+        if not scrubber.finds(text):
+            return body
+        event = read_json_event(body, 0)
+        if event is None or event.did is None or scrubber.finds(event.did):
+            return None
+        kept = scrubber.json(text)
+        return None if kept is None else kept.encode()
+
+    spool = Spool(path)
+    try:
+        spool.rewrite(without)
+    finally:
+        spool.close()
+
+
+def _remove_what_was_made(pipeline: dlt.Pipeline, settings: DuckDBSettings) -> None:
+    """Remove the warehouse, here and where nights keep it, and the page: the lake has all that is to be in them."""
+    warehouse = settings.warehouse_path
+    page = warehouse.with_name("report.html")
+    for file in (warehouse, Path(f"{warehouse}.wal"), page, page.with_name(f".{page.name}.partial")):
+        file.unlink(missing_ok=True)
+    shutil.rmtree(f"{warehouse}.tmp", ignore_errors=True)
+    client = filesystem_client(pipeline)
+    kept = f"{client.bucket_path}/warehouse/{warehouse.name}"
+    if not client.config.is_local_filesystem and client.fs_client.exists(kept):
+        client.fs_client.rm_file(kept)
+
+
+def _say_rows(console: Console, verb: str, done: Rewritten) -> None:
+    _say(
+        console,
+        f"{done.removed:,} rows of theirs {verb}, {done.changed:,} of others without what names them;"
+        f" {done.files:,} files",
+    )
+
+
+def _say(console: Console, line: str) -> None:
+    console.print(line, markup=False, highlight=False)

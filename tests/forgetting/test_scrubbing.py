@@ -1,0 +1,186 @@
+"""What names a person goes, out of texts, JSON and rows; what stands beside stays as it was."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipelines.lake.forgotten import Forgotten
+from pipelines.lake.scrubbing import FORGOTTEN_DID, FORGOTTEN_HANDLE, Scrubber, table_of
+from pipelines.lake.tables import AUTHOR_FEED, REPO_EVENTS, STARTER_PACK_MEMBERS
+
+DID = "did:plc:mpyqgmifpweqk32rnmzeisfp"
+OTHER = "did:plc:sacypzhn6s6cudpvtzs22c64"
+HANDLE = "nils.example.org"
+BY_NAME = Scrubber.of({DID, HANDLE})
+BY_HASH = Forgotten().with_people({DID, HANDLE}).scrubber
+assert BY_HASH is not None
+
+names = st.sampled_from(
+    [
+        DID,
+        HANDLE,
+        f"@{HANDLE}",
+        HANDLE.upper(),
+        f"at://{DID}/app.bsky.feed.post/3k",
+        DID.replace(":", "%3A"),
+        DID.replace(":", "%3a"),
+        f"https://bsky.app/profile/{DID}/post/3k",
+        f"https://www.{HANDLE}/a?b=c",
+    ]
+)
+plain = st.text(max_size=12) | st.sampled_from(
+    [OTHER, "mara.bsky.test", f"{HANDLE}x", "app.bsky.feed.post", "https://bsky.app/x"]
+)
+texts = st.lists(plain | names, max_size=4).map(" ".join)
+keys = st.sampled_from(["text", "did", "uri", "handle", "$type", "facets", "a", ""]) | plain
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(keys, inner, max_size=4),
+    max_leaves=12,
+)  # fmt: skip
+
+
+def names_them(value: object) -> bool:
+    written = json.dumps(value, ensure_ascii=False).lower().replace("%3a", ":").replace(f"{HANDLE}x", "")
+    return DID in written or HANDLE in written
+
+
+def expected(value: Any) -> Any:
+    """What stays of JSON: the same, but for values that name them, and for what stands beside."""
+    match value:
+        case str():
+            return ... if names_them(value) else value
+        case list():
+            return [expected(inner) for inner in value]
+        case dict() if any(isinstance(value.get(key), str) and names_them(value[key]) for key in ("did", "uri")):
+            return ...
+        case dict():
+            return {... if names_them(key) else key: expected(inner) for key, inner in value.items()}
+    return value
+
+
+def agrees(found: Any, wanted: Any) -> bool:
+    match wanted:
+        case _ if wanted is ...:
+            return True
+        case list():
+            return len(found) == len(wanted) and all(map(agrees, found, wanted))
+        case dict() if ... in wanted:
+            return True
+        case dict():
+            return found.keys() == wanted.keys() and all(agrees(found[key], wanted[key]) for key in wanted)
+    return bool(type(found) is type(wanted) and found == wanted)
+
+
+@given(values, st.booleans(), st.sampled_from([BY_NAME, BY_HASH]))
+def test_json_names_nobody_after_it_and_the_rest_is_as_it_was(value: Any, is_ascii: bool, scrubber: Scrubber) -> None:
+    raw = json.dumps(value, ensure_ascii=is_ascii)
+    scrubbed = scrubber.json(raw)
+    if not names_them(value):
+        assert scrubbed == raw, "byte for byte"
+        return
+    if scrubbed is None:
+        return  # a lone surrogate, which is no JSON for most readers
+    after = json.loads(scrubbed)
+    assert not names_them(after)
+    assert agrees(after, expected(value))
+    assert scrubber.json(scrubbed) == scrubbed
+
+
+@given(texts)
+def test_a_text_keeps_its_bytes_count_so_that_facets_stay_true(text: str) -> None:
+    after = BY_NAME.text(text)
+    assert len(after.encode()) == len(text.encode())
+    assert not names_them(after)
+    if not names_them(text):
+        assert after == text
+
+
+def test_letters_written_as_numbers_are_letters() -> None:
+    raw = '{"a":"\\u0064id:plc:mpyqgmifpweqk32rnmzeisfp","b":1.50}'
+    assert json.loads(BY_NAME.json(raw) or "") == {"a": FORGOTTEN_DID, "b": 1.5}
+    assert '"b":1.50' in (BY_NAME.json(raw) or "")
+
+
+def test_what_is_no_json_goes_as_a_whole() -> None:
+    assert BY_NAME.json(f"{DID} {{") is None
+    assert BY_NAME.json("{ whatever") == "{ whatever"
+
+
+def test_a_mention_by_a_handle_that_nobody_knows_any_more_goes_with_its_facet() -> None:
+    text = "é @nils.old.example hello"
+    begin = len("é ".encode())
+    facet = {
+        "index": {"byteStart": begin, "byteEnd": begin + len("@nils.old.example")},
+        "features": [{"$type": "app.bsky.richtext.facet#mention", "did": DID}],
+    }
+    after = json.loads(BY_NAME.json(json.dumps({"text": text, "facets": [facet]})) or "")
+    assert after["text"] == "é _________________ hello"
+    assert after["facets"][0]["index"] == facet["index"]
+    assert after["facets"][0]["features"] == [{"$type": "app.bsky.richtext.facet#mention", "did": FORGOTTEN_DID}]
+
+
+def test_a_quote_keeps_nothing_of_the_quoted_post_and_all_of_the_quoting_one() -> None:
+    quoted = {
+        "$type": "app.bsky.embed.record#viewRecord",
+        "uri": f"at://{DID}/app.bsky.feed.post/3k",
+        "cid": "bafy1",
+        "author": {"did": DID, "handle": HANDLE, "displayName": "Nils Aaberg"},
+        "value": {"text": "their words"},
+    }
+    post = {"uri": f"at://{OTHER}/app.bsky.feed.post/3q", "author": {"did": OTHER}, "record": {"text": "so"}}
+    item = {"post": {**post, "embed": {"record": quoted}, "likeCount": 3}}
+    after = json.loads(BY_NAME.json(json.dumps(item)) or "")
+    stub = {"$type": quoted["$type"], "uri": f"at://{FORGOTTEN_DID}/app.bsky.feed.post/forgotten"}
+    assert after == {"post": {**post, "embed": {"record": stub}, "likeCount": 3}}
+
+
+def row(table: Any, **columns: Any) -> dict[str, Any]:
+    return dict.fromkeys(table.schema.names) | columns
+
+
+def test_a_repost_of_theirs_stays_the_reposter_s_without_the_post() -> None:
+    mine = {"member_did": OTHER, "item_uri": f"at://{OTHER}/app.bsky.feed.repost/3r", "reason_type": "repost"}
+    theirs = {"author_handle": HANDLE, "author_display_name": "Nils Aaberg", "text": "their words", "like_count": 7}
+    of_whom = {"author_did": DID, "post_uri": f"at://{DID}/app.bsky.feed.post/3k"}
+    of_nobody = {"author_did": FORGOTTEN_DID, "post_uri": f"at://{FORGOTTEN_DID}/app.bsky.feed.post/forgotten"}
+    after = BY_NAME.row(AUTHOR_FEED, row(AUTHOR_FEED, **mine, **theirs, **of_whom))
+    assert after == row(AUTHOR_FEED, **mine, **of_nobody)
+
+
+@pytest.mark.parametrize(
+    ("table", "columns", "stays"),
+    [
+        (AUTHOR_FEED, {"member_did": DID}, False),
+        (AUTHOR_FEED, {"member_did": OTHER, "text": "hello"}, True),
+        (STARTER_PACK_MEMBERS, {"did": OTHER, "pack_uri": f"at://{DID}/app.bsky.graph.starterpack/3p"}, False),
+        (STARTER_PACK_MEMBERS, {"did": DID, "pack_uri": f"at://{OTHER}/app.bsky.graph.starterpack/3p"}, False),
+        (REPO_EVENTS, {"kind": "commit", "did": OTHER, "subject_uri": DID}, True),
+        (REPO_EVENTS, {"kind": "unreadable", "raw": f"{{{DID}"}, False),
+    ],
+)
+def test_rows_of_theirs_go_and_rows_of_others_stay(table: Any, columns: dict[str, Any], stays: bool) -> None:
+    for scrubber in (BY_NAME, BY_HASH):
+        after = scrubber.row(table, row(table, **columns))  # type: ignore[union-attr]
+        assert (after is not None) == stays
+        assert after is None or not names_them(after)
+
+
+def test_a_link_to_them_goes_with_its_card() -> None:
+    linked = row(
+        AUTHOR_FEED, member_did=OTHER, link_uri=f"https://bsky.app/profile/{HANDLE}", link_title="Nils", text="x"
+    )
+    after = BY_NAME.row(AUTHOR_FEED, linked) or {}
+    assert (after["link_uri"], after["link_title"], after["text"]) == ("https://forgotten.invalid/", None, "x")
+
+
+def test_rows_keep_their_schema() -> None:
+    rows = table_of([row(REPO_EVENTS, kind="identity", did=OTHER, handle=HANDLE)], REPO_EVENTS.schema)
+    after = BY_NAME.table(REPO_EVENTS, rows)
+    assert after.schema.equals(REPO_EVENTS.schema, check_metadata=True)
+    assert after["handle"].to_pylist() == [FORGOTTEN_HANDLE]
