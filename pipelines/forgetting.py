@@ -23,14 +23,9 @@ from pipelines.lake.bucket import PROJECT_ROOT, LakeError, filesystem_client
 from pipelines.lake.duckdb_settings import duckdb_settings
 from pipelines.lake.forget_states import forget_in_states, remove_left_overs
 from pipelines.lake.forget_tables import LakeFiles, Rewritten
-from pipelines.lake.forgotten import (
-    PEOPLE_FOLDER,
-    read_forgotten,
-    read_people_file,
-    remove_people_file,
-    write_forgotten,
-    write_people_file,
-)
+from pipelines.lake.forgotten import read_forgotten, write_forgotten
+from pipelines.lake.left_out import forget_left_out
+from pipelines.lake.people_files import read_people_file, remove_people_file, write_people_file
 from pipelines.lake.scrubbing import Scrubber, normalized
 from pipelines.lake.working_folder import only_one, open_pipeline, remove_working_folder
 from pipelines.network.identifiers import UnrecognizedLink, expect_kind, is_did, read_link
@@ -55,8 +50,7 @@ PIPELINES: Final = (
 )
 SAMPLE_PIPELINES: Final = ("bluesky_sample", "bluesky_sample_jetstream", "bluesky_sample_firehose")
 
-_UNDER_WAY: Final = f"{PEOPLE_FOLDER}/forgetting.json"
-_LEFT_OUT: Final = f"{PEOPLE_FOLDER}/left_out.txt"
+_UNDER_WAY: Final = "forgetting.json"
 
 
 def forget(person: str, console: Console, *, is_sample: bool, is_dry_run: bool) -> None:
@@ -129,7 +123,7 @@ def _forget_everywhere(
     scrubber = Scrubber.of(identifiers)
     done = _forget_in_tables(LakeFiles(pipeline, settings), identifiers, is_dry_run=False)
     forget_in_states(pipeline, scrubber)
-    _forget_in_list(pipeline, scrubber)
+    forget_left_out(pipeline, scrubber)
     remove_left_overs(pipeline)
     _forget_in_spool(scrubber)
     _remove_what_was_made(pipeline, settings)
@@ -147,14 +141,6 @@ def _forget_in_tables(files: LakeFiles, identifiers: Iterable[str], *, is_dry_ru
     for table in files.tables:
         done.add(files.forget(table, identifiers, is_dry_run=is_dry_run))
     return done
-
-
-def _forget_in_list(pipeline: dlt.Pipeline, scrubber: Scrubber) -> None:
-    """Take them off the list of who is left out: whoever is forgotten is nowhere to be left out of."""
-    text = read_people_file(pipeline, _LEFT_OUT)
-    if text and scrubber.finds(text):
-        kept = [line for line in text.splitlines(keepends=True) if not scrubber.finds(line)]
-        write_people_file(pipeline, _LEFT_OUT, "".join(kept))
 
 
 def _forget_in_spool(scrubber: Scrubber) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from dlt.common.versioned_state import compress_state, decompress_state
 
 from pipelines.lake.bucket import filesystem_client
-from pipelines.lake.forgotten import PEOPLE_FOLDER
+from pipelines.lake.people_files import PEOPLE
 
 if TYPE_CHECKING:
     import dlt
@@ -50,7 +50,7 @@ def remove_left_overs(pipeline: dlt.Pipeline) -> None:
     client = filesystem_client(pipeline)
     if not client.config.is_local_filesystem:
         return  # A bucket shows no half objects.
-    for folder in (client.dataset_path, f"{client.bucket_path}/{PEOPLE_FOLDER}"):
+    for folder in (client.dataset_path, f"{client.bucket_path}/{PEOPLE}"):
         for path in map(str, client.fs_client.find(folder)):
             name = path.rpartition("/")[2]
             if name.startswith(".") and name.endswith(".partial"):

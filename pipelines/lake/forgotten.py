@@ -15,9 +15,10 @@ import secrets
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from pipelines.lake.bucket import LakeError, filesystem_client
+from pipelines.lake.bucket import LakeError
+from pipelines.lake.people_files import PEOPLE, read_people_file, write_people_file
 from pipelines.lake.scrubbing import Scrubber
 
 if TYPE_CHECKING:
@@ -25,10 +26,7 @@ if TYPE_CHECKING:
 
     import dlt
 
-PEOPLE_FOLDER: Final = "people"
-"""Files about people, in the bucket, beside the data set's folder."""
-
-FORGOTTEN_FILE: Final = f"{PEOPLE_FOLDER}/forgotten.json"
+FORGOTTEN_FILE: Final = "forgotten.json"
 
 _MOST_NAMES_REMEMBERED: Final = 200_000
 
@@ -111,22 +109,25 @@ def read_forgotten(pipeline: dlt.Pipeline) -> Forgotten:
         LakeError: The file cannot be read. Going on would bring them back.
     """
     global _current  # noqa: PLW0603  (as dlt's own run context: one lake a process)
-    text = read_people_file(pipeline, FORGOTTEN_FILE)
-    if text is None:
-        _current = Forgotten()
-        return _current
-    try:
-        _current = _parse(json.loads(text))
-    except (ValueError, TypeError, KeyError) as error:
-        raise LakeError(
-            f"{FORGOTTEN_FILE} in the bucket cannot be read ({error}): restore it before going on."
-        ) from error
+    _current = parse_forgotten(read_people_file(pipeline, FORGOTTEN_FILE))
     return _current
 
 
-def _parse(kept: dict[str, Any]) -> Forgotten:
-    bytes.fromhex(kept["salt"])
-    return Forgotten(kept["salt"], kept["hashes"], kept["generation"], [Forgetting(**done) for done in kept["log"]])
+def parse_forgotten(content: bytes) -> Forgotten:
+    """Read what the file says; nobody is forgotten where there is none.
+
+    Raises:
+        LakeError: It is no such file.
+    """
+    if not content:
+        return Forgotten()
+    try:
+        kept = json.loads(content)
+        bytes.fromhex(kept["salt"])
+        return Forgotten(kept["salt"], kept["hashes"], kept["generation"], [Forgetting(**done) for done in kept["log"]])
+    except (ValueError, TypeError, KeyError) as error:
+        place = f"{PEOPLE}/{FORGOTTEN_FILE} in the bucket"
+        raise LakeError(f"{place} cannot be read ({error}): restore it before going on.") from error
 
 
 def write_forgotten(pipeline: dlt.Pipeline, people: Forgotten) -> None:
@@ -134,45 +135,3 @@ def write_forgotten(pipeline: dlt.Pipeline, people: Forgotten) -> None:
     global _current  # noqa: PLW0603
     write_people_file(pipeline, FORGOTTEN_FILE, json.dumps(asdict(people), indent=1) + "\n")
     _current = people
-
-
-def read_people_file(pipeline: dlt.Pipeline, name: str) -> str | None:
-    """Read a file about people; None if it is not there.
-
-    Args:
-        pipeline: Any pipeline of the lake.
-        name: Its path in the bucket.
-    """
-    client = filesystem_client(pipeline)
-    path = f"{client.bucket_path}/{name}"
-    client.fs_client.invalidate_cache(path.rpartition("/")[0])
-    try:
-        content: bytes = client.fs_client.cat_file(path)
-    except FileNotFoundError:
-        return None
-    return content.decode()
-
-
-def write_people_file(pipeline: dlt.Pipeline, name: str, text: str) -> None:
-    """Write a file about people, whole or not at all.
-
-    Args:
-        pipeline: Any pipeline of the lake.
-        name: Its path in the bucket.
-        text: What is in it.
-    """
-    client = filesystem_client(pipeline)
-    path = f"{client.bucket_path}/{name}"
-    client.fs_client.makedirs(path.rpartition("/")[0], exist_ok=True)
-    client.fs_client.write_text(path, text)
-
-
-def remove_people_file(pipeline: dlt.Pipeline, name: str) -> None:
-    """Remove a file about people.
-
-    Args:
-        pipeline: Any pipeline of the lake.
-        name: Its path in the bucket.
-    """
-    client = filesystem_client(pipeline)
-    client.fs_client.rm_file(f"{client.bucket_path}/{name}")

@@ -11,17 +11,18 @@ from __future__ import annotations
 
 import json
 import re
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import dlt
-import duckdb
 import msgspec
 import yaml
 
-from pipelines.lake.bucket import PROJECT_ROOT, LakeError, filesystem_client
-from pipelines.lake.duckdb_settings import PEOPLE, as_pattern, duckdb_settings
+from pipelines.lake.bucket import PROJECT_ROOT, LakeError
+from pipelines.lake.duckdb_settings import duckdb_settings
+from pipelines.lake.forgotten import FORGOTTEN_FILE, parse_forgotten
+from pipelines.lake.people_files import PEOPLE, read_in_dbt, read_people_file, write_people_file
 from pipelines.network.identifiers import is_did
 from pipelines.network.names import names_in, person_named
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from pipelines.lake.duckdb_settings import DuckDBSettings
+    from pipelines.lake.scrubbing import Scrubber
 
 NAMES_FILE: Final = "left_out.txt"
 FOUND_FILE: Final = "left_out.json"
@@ -121,22 +122,47 @@ def read_left_out(pipeline_name: str, variable: object = None) -> LeftOut:
     configured = dlt.config.get("sources.bluesky.left_out") if pipeline_name == "bluesky" else None
     if variable is None:
         variable = _variable_of(PROJECT_ROOT / "dbt")
-    file, found = _read_files(settings)
+    file, found, kept = read_in_dbt(settings, NAMES_FILE, FOUND_FILE, FORGOTTEN_FILE)
+    forgotten = parse_forgotten(kept)
     names = (
         *_named(configured, "left_out in [sources.bluesky]"),
         *_named(variable, f"dbt's variable {VARIABLE}"),
         *_named_in_file(file, f"{PEOPLE}/{NAMES_FILE} in the bucket"),
     )
-    return LeftOut(names, found)
+    # Whoever is forgotten is nowhere to be left out of, and would come back into the bucket with their DID.
+    names = tuple(name for name in names if not forgotten.names(name.person))
+    return LeftOut(names, _parse(found))
 
 
 def keep_found(pipeline: dlt.Pipeline, found: Found) -> None:
-    """Write what is known of those who are left out beside the data set."""
-    client = filesystem_client(pipeline)
-    folder = client.pathlib.join(client.bucket_path, PEOPLE)
-    client.fs_client.makedirs(folder, exist_ok=True)
+    """Write what is known of those who are left out."""
     written = msgspec.json.format(msgspec.json.encode(found, order="sorted"), indent=2).decode()
-    client.fs_client.write_text(client.pathlib.join(folder, FOUND_FILE), f"{written}\n", encoding="utf-8")
+    write_people_file(pipeline, FOUND_FILE, f"{written}\n")
+
+
+def forget_left_out(pipeline: dlt.Pipeline, scrubber: Scrubber) -> None:
+    """Take somebody off the list: whoever is forgotten is nowhere to be left out of.
+
+    Args:
+        pipeline: Any pipeline of the lake.
+        scrubber: Knows the person.
+
+    Raises:
+        LakeError: A file about people cannot be read.
+    """
+    content = read_people_file(pipeline, NAMES_FILE)
+    try:
+        lines = _decoded(content).splitlines(keepends=True)
+    except UnicodeDecodeError as error:
+        raise LakeError(f"{PEOPLE}/{NAMES_FILE} in the bucket is not UTF-8: correct it before going on.") from error
+    kept = [line for line in lines if not scrubber.finds([line, *map(person_named, names_in(line))])]
+    if kept != lines:
+        write_people_file(pipeline, NAMES_FILE, "".join(kept))
+    found = _parse(read_people_file(pipeline, FOUND_FILE))
+    dids = {name: did for name, did in found.dids.items() if not scrubber.finds([name, did])}
+    handles = {did: known for did, known in found.handles.items() if not scrubber.finds([did, *known])}
+    if (dids, handles) != (found.dids, found.handles):
+        keep_found(pipeline, Found(dids, handles))
 
 
 def _variable_of(project: Path) -> object:
@@ -161,7 +187,7 @@ def _named(value: object, place: str) -> Iterator[Named]:
 def _named_in_file(content: bytes, place: str) -> Iterator[Named]:
     """Read the file: names, and what follows a `#` at a line's beginning or after a space is a comment."""
     try:
-        text = content.decode(_ENCODINGS.get(content[:2], "utf-8-sig"))
+        text = _decoded(content)
     except UnicodeDecodeError:
         yield Named(f"{place}, which is not UTF-8,", None)
         return
@@ -170,25 +196,13 @@ def _named_in_file(content: bytes, place: str) -> Iterator[Named]:
             yield Named(f"Line {number} of {place}", person_named(word))
 
 
-def _read_files(settings: DuckDBSettings) -> tuple[bytes, Found]:
+def _decoded(content: bytes) -> str:
+    return content.decode(_ENCODINGS.get(content[:2], "utf-8-sig"))
+
+
+def _parse(found: bytes) -> Found:
     try:
-        with closing(duckdb.connect()) as connection:
-            settings.configure(connection)
-            names, found = (_content(connection, settings.people_path, name) for name in (NAMES_FILE, FOUND_FILE))
-        return names, msgspec.json.decode(found, type=Found) if found else Found()
-    except duckdb.Error as error:
-        reason = str(error).splitlines()[0]
+        return msgspec.json.decode(found, type=Found) if found else Found()
     except ValueError as error:
-        reason = f"{FOUND_FILE}: {error}"
-    raise LakeError(f"{settings.people_path}/ cannot be read, which says who is left out: {reason}")
-
-
-def _content(connection: duckdb.DuckDBPyConnection, folder: str, name: str) -> bytes:
-    """Read a file; nothing where there is none."""
-    # A pattern has its files listed. Of a plain name in a bucket, DuckDB takes for granted that it is there.
-    listed = connection.execute("select file from glob($1)", [f"{as_pattern(folder)}/{name}*"]).fetchall()
-    paths = [path for (path,) in listed if re.split(r"[/\\]", path)[-1] == name]
-    if not paths:
-        return b""
-    row: Any = connection.execute("select content from read_blob($1)", [as_pattern(paths[0])]).fetchone()
-    return bytes(row[0])
+        place = f"{PEOPLE}/{FOUND_FILE} in the bucket"
+        raise LakeError(f"{place} cannot be read ({error}): remove it, and a job makes it anew.") from error
