@@ -35,9 +35,8 @@ variable, which wins: the section and the name in capitals, joined by two unders
 JSON. Options of the commands (`--help`) are for one run and win over both.
 
 Keys, passwords and a log-in belong in `.dlt/secrets.toml`:
-[`.dlt/example.secrets.toml`](../.dlt/example.secrets.toml) has a part for each kind of bucket. Whom not to publish
-(`unpublished_dids`), and after how many days somebody counts as quiet or as out of sight, are variables of dbt:
-[`dbt/dbt_project.yml`](../dbt/dbt_project.yml).
+[`.dlt/example.secrets.toml`](../.dlt/example.secrets.toml) has a part for each kind of bucket. After how many days
+somebody counts as quiet or as out of sight are variables of dbt: [`dbt/dbt_project.yml`](../dbt/dbt_project.yml).
 """
 
 _UNSET: Final = re.compile(r"#\s*(?P<name>\w+) = (?P<value>.+?)\s+#\s*(?P<description>.+)")

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from pipelines.lake.duckdb_settings import duckdb_settings, has_relation
 from pipelines.lake.readback import LakeReader
 from pipelines.sources.feed_audits import Audits, feed_audits
+from pipelines.sources.feed_walk import was_whole
 from pipelines.sources.repository_comparison import KnownRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from datetime import datetime
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     import dlt
     import duckdb
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 NAMED_MEMBERS: Final = 10
 """Members that are named, of whom no audit was made."""
+
+FOLLOWED_NO_MORE: Final = timedelta(days=3)
+"""Who was last walked so long before the newest walk of all has left the packs, or cannot be read."""
 
 _ROWS_AT_ONCE: Final = 10_000
 
@@ -35,7 +39,7 @@ class AuditSummary:
     Attributes:
         outcomes: Audits by outcome.
         records: Their counts of records.
-        notes: One line for each member whose audit did not come to a good end.
+        notes: One line for each member whose last audit did not come to a good end, in this run or an earlier one.
         request_count: Requests that they took.
     """
 
@@ -51,11 +55,10 @@ class AuditSummary:
 
     def __str__(self) -> str:
         """Say it in a line, and one more for each member whose audit did not come to a good end."""
-        if not self.outcomes:
-            return "none is due"
         outcomes = ", ".join(f"{count:,} {outcome}" for outcome, count in self.outcomes.most_common())
+        done = f"{self.outcomes.total():,} members, {self.request_count:,} requests: {outcomes}"
+        lines = [done if self.outcomes else "none is due"]
         records = ", ".join(f"{self.records[name]:,} {name}" for name in ("healed", "hidden", "unreadable", "gone"))
-        lines = [f"{self.outcomes.total():,} members, {self.request_count:,} requests: {outcomes}"]
         if self.records["expected"]:
             lines.append(f"  {self.records['present']:,} of {self.records['expected']:,} records present; {records}")
         lines += [f"  {note}" for note in self.notes[:NAMED_MEMBERS]]
@@ -88,19 +91,99 @@ class Auditing:
         Raises:
             LakeError: The warehouse cannot be read, or DuckDB does not find what was loaded.
         """
+        waiting = notes_of_waiting(states, set(dids))
         if not dids:
-            return AuditSummary()
+            return AuditSummary(notes=waiting)
         reader = LakeReader(self.pipeline.pipeline_name)
         requests_before = self.network.request_count
         with closing(duckdb_settings(self.pipeline.pipeline_name).read_warehouse()) as warehouse:
             if not has_relation(warehouse, "int_known_records"):
-                return AuditSummary()
+                return AuditSummary(notes=waiting)
+            dids = without_opted_out(warehouse, dids)
+            if not dids:
+                return AuditSummary(notes=waiting)
             audits = Audits(self.network, self.clock, known_records(warehouse, dids))
             audits.begin(states, dids)
             while audits.waiting_count:
                 reader.expect(self.pipeline, self.pipeline.run(feed_audits(audits)))
         request_count = self.network.request_count - requests_before
-        return AuditSummary(audits.outcomes, audits.records, audits.notes, request_count)
+        return AuditSummary(audits.outcomes, audits.records, audits.notes + waiting, request_count)
+
+
+def audits_due(
+    states: Mapping[str, MemberState],
+    now: datetime,
+    audit_days: float,
+    *,
+    gap_at: datetime | None = None,
+    is_all: bool = False,
+) -> list[str]:
+    """Say whose audit is due.
+
+    Args:
+        states: What is remembered of the members, by DID.
+        now: The time.
+        audit_days: How often a member is audited.
+        gap_at: When a feed of events was last found not to deliver a stretch of time; None if it never was.
+        is_all: Whether everybody is to be audited now.
+
+    Returns:
+        Members of whom an end is doubted, or whose last audit is so long ago or older than the gap, or who have had
+        none. Who was not walked since their last audit has nothing new in the lake. An audit that was not whole is
+        neither hurried by a doubt, since the whole repository would be read every night, nor left out without a walk.
+    """
+    due = []
+    for did, state in followed(states).items():
+        audit = state.get("audit")
+        if audit is None or is_all:
+            due.append(did)
+            continue
+        audited_at = datetime.fromisoformat(audit["audited_at"])
+        was_walked = datetime.fromisoformat(state["pulled_at"]) > audited_at
+        is_long_ago = now - audited_at >= timedelta(days=audit_days)
+        is_gap_since = gap_at is not None and gap_at > audited_at
+        if was_whole(audit):
+            is_due = state["doubtful_end_uri"] is not None or (was_walked and (is_long_ago or is_gap_since))
+        else:
+            is_due = is_long_ago or (was_walked and is_gap_since)
+        if is_due:
+            due.append(did)
+    return due
+
+
+def followed(states: Mapping[str, MemberState]) -> dict[str, MemberState]:
+    """Leave out whoever was not walked in the last runs, though others were: nobody asks for them any more.
+
+    Args:
+        states: What is remembered of the members, by DID.
+    """
+    pulled_at = {did: datetime.fromisoformat(state["pulled_at"]) for did, state in states.items()}
+    newest_walk = max(pulled_at.values(), default=None)
+    return {
+        did: state
+        for did, state in states.items()
+        if newest_walk is not None and newest_walk - pulled_at[did] <= FOLLOWED_NO_MORE
+    }
+
+
+def notes_of_waiting(states: Mapping[str, MemberState], dids: Collection[str]) -> list[str]:
+    """Name the members whose last audit was not whole, and who are not audited now.
+
+    Args:
+        states: What is remembered of the members, by DID.
+        dids: Who is audited now.
+    """
+    return [
+        f"{did}: not whole when audited at {audit['audited_at']}, due again after audit_days: see feed_audits"
+        for did, state in followed(states).items()
+        if did not in dids and (audit := state.get("audit")) is not None and not was_whole(audit)
+    ]
+
+
+def without_opted_out(warehouse: duckdb.DuckDBPyConnection, dids: Sequence[str]) -> list[str]:
+    """Leave out whoever has opted out since they were last read: nobody reads their repository."""
+    opted_out = {did for (did,) in warehouse.execute("select did from int_opted_out_authors").fetchall()}
+    return [did for did in dids if did not in opted_out]
 
 
 def known_records(warehouse: duckdb.DuckDBPyConnection, dids: Sequence[str]) -> Callable[[str], dict[str, KnownRecord]]:

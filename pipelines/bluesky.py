@@ -7,7 +7,7 @@
     python pipelines/bluesky.py --forget P   take somebody out of the lake, and of all that was made from it
 
 Exit codes: 0 all well; 1 nothing could be loaded, or DuckDB does not find it, or a check cannot build; 2 loaded, but
-something failed, or is in doubt (it is named).
+something failed, or is in doubt, or nobody was found behind a name that is left out (it is named).
 """
 
 from __future__ import annotations
@@ -29,14 +29,15 @@ from dlt.common.configuration.exceptions import ConfigurationValueError
 from rich.console import Console
 
 from pipelines import live, report
-from pipelines.audits import Auditing, AuditSummary
-from pipelines.checks import Checking, Checks, audits_due
+from pipelines.audits import Auditing, AuditSummary, audits_due
+from pipelines.checks import Checking, Checks
 from pipelines.explain import explain
 from pipelines.forgetting import forget
 from pipelines.lake.bucket import LakeError, lake_location, use_project_settings
 from pipelines.lake.filesystems import use_lake_filesystems
 from pipelines.lake.readback import LakeReader
 from pipelines.lake.working_folder import AnotherRun, only_one, open_pipeline, recover
+from pipelines.left_out import find_left_out
 from pipelines.network.appview import PAGE_LIMIT, NetworkError
 from pipelines.progress import show_progress
 from pipelines.sample.appview.server import SampleServer
@@ -286,12 +287,15 @@ def _say(console: Console, *lines: str) -> None:
 
 
 def publish(options: argparse.Namespace, pipeline: dlt.Pipeline, night: Night, console: Console) -> int:
-    """Build the warehouse, ask for what it doubts, and make the page, unless the options leave them out.
+    """Find who is left out, build the warehouse, ask for what it doubts, and make the page.
+
+    The options may leave out all but the first.
 
     Returns:
         The exit code.
     """
-    exit_code = 0
+    may_publish = is_everybody_found(pipeline, night)
+    exit_code = 0 if may_publish else 2
     if not options.no_transform:
         # A pull has loaded something in any case; a check is nothing without its warehouse.
         failed = 1 if options.check else 2
@@ -299,13 +303,28 @@ def publish(options: argparse.Namespace, pipeline: dlt.Pipeline, night: Night, c
             return failed
         checks = check(pipeline, night, console)
         audits = audit(pipeline, night, console, is_all=options.audit)
-        exit_code = max(checks.exit_code, audits.exit_code)
+        exit_code = max(exit_code, checks.exit_code, audits.exit_code)
         if not build("warehouse", build_warehouse, options, console):
             return failed
-    if options.no_report:
+    if options.no_report or not may_publish:
         return exit_code
     flags = [flag for flag, is_set in (("--sample", options.sample), ("--open", options.open)) if is_set]
     return 2 if report.main(flags) else exit_code
+
+
+def is_everybody_found(pipeline: dlt.Pipeline, night: Night) -> bool:
+    """Find the people whom the settings leave out, and tell whether nobody of them is missing.
+
+    As long as somebody is, dbt publishes nobody, and the page stays as it was.
+    """
+    try:
+        unresolved = find_left_out(pipeline, connected(night).appview).unresolved
+    except LakeError as error:
+        print(error, file=sys.stderr)
+        return False
+    for name in unresolved:
+        print(f"Nobody is published, and the page stays as it was. {name}", file=sys.stderr)
+    return not unresolved
 
 
 def build(name: str, step: Callable[[bool], BuildOutcome], options: argparse.Namespace, console: Console) -> bool:
@@ -331,6 +350,9 @@ def audit(pipeline: dlt.Pipeline, night: Night, console: Console, *, is_all: boo
     network, states = connected(night), member_states(pipeline)
     gap_at = Checking(pipeline, network, night.run.clock).newest_gap()
     due = audits_due(states, night.run.clock(), configured_audit_days(), gap_at=gap_at, is_all=is_all)
+    roster = night.run.roster or Roster()
+    left_alone = {member["did"] for member in roster.members} - night.run.followed
+    due = [did for did in due if did not in left_alone]
     audits = Auditing(pipeline, network, night.run.clock).audit(states, due)
     _say(console, f"   audits  {audits}")
     # Of some members the audit has said that nothing lacks.

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from pipelines.lake.duckdb_settings import duckdb_settings, has_relation
@@ -19,18 +18,15 @@ from pipelines.sources.record_checks import RecordAsker, record_checks
 from pipelines.sources.rows import from_microseconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
+    from datetime import datetime
 
     import dlt
 
     from pipelines.network.connect import Network
-    from pipelines.sources.feed_walk import MemberState
 
 QUESTIONS_PER_LOAD: Final = 10_000
 """A load that holds so many answers is closed and the next one begun, so that a long check keeps its progress."""
-
-FOLLOWED_NO_MORE: Final = timedelta(days=3)
-"""Who was last walked so long before the newest walk of all has left the packs, or cannot be read."""
 
 NAMED_PROBLEMS: Final = 5
 """Reasons that are named for questions without an answer; the rest are many of the same kind."""
@@ -120,42 +116,3 @@ class Checking:
                 return None
             found = warehouse.execute("select epoch_us(max(observed_at)) from stg_bluesky__repo_event_gaps").fetchone()
         return from_microseconds(found[0]) if found and found[0] is not None else None
-
-
-def audits_due(
-    states: Mapping[str, MemberState],
-    now: datetime,
-    audit_days: float,
-    *,
-    gap_at: datetime | None = None,
-    is_all: bool = False,
-) -> list[str]:
-    """Say whose audit is due.
-
-    Args:
-        states: What is remembered of the members, by DID.
-        now: The time.
-        audit_days: How often a member is audited.
-        gap_at: When a feed of events was last found not to deliver a stretch of time; None if it never was.
-        is_all: Whether everybody is to be audited now.
-
-    Returns:
-        Members of whom an end is doubted, or whose last audit is so long ago or older than the gap, or who have had
-        none. Who was not walked since their last audit has nothing new in the lake, and of whoever was not walked in
-        the last runs, though others were, nobody asks any more.
-    """
-    due = []
-    newest_walk = max((datetime.fromisoformat(state["pulled_at"]) for state in states.values()), default=now)
-    for did, state in states.items():
-        if newest_walk - datetime.fromisoformat(state["pulled_at"]) > FOLLOWED_NO_MORE:
-            continue
-        audit = state.get("audit")
-        if audit is None or is_all or state["doubtful_end_uri"] is not None:
-            due.append(did)
-            continue
-        audited_at = datetime.fromisoformat(audit["audited_at"])
-        was_walked = datetime.fromisoformat(state["pulled_at"]) > audited_at
-        is_long_ago = now - audited_at >= timedelta(days=audit_days)
-        if was_walked and (is_long_ago or (gap_at is not None and gap_at > audited_at)):
-            due.append(did)
-    return due

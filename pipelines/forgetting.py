@@ -57,6 +57,7 @@ SAMPLE_PIPELINES: Final = ("bluesky_sample", "bluesky_sample_jetstream", "bluesk
 
 _UNDER_WAY: Final = f"{PEOPLE_FOLDER}/forgetting.json"
 _LEFT_OUT: Final = f"{PEOPLE_FOLDER}/left_out.txt"
+_LEFT_OUT_FOUND: Final = f"{PEOPLE_FOLDER}/left_out.json"
 
 
 def forget(person: str, console: Console, *, is_sample: bool, is_dry_run: bool) -> None:
@@ -129,7 +130,7 @@ def _forget_everywhere(
     scrubber = Scrubber.of(identifiers)
     done = _forget_in_tables(LakeFiles(pipeline, settings), identifiers, is_dry_run=False)
     forget_in_states(pipeline, scrubber)
-    _forget_in_list(pipeline, scrubber)
+    _forget_in_lists(pipeline, scrubber)
     remove_left_overs(pipeline)
     _forget_in_spool(scrubber)
     _remove_what_was_made(pipeline, settings)
@@ -149,12 +150,20 @@ def _forget_in_tables(files: LakeFiles, identifiers: Iterable[str], *, is_dry_ru
     return done
 
 
-def _forget_in_list(pipeline: dlt.Pipeline, scrubber: Scrubber) -> None:
-    """Take them off the list of who is left out: whoever is forgotten is nowhere to be left out of."""
-    text = read_people_file(pipeline, _LEFT_OUT)
-    if text and scrubber.finds(text):
-        kept = [line for line in text.splitlines(keepends=True) if not scrubber.finds(line)]
+def _forget_in_lists(pipeline: dlt.Pipeline, scrubber: Scrubber) -> None:
+    """Take them off the lists of who is left out: whoever is forgotten is nowhere to be left out of."""
+    named = read_people_file(pipeline, _LEFT_OUT)
+    if named and scrubber.finds(named):
+        kept = [line for line in named.splitlines(keepends=True) if not scrubber.finds(line)]
         write_people_file(pipeline, _LEFT_OUT, "".join(kept))
+    found = read_people_file(pipeline, _LEFT_OUT_FOUND)
+    if found and scrubber.finds(found):
+        parts: dict[str, dict[str, object]] = json.loads(found)
+        without = {
+            name: {key: value for key, value in part.items() if not scrubber.finds([key, value])}
+            for name, part in parts.items()
+        }
+        write_people_file(pipeline, _LEFT_OUT_FOUND, json.dumps(without))
 
 
 def _forget_in_spool(scrubber: Scrubber) -> None:

@@ -48,6 +48,7 @@ from pipelines.network.service_clock import ServiceClock
 from pipelines.panel import show_live
 from pipelines.sample.streams.live_day import SECONDS as SAMPLE_SECONDS
 from pipelines.sample.streams.live_day import live_day
+from pipelines.sources.hidden_members import OPT_OUT
 from pipelines.sources.micro_batches import BatchLimits, MicroBatches
 
 if TYPE_CHECKING:
@@ -234,6 +235,17 @@ def batch_limits(
     return BatchLimits(seconds or batch_seconds, events or batch_events)
 
 
+@with_config(sections=("sources", "bluesky"))
+def lake_members(pipeline: dlt.Pipeline, *, follow_blocked: bool = dlt.config.value) -> Members:
+    """Read whom the lake follows, by the pull's settings."""
+    return read_members(pipeline, follow_blocked=follow_blocked)
+
+
+def heard(collections: list[str]) -> list[str]:
+    """Add opt-outs to the types of records that the settings name: whoever opts out is withheld at once."""
+    return [*collections, OPT_OUT] if collections else []
+
+
 @with_config(sections=("sources", "repo_events"))
 def jetstream_feed(
     *,
@@ -250,7 +262,7 @@ def jetstream_feed(
     kind = LegacyJetstream if is_legacy else Jetstream
     service = jetstream_legacy_service if is_legacy else jetstream_service
     return kind(
-        service, dids=dids, collections=collections, stall_seconds=stall_seconds, contact=contact, limits=limits
+        service, dids=dids, collections=heard(collections), stall_seconds=stall_seconds, contact=contact, limits=limits
     )
 
 
@@ -268,7 +280,7 @@ def firehose_feed(
     return Firehose(
         firehose_service,
         dids=dids,
-        collections=collections,
+        collections=heard(collections),
         stall_seconds=stall_seconds,
         contact=contact,
         limits=limits,
@@ -403,7 +415,7 @@ def catch_up(console: Console, *, is_sample: bool, limits: StreamLimits = DEFAUL
     pipeline = open_pipeline(_pipeline_name(options))
     with only_one(pipeline.pipeline_name):
         pipeline = recover(pipeline)
-        members = read_members(pipeline)
+        members = lake_members(pipeline)
         return load_stream(pipeline, options, members, limits, console) if members.dids else None
 
 
@@ -417,7 +429,7 @@ def _refresh_members(pipeline: dlt.Pipeline, feed: Firehose | Jetstream) -> Call
         looked_at = time.monotonic()
         try:
             read_forgotten(pipeline)  # Somebody may have been forgotten on another machine.
-            dids = read_members(pipeline).dids
+            dids = lake_members(pipeline).dids
         except Exception:  # The lake is out of reach. If it stays so, the loading says it.
             return
         if dids:
@@ -453,7 +465,7 @@ def run_live(batches: MicroBatches, options: LoadOptions, console: Console) -> L
 
 def run_bridge(pipeline: dlt.Pipeline, options: BridgeOptions, limits: StreamLimits, console: Console) -> int:
     """Fill the Kafka topic until told to stop."""
-    dids = None if options.takes_all else followed(read_members(pipeline))
+    dids = None if options.takes_all else followed(lake_members(pipeline))
     bridge = kafka_bridge(jetstream_feed(dids=dids, is_legacy=False, limits=limits))
     gaps: list[Gap] = []
 
@@ -573,7 +585,7 @@ def _run(pipeline: dlt.Pipeline, options: Options, limits: StreamLimits, console
             pipeline = recover(pipeline)
             # The sample needs the time of the newest pull though everybody is followed.
             is_asked = options.is_sample or not options.takes_all
-            members = read_members(pipeline) if is_asked else Members(frozenset(), None)
+            members = lake_members(pipeline) if is_asked else Members(frozenset(), None)
             return load_stream(pipeline, options, members, limits, console).exit_code
         case WebhookOptions() | KafkaOptions():
             pipeline = recover(pipeline)

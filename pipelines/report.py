@@ -11,6 +11,7 @@ import base64
 import hashlib
 import html
 import json
+import re
 import sys
 import webbrowser
 from dataclasses import dataclass
@@ -18,10 +19,12 @@ from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Final
 
+import dlt
 import duckdb
 
 from pipelines.lake.bucket import LakeError
 from pipelines.lake.duckdb_settings import duckdb_settings, explain_warehouse_error, open_warehouse
+from pipelines.lake.left_out import LeftOut, read_left_out
 from pipelines.page.content import read_content
 
 if TYPE_CHECKING:
@@ -58,31 +61,40 @@ class ReportSummary:
         return f"{self.page} ({self.byte_count / 1e6:.2f} MB; {shown})"
 
 
-def build_report(warehouse: Path, page: Path, memory_limit: str) -> ReportSummary:
+def build_report(
+    warehouse: Path, page: Path, memory_limit: str, *, left_out: LeftOut | None = None, contact: str | None = None
+) -> ReportSummary:
     """Write the page from the marts.
 
     Args:
         warehouse: The DuckDB file that dbt built.
         page: Where to write; its folder is made. An earlier page stays until the new one is whole.
         memory_limit: Most memory that DuckDB may use, e.g. `2GB`.
+        left_out: Whom the settings leave out.
+        contact: Whom people can write to who want to be left out.
 
     Raises:
-        ReportError: There is no warehouse, it has no marts yet, or it cannot be read.
+        ReportError: There is no warehouse, it has no marts yet, or it cannot be read; or somebody is left out of whom
+            it does not know.
         LakeError: It cannot be opened.
     """
+    left_out = left_out or LeftOut()
+    if left_out.unresolved:
+        raise ReportError(f"No page is written. {left_out.unresolved[0]}")
     if not warehouse.exists():
         raise ReportError(
             f"There is no warehouse at {warehouse} yet: run python pipelines/bluesky.py, or with --sample."
         )
     try:
         with open_warehouse(warehouse, memory_limit, read_only=True) as marts:
+            _expect_withheld(left_out, marts)
             content = read_content(marts)
     except (duckdb.CatalogException, duckdb.BinderException) as error:
         reason = str(error).splitlines()[0]
         raise ReportError(f"{warehouse} lacks marts: build them with cd dbt && dbt build. ({reason})") from error
     except duckdb.Error as error:
         raise ReportError(explain_warehouse_error(warehouse, error)) from error
-    written = render(content).encode()
+    written = render(content, contact).encode()
     page.parent.mkdir(parents=True, exist_ok=True)
     unfinished = page.with_name(f".{page.name}.partial")
     unfinished.write_bytes(written)
@@ -96,7 +108,16 @@ def build_report(warehouse: Path, page: Path, memory_limit: str) -> ReportSummar
     )
 
 
-def render(content: Content) -> str:
+def _expect_withheld(left_out: LeftOut, marts: duckdb.DuckDBPyConnection) -> None:
+    """See that the marts were built after the last name was added to the settings."""
+    if not left_out.dids:
+        return
+    query = "select count(*) from int_withheld_names where list_contains($1, withheld_name)"
+    if marts.execute(query, [[did.lower() for did in left_out.dids]]).fetchall() != [(len(left_out.dids),)]:
+        raise ReportError("The marts are older than the names of those who are left out: run cd dbt && dbt build.")
+
+
+def render(content: Content, contact: str | None = None) -> str:
     """Put content, style and script into the one file.
 
     Its Content-Security-Policy lets the browser ask nobody for anything and run no script but ours, whatever posts say.
@@ -110,10 +131,23 @@ def render(content: Content) -> str:
         policy=f"default-src 'none'; img-src data:; style-src {_hash_of(style)}; script-src {_hash_of(script)};"
         " base-uri 'none'; form-action 'none'",
         title=html.escape(" and ".join(names) if 0 < len(names) <= 2 else "People on Bluesky"),
+        contact=_in_html(contact),
         style=style,
         script=script,
         content=_json_in_html(content),
     )
+
+
+def _in_html(contact: str | None) -> str:
+    """Say where people write to who are on the page, as a link where it is an address."""
+    if not contact:
+        return "whoever gave you this page (it names nobody to write to)"
+    written = html.escape(contact)
+    if re.fullmatch(r"https://\S+", contact):
+        return f'<a href="{written}" rel="noopener noreferrer">{written}</a>'
+    if re.fullmatch(r"[^\s@/:?&#%]+@[^\s@/:?&#%]+[.][^\s@/:?&#%]+", contact):
+        return f'<a href="mailto:{written}">{written}</a>'
+    return written
 
 
 def _hash_of(text: str) -> str:
@@ -135,9 +169,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--open", action="store_true", help="open it in the browser")
     options = parser.parse_args(arguments)
     try:
-        settings = duckdb_settings("bluesky_sample" if options.sample else "bluesky")
+        name = "bluesky_sample" if options.sample else "bluesky"
+        settings = duckdb_settings(name)
         warehouse = settings.warehouse_path
-        summary = build_report(warehouse, warehouse.with_name("report.html"), settings.memory_limit)
+        summary = build_report(
+            warehouse,
+            warehouse.with_name("report.html"),
+            settings.memory_limit,
+            left_out=read_left_out(name),
+            contact=dlt.config.get("page.contact", str),
+        )
     except (ReportError, LakeError) as error:
         print(error, file=sys.stderr)
         return 1

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from dbt.cli.main import dbtRunnerResult
 
 
-LEFT_OUT = "did:plc:left_out"
+LEFT_OUT = "did:plc:leftoutleftoutleftoutlef"
 """Whom the settings leave out of what is published. One lake has them; a run with other settings parses all anew."""
 
 

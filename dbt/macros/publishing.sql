@@ -1,23 +1,69 @@
-{#- Whether none of the texts holds the handle or the DID of somebody who is withheld, in whatever case, and with `%3A`
-    for a colon, as in addresses. Each word of other people that a report shows goes through it. What is compared is
-    each text with each name: rank first, then ask for the few that are shown. -#}
+{#- Whether none of the texts names somebody who is withheld, by handle or DID, in whatever case, and with `%40` for `@`
+    as in addresses. Each word of other people that a report shows goes through it. -#}
 {% macro names_nobody_withheld(texts) -%}
     not exists (
         select 1
-        from {{ ref('int_withheld_names') }} as withheld
-        where
+        from (
             {%- for text in texts %}
-            {%- set plain = "replace(lower(" ~ text ~ "), '%3a', ':')" %}
-            {{ 'or ' if not loop.first }}{{ contains_text(plain, 'withheld.withheld_name') }}
+            select unnest({{ names_in(text) }}) as name
+            {{ 'union all' if not loop.last }}
             {%- endfor %}
+        ) as named
+        inner join {{ ref('int_withheld_names') }} as withheld on named.name = withheld.withheld_name
     )
 {%- endmacro %}
 
 
-{% macro contains_text(text, part) %}
-    {{- return(adapter.dispatch('contains_text', 'bluesky_lake')(text, part)) -}}
+{% macro names_in(text) %}
+    {{- return(adapter.dispatch('names_in', 'bluesky_lake')(text)) -}}
 {% endmacro %}
 
-{% macro duckdb__contains_text(text, part) -%}
-    contains({{ text }}, {{ part }})
+{#- All that may be a handle or a DID in a text, in small letters, whole: `x.com` is not in `netflix.com`, nor in
+    `x.com.br`. It stands between characters that a name has not; `www.` and a dot, hyphen or colon at its end are no
+    part of it. An address may be written with percent signs, twice if it stands in another. -#}
+{% macro duckdb__names_in(text) -%}
+    {%- set invisible = '[\\x{00AD}\\x{200B}-\\x{200F}\\x{202A}-\\x{202E}\\x{2060}-\\x{2064}\\x{FEFF}]' -%}
+    {%- set plain = "regexp_replace(translate(lower(" ~ text ~ "), '。．｡', '...'), '" ~ invisible ~ "', '', 'g')" -%}
+    {%- set once = "coalesce(try(url_decode(" ~ plain ~ ")), " ~ plain ~ ")" -%}
+    {%- set twice = "coalesce(try(url_decode(" ~ once ~ ")), " ~ once ~ ")" -%}
+    {%- set all = "concat_ws(' ', " ~ plain ~ ", lower(" ~ once ~ "), lower(" ~ twice ~ "))" -%}
+    {%- set names = [
+        "regexp_extract_all(" ~ all ~ ", '(?:www[.])?([a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)', 1)",
+        "regexp_extract_all(" ~ all ~ ", 'did:[a-z]+:[a-z0-9._:%-]+')",
+        "regexp_extract_all(" ~ all ~ ", '(did:[a-z]+:(?:[a-z0-9._:%-]*[a-z0-9])?)[._:%-]*', 1)",
+    ] -%}
+    list_distinct(list_concat({{ names | join(', ') }}))
+{%- endmacro %}
+
+
+{% macro handle_in_bytes(text, byte_start, byte_end) %}
+    {{- return(adapter.dispatch('handle_in_bytes', 'bluesky_lake')(text, byte_start, byte_end)) -}}
+{% endmacro %}
+
+{#- The handle that stands, with `@` before it, in these bytes of a text; null where something else does. -#}
+{% macro duckdb__handle_in_bytes(text, byte_start, byte_end) -%}
+    {%- set bytes = "encode(" ~ text ~ ")[" ~ byte_start ~ " + 1:" ~ byte_end ~ "]" -%}
+    nullif(regexp_extract(lower(try(decode({{ bytes }}))), '^@((?:[a-z0-9-]+[.])+[a-z][a-z0-9-]*)$', 1), '')
+{%- endmacro %}
+
+
+{% macro left_out() %}
+    {{- return(adapter.dispatch('left_out', 'bluesky_lake')()) -}}
+{% endmacro %}
+
+{#- Who is left out by the settings: a row for each name that is known of them. `did` is null where a name is not
+    resolved. The plugin sets it for each cursor; without the plugin, nobody knows who is left out. -#}
+{% macro duckdb__left_out() -%}
+    select unnest(coalesce(getvariable('left_out'), [{did: null::varchar, name: 'unknown'}]), recursive := true)
+{%- endmacro %}
+
+
+{% macro has_hiding_label(labels) %}
+    {{- return(adapter.dispatch('has_hiding_label', 'bluesky_lake')(labels)) -}}
+{% endmacro %}
+
+{#- Whether moderation hides the account from everybody. Only the network's own moderation is asked: the pull names no
+    labeler, so that the service's own apply. -#}
+{% macro duckdb__has_hiding_label(labels) -%}
+    coalesce(list_has_any({{ labels }}, ['!hide', '!takedown', '!suspend']), false)
 {%- endmacro %}

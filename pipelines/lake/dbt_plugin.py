@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from dbt.adapters.duckdb.plugins import BasePlugin
+from dbt.adapters.events.logging import AdapterLogger
+from dbt.flags import get_flags
 from dbt_common.exceptions import DbtRuntimeError
 
 from pipelines.lake.bucket import LakeError
 from pipelines.lake.duckdb_settings import duckdb_settings
 from pipelines.lake.forget_warehouse import begin_anew_after_forgetting
+from pipelines.lake.left_out import VARIABLE, read_left_out
 
 if TYPE_CHECKING:
     from dbt.adapters.duckdb.credentials import DuckDBCredentials
     from duckdb import DuckDBPyConnection
 
+_log: Final = AdapterLogger("DuckDB")
+
 
 class Plugin(BasePlugin):
-    """Takes bucket, credentials, warehouse file and memory limit from dlt's configuration.
+    """Takes bucket, credentials, warehouse file, memory limit and who is left out from dlt's configuration.
 
     dbt-duckdb makes one for each dbt run, from the `plugins:` entry in profiles.yml; its `config` names the pipeline.
     """
@@ -42,9 +47,12 @@ class Plugin(BasePlugin):
             if warehouse.name != profile_name:
                 raise LakeError(f"The warehouse's file must be named {profile_name}: the settings say {warehouse}.")
             begin_anew_after_forgetting(self._settings)
+            self._left_out = read_left_out(plugin_config["pipeline"], get_flags().VARS.get(VARIABLE))  # type: ignore[no-untyped-call]
         except LakeError as error:
             raise DbtRuntimeError(str(error)) from error
         self.creds.path = str(warehouse)
+        for name in self._left_out.unresolved:
+            _log.warning(f"Nobody is published. {name} Then run python pipelines/bluesky.py --check.")
 
     def update_connection_config(self, creds: DuckDBCredentials, config: dict[str, Any]) -> None:
         """Bound the memory."""
@@ -58,6 +66,9 @@ class Plugin(BasePlugin):
             raise DbtRuntimeError(str(error)) from error
 
     def configure_cursor(self, cursor: DuckDBPyConnection) -> None:
-        """Tell each cursor where the lake is: variables belong to a cursor."""
+        """Tell each cursor where the lake is, and who is left out: variables belong to a cursor."""
         cursor.execute("set variable lake_path = $1", [self._settings.lake_path])
         cursor.execute("set variable lake_pattern = $1", [self._settings.lake_pattern])
+        cursor.execute(
+            "set variable left_out = cast($1 as struct(did varchar, name varchar)[])", [self._left_out.rows()]
+        )

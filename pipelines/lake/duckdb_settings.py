@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
     from dlt.common.configuration.specs import CredentialsConfiguration
 
+PEOPLE: Final = "people"
+"""The folder in the bucket, beside the data set's, of files about people."""
+
 _EXTENSION_OF: Final = {"s3": "httpfs", "az": "azure", "abfss": "azure"}
 
 
@@ -50,6 +53,12 @@ class DuckDBSettings:
     def lake_pattern(self) -> str:
         """The lake's path as the beginning of a pattern."""
         return as_pattern(self.lake_path)
+
+    @property
+    def people_path(self) -> str:
+        """Folder or URL of the files about people, without a slash at its end."""
+        bucket = self.lake_path.removesuffix(re.split(r"[/\\]", self.lake_path)[-1])
+        return f"{bucket}{PEOPLE}"
 
     def configure(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Give a connection its extension and its secret.

@@ -150,7 +150,7 @@ def read_people_file(pipeline: dlt.Pipeline, name: str) -> str | None:
         content: bytes = client.fs_client.cat_file(path)
     except FileNotFoundError:
         return None
-    return content.decode()
+    return content.decode("utf-8", "replace")
 
 
 def write_people_file(pipeline: dlt.Pipeline, name: str, text: str) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import pyarrow.parquet as pq
 
 from pipelines.lake.bucket import filesystem_client
-from pipelines.lake.tables import STARTER_PACK_MEMBERS
+from pipelines.lake.tables import STARTER_PACK_MEMBERS, HiddenBecause
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -25,7 +25,7 @@ class Members:
     """Whom the lake follows.
 
     Attributes:
-        dids: Everybody who was in a pack when it was last pulled.
+        dids: Everybody who was followed for a pack when it was last pulled.
         pulled_at: When the newest pull looked; None if nothing was pulled yet.
     """
 
@@ -33,11 +33,12 @@ class Members:
     pulled_at: datetime | None
 
 
-def read_members(pipeline: dlt.Pipeline) -> Members:
-    """Read who was in each pack when it was last pulled.
+def read_members(pipeline: dlt.Pipeline, *, follow_blocked: bool = False) -> Members:
+    """Read who was in each pack when it was last pulled, without those who had opted out of it.
 
     Args:
         pipeline: Any pipeline of that lake.
+        follow_blocked: Whether members in a block relation with the list's creator are followed.
     """
     client = filesystem_client(pipeline)
     files = client.fs_client
@@ -48,12 +49,15 @@ def read_members(pipeline: dlt.Pipeline) -> Members:
         if path.rpartition("/")[0] not in folders:
             continue
         with files.open(path, "rb") as file:
-            table = pq.read_table(file, columns=["pack_uri", "did", "observed_at"])
+            # Files of older loads have no `hidden_because`.
+            table = pq.ParquetFile(file).read(["pack_uri", "did", "observed_at", "hidden_because"])
         for row in table.to_pylist():
+            because = row.get("hidden_because")
             seen_at, dids = newest.get(row["pack_uri"], (row["observed_at"], set()))
             if row["observed_at"] > seen_at:
                 seen_at, dids = row["observed_at"], set()
-            if row["observed_at"] == seen_at:
+            is_followed = because is None or HiddenBecause(because).is_followed(follow_blocked=follow_blocked)
+            if row["observed_at"] == seen_at and is_followed:
                 dids.add(row["did"])
             newest[row["pack_uri"]] = (seen_at, dids)
     return Members(

@@ -8,6 +8,7 @@ not fit leaves its column null, stays in `raw`, and is named in `issues` by its 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 import pyarrow as pa
@@ -26,6 +27,25 @@ FACETS: Final = pa.list_(
 )
 MEDIA: Final = pa.list_(pa.struct([("kind", pa.string()), ("alt", pa.string())]))
 PROFILE_LINKS: Final = pa.list_(pa.struct([("url", pa.string()), ("title", pa.string()), ("labels", STRINGS)]))
+
+
+class HiddenBecause(StrEnum):
+    """Why a service hides a member: the values of `starter_pack_members.hidden_because`."""
+
+    OPTED_OUT = "opted_out"
+    OPT_OUT_UNKNOWN = "opt_out_unknown"
+    BLOCKS_CREATOR = "blocks_creator"
+    BLOCKED_BY_CREATOR = "blocked_by_creator"
+    UNAVAILABLE = "unavailable"
+
+    def is_followed(self, *, follow_blocked: bool) -> bool:
+        """Tell whether the jobs read what a member writes whom the service hides for this reason.
+
+        Args:
+            follow_blocked: Whether the settings want those in a block relation with the list's creator.
+        """
+        is_block = self in {HiddenBecause.BLOCKS_CREATOR, HiddenBecause.BLOCKED_BY_CREATOR}
+        return self is HiddenBecause.UNAVAILABLE or (is_block and follow_blocked)
 
 
 @dataclass(frozen=True)
@@ -140,8 +160,16 @@ STARTER_PACK_MEMBERS: Final = RawTable(
             _required(
                 "is_listed",
                 pa.bool_(),
-                "Whether the service showed the member. False: still a member by the creator's own records, but hidden"
-                " (deactivated, suspended, gone, or in a block relation with the creator).",
+                "Whether the service showed the member. False: the creator's own records name them, but the service"
+                " hides them; `hidden_because` says why.",
+            ),
+            _column(
+                "hidden_because",
+                pa.string(),
+                "Why the service hides the member: `opted_out` (their own repository has a record"
+                " `app.bsky.graph.referencelistoptout` for this list or pack), `opt_out_unknown` (their server could"
+                " not be asked for one, or nothing explains it: counts as opted out), `blocks_creator`,"
+                " `blocked_by_creator`, `unavailable` (deactivated, suspended or gone). Null where listed.",
             ),
             _column("handle", pa.string(), "Handle at observed_at; null when hidden."),
             _column("display_name", pa.string(), "Display name at observed_at."),
@@ -328,9 +356,9 @@ FEED_AUDITS: Final = RawTable(
                 "outcome",
                 pa.string(),
                 "`verified`: the commit's signature and the tree prove the list; `unchanged`: the repository is still"
-                " at the revision of the last complete audit; `listed`: the server gives lists and no repository, so"
-                " nothing is proved; `refused`: what was served does not prove what it says (see error); `unavailable`:"
-                " the server does not serve this repository now; `failed`: for our reasons, asked again.",
+                " at the revision of the last audit, and that was whole; `listed`: the server gives lists and no"
+                " repository, so nothing is proved; `refused`: what was served does not prove what it says (see error);"
+                " `unavailable`: the server does not serve it now; `failed`: for our reasons; asked again.",
             ),
             _column("error", pa.string(), "Why it is not verified; null when it is."),
             _column("rev", pa.string(), "Revision of the repository: a TID that grows with each of its commits."),
@@ -345,7 +373,12 @@ FEED_AUDITS: Final = RawTable(
             _column("missing_count", pa.int64(), "Those that the lake did not have, or in another version."),
             _column("healed_count", pa.int64(), "Missing ones that the audit has brought into the lake."),
             _column("hidden_count", pa.int64(), "Missing posts that the repository has and the service does not show."),
-            _column("unreadable_count", pa.int64(), "Missing ones that nobody could give; each is in record_checks."),
+            _column(
+                "unreadable_count",
+                pa.int64(),
+                "Missing ones that nobody could give in this version; each is in record_checks, as `shown` where the"
+                " service shows another version.",
+            ),
             _column("gone_count", pa.int64(), "Records of the lake that the repository has no more."),
         ]
     ),

@@ -39,6 +39,7 @@ __all__ = [
     "PAGE_LIMIT",
     "POSTS_LIMIT",
     "PROFILES_LIMIT",
+    "RELATIONSHIPS_LIMIT",
     "AccountDeactivated",
     "AccountSuspended",
     "ActorBlocked",
@@ -66,6 +67,8 @@ PROFILES_LIMIT: Final = 25
 POSTS_LIMIT: Final = 25
 """Posts per call of getPosts: the most that its lexicon allows."""
 
+RELATIONSHIPS_LIMIT: Final = 30
+"""Others per call of getRelationships: the most that its lexicon allows."""
 
 RawItems = list[msgspec.Raw]
 
@@ -128,6 +131,10 @@ class _PostsBody(msgspec.Struct):
     posts: RawItems
 
 
+class _RelationshipsBody(msgspec.Struct):
+    relationships: RawItems
+
+
 class _ListItem(msgspec.Struct):
     uri: str
 
@@ -141,6 +148,7 @@ _list = msgspec.json.Decoder(_ListBody)
 _feed = msgspec.json.Decoder(_FeedBody)
 _profiles = msgspec.json.Decoder(_ProfilesBody)
 _posts = msgspec.json.Decoder(_PostsBody)
+_relationships = msgspec.json.Decoder(_RelationshipsBody)
 _list_item = msgspec.json.Decoder(_ListItem)
 _resolved_handle = msgspec.json.Decoder(_ResolvedHandle)
 
@@ -252,6 +260,28 @@ class AppView(XrpcClient):
 
         subject = uris[0] if len(uris) == 1 else f"{len(uris)} posts"
         return self.query("app.bsky.feed.getPosts", {"uris": list(uris)}, decode, subject=subject, salvage=_saved_posts)
+
+    def relationships(self, did: str, others: Sequence[str]) -> RawItems:
+        """Ask how somebody stands to others (`app.bsky.graph.getRelationships`): who follows and who blocks whom.
+
+        Args:
+            did: Whose relationships.
+            others: At most 30 DIDs.
+
+        Returns:
+            `app.bsky.graph.defs#relationship` for each of the others that the service knows.
+        """
+        if len(others) > RELATIONSHIPS_LIMIT:
+            raise ValueError(f"getRelationships takes at most {RELATIONSHIPS_LIMIT} others, not {len(others)}")
+        if not others:
+            return []
+
+        def decode(body: bytes) -> RawItems:
+            return _relationships.decode(body).relationships
+
+        return self.query(
+            "app.bsky.graph.getRelationships", {"actor": did, "others": list(others)}, decode, subject=did
+        )
 
     def resolve_handle(self, handle: str) -> str:
         """Resolve a handle to a DID (`com.atproto.identity.resolveHandle`).

@@ -98,6 +98,11 @@ def is_did(text: str) -> bool:
     return len(text) <= 2048 and _DID.fullmatch(text) is not None
 
 
+def is_handle(text: str) -> bool:
+    """Tell whether a text is a handle in small letters, by its syntax."""
+    return _HANDLE.fullmatch(text) is not None
+
+
 def _quoted(text: str) -> str:
     return repr(one_line(text, 100))
 
@@ -139,7 +144,7 @@ def _authority(text: str) -> str | None:
     if is_did(text):
         return text
     handle = text.removeprefix("@").lower()
-    return handle if _HANDLE.fullmatch(handle) else None
+    return handle if is_handle(handle) else None
 
 
 def _actor(text: str) -> Link | None:

@@ -220,6 +220,28 @@ class RepoListItem(_Lexicon):
     value: ListItemRecord | None = None
 
 
+class ListOptOutRecord(_Lexicon):
+    """`app.bsky.graph.referencelistoptout`."""
+
+    subject: str | None = None
+
+
+class RepoListOptOut(_Lexicon):
+    """A record of an opt-out as `com.atproto.repo.listRecords` serves it."""
+
+    value: ListOptOutRecord | None = None
+
+
+class Relationship(_Lexicon):
+    """`app.bsky.graph.defs#relationship`, as far as it tells of blocks. One that is not there is null."""
+
+    did: str | None = None
+    blocking: str | None = None
+    blocked_by: str | None = None
+    blocking_by_list: str | None = None
+    blocked_by_list: str | None = None
+
+
 class RepostRecord(_Lexicon):
     """`app.bsky.feed.repost`; of other records, when they were written."""
 

@@ -40,18 +40,23 @@ class Pull:
         network: The clients that the resources ask.
         seeds: Whom to follow.
         rules: How far the walks go.
+        follow_blocked: Whether members in a block relation with the list's creator are followed.
     """
 
     run: PullRun
     network: Network
     seeds: Seeds
     rules: WalkRules
+    follow_blocked: bool
 
     def roster(self) -> Roster:
         """Read whom the run follows. The first resource that asks makes the requests; the others get the same."""
         if self.run.roster is None:
             memories = dlt.current.resource_state(STARTER_PACK_MEMBERS.name).setdefault("lists", {})
-            self.run.roster = RosterReader(self.network, self.run.clock, WORKERS, memories).read(self.seeds)
+            reader = RosterReader(self.network, self.run.clock, WORKERS, memories, self.follow_blocked)
+            self.run.roster = reader.read(self.seeds)
+            self.run.followed = frozenset(self.run.roster.dids)
+            self.run.notes += self.run.roster.notes
             if isinstance(self.run.clock, ServiceClock) and self.run.clock.is_machine_wrong:
                 self.run.notes.append(f"{self.run.clock}: this run goes by the service's")
         return self.run.roster
@@ -85,7 +90,7 @@ def member_feeds(member: pa.Table, pull: Pull) -> Iterator[pa.Table]:
     The member's state moves after both, so that dlt stores a cursor only with the rows that it stands for.
     """
     did = member["did"][0].as_py()
-    if not pull.run.load_room.admit(did):
+    if did not in pull.run.followed or not pull.run.load_room.admit(did):
         return
     members: dict[str, MemberState] = dlt.current.resource_state(AUTHOR_FEED.name)["members"]
     posts_count = pull.roster().profiles.get(did, {}).get("posts_count")
@@ -136,6 +141,7 @@ def bluesky(
     requests_per_second: float = dlt.config.value,
     refresh_days: float = dlt.config.value,
     full_sweep_days: float = dlt.config.value,
+    follow_blocked: bool = dlt.config.value,
     backfill_days: float | None = None,
     full: bool = False,
     handle: str | None = None,
@@ -156,6 +162,8 @@ def bluesky(
         requests_per_second: The pace that is never exceeded.
         refresh_days: Items younger than this are stored again with their counts.
         full_sweep_days: How often a feed is read to its end again, for items dated back.
+        follow_blocked: Whether members who block a list's creator, or are blocked, are followed. They are not published
+            on account of that list in any case.
         backfill_days: How far back a member's first walk goes; the whole feed if not set.
         full: Read every feed to its end now.
         handle: Log in as this account; without it the requests carry no account.
@@ -185,4 +193,4 @@ def bluesky(
     except ValueError as error:
         raise ConfigurationValueError(f"[sources.bluesky]: {error}") from error
     run.ask(network)
-    return _resources(Pull(run, network, Seeds(starter_packs, lists, actors), rules))
+    return _resources(Pull(run, network, Seeds(starter_packs, lists, actors), rules, follow_blocked))

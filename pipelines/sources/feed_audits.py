@@ -18,7 +18,7 @@ from pipelines.network.failing_services import FailingServices
 from pipelines.network.service_clock import ServiceClock
 from pipelines.sources.bluesky import author_feed
 from pipelines.sources.clients import WORKERS
-from pipelines.sources.feed_walk import MemberState, settle_end
+from pipelines.sources.feed_walk import MemberState
 from pipelines.sources.member_audit import MemberAudit
 from pipelines.sources.member_states import member_states
 from pipelines.sources.pull_run import ITEMS_PER_LOAD
@@ -98,7 +98,8 @@ class Audits:
             self._count(audit)
             if audit.next_state:
                 states[audit.did]["audit"] = audit.next_state
-                settle_end(states[audit.did])
+            if audit.is_whole:
+                states[audit.did]["doubtful_end_uri"] = None
 
     def _count(self, audit: MemberAudit) -> None:
         row: Row = audit.row()
@@ -106,8 +107,8 @@ class Audits:
         self.records.update({name: row[f"{name}_count"] for name in _COUNTS if row.get(f"{name}_count")})
         if audit.outcome in ("failed", "refused"):
             self.notes.append(f"{audit.did}: {audit.outcome}: {audit.error}")
-        elif audit.next_state is None and audit.outcome != "unavailable":
-            self.notes.append(f"{audit.did}: {audit.outcome}, but of some records nobody could say: see record_checks")
+        elif not audit.is_whole and audit.outcome != "unavailable":
+            self.notes.append(f"{audit.did}: {audit.outcome}, but some records were not to be had: see record_checks")
 
 
 @dlt.resource(name="member_audits", selected=False)

@@ -39,11 +39,14 @@ class AuditState(TypedDict):
 
     Attributes:
         audited_at: When it began, ISO 8601.
-        rev: The revision of the repository that it saw; None where the server names none.
+        rev: The newest revision of the repository that an audit has read; None where the server names none.
+        is_whole: Whether it read the repository, and somebody answered for every record that the lake lacked. Absent in
+            states of before, which were all of such audits.
     """
 
     audited_at: str
     rev: str | None
+    is_whole: NotRequired[bool]
 
 
 class MemberState(TypedDict):
@@ -54,11 +57,12 @@ class MemberState(TypedDict):
         pulled_at: When the walk began, ISO 8601.
         swept_at: When a walk last went as far as `WalkRules` ever ask for, ISO 8601.
         end_uri: The item that the feed ended with when its end was last reached; empty for an empty feed, None if it
-            never was.
+            never was. Only a walk moves it: an audit tells what exists, and nothing of where a feed ends.
         doubtful_end_uri: The item that the last walk ended with, if the walk doubts that end. Then each walk reads to
-            the end, until it gets as far as before, the service's count is reached, or an audit finds nothing missing.
+            the end, until it gets as far as before, the service's count is reached, or a whole audit takes the doubt
+            away: the lake lacks nothing, wherever the feed broke off.
             (Feeds are known to end early: https://github.com/bluesky-social/atproto/issues/2134.)
-        audit: The last audit of the member that came to an end; absent before the first.
+        audit: The last audit of the member that read a repository or refused it; absent before the first.
     """
 
     cursor: str | None
@@ -69,14 +73,9 @@ class MemberState(TypedDict):
     audit: NotRequired[AuditState]
 
 
-def settle_end(state: MemberState) -> None:
-    """Believe the end that the last walk doubted: an audit has found that the lake lacks nothing.
-
-    Args:
-        state: The member's state, which is changed.
-    """
-    if state["doubtful_end_uri"] is not None:
-        state["end_uri"], state["doubtful_end_uri"] = state["doubtful_end_uri"], None
+def was_whole(audit: AuditState) -> bool:
+    """Tell whether an audit has settled what the lake lacked."""
+    return audit.get("is_whole", True)
 
 
 @dataclass(frozen=True)
@@ -208,14 +207,15 @@ class FeedWalk:
                 self.outcome, self.error = "failed", f"page {self.page_count} has a cursor that is no text"
                 return
             cursor = page.cursor
+            # Before all else: a walk that has read as far as it wants has no use for an end, and need not doubt it.
+            if floor is not None and self._oldest_item_at is not None and self._oldest_item_at < floor:
+                self._stop = "floor"
+                return
             if cursor is None:
                 self._stop = "end"
                 return
             if cursor in cursors or (rows and not new_rows):
                 self._stop = "repeats"
-                return
-            if floor is not None and self._oldest_item_at is not None and self._oldest_item_at < floor:
-                self._stop = "floor"
                 return
             empty_pages = 0 if rows else empty_pages + 1
             if empty_pages == EMPTY_PAGES_IN_A_ROW:

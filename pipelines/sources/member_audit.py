@@ -5,20 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-import libipld
-import msgspec
-
-from pipelines.events.firehose import to_json
 from pipelines.lake.tables import RECORD_CHECKS
 from pipelines.network.errors import MethodNotSupported, NetworkError, ServiceFailed
 from pipelines.network.failing_services import OUT_OF_REACH, FailingServices
 from pipelines.network.headers import host_of
 from pipelines.network.not_proved import Check, NotProved
 from pipelines.network.repo_proof import RepoRecord, proved
-from pipelines.sources.feed_walk import ROWS_PER_TABLE, AuditState
+from pipelines.sources.feed_walk import ROWS_PER_TABLE, AuditState, was_whole
 from pipelines.sources.questions import POST, Question
+from pipelines.sources.repository_blocks import block_row
 from pipelines.sources.repository_checks import UNAVAILABLE
 from pipelines.sources.repository_comparison import AUDITED, REPOST, Comparison
 from pipelines.sources.rows import Row, arrow_table, microseconds, repo_record_row
@@ -36,7 +33,8 @@ if TYPE_CHECKING:
 
 BECAUSE: Final = "audit"
 
-_encode: Final = msgspec.json.Encoder().encode
+Missing: TypeAlias = "dict[tuple[str, str], str | None]"
+"""Records that the lake lacks, by collection and key: the CID that the repository has; None where it told none."""
 
 
 @dataclass
@@ -53,7 +51,8 @@ class MemberAudit:
         observed_at: When the audit began.
         outcome: As in the column `feed_audits.outcome`.
         error: Why the list of records is not verified.
-        next_state: What to remember of this audit; None if it came to no end, so that it is due again.
+        next_state: What to remember of this audit; None if it failed or nobody serves the repository, so that it is due
+            again the next night.
     """
 
     network: Network
@@ -84,9 +83,9 @@ class MemberAudit:
             self._end(error)
             return
         self._rev, self._commit_cid = self._latest.rev, self._latest.cid
-        if self.last and self.last["rev"] == self._rev:
+        if self.last and was_whole(self.last) and self.last["rev"] == self._rev:
             self.outcome = "unchanged"
-            self._remember()
+            self._remember(is_whole=True)
 
     def _latest_commit(self) -> LatestCommit:
         repositories = self.network.repositories
@@ -110,18 +109,31 @@ class MemberAudit:
                 yield from self._listed(error)
         except (NetworkError, NotProved, OSError) as error:
             self._end(error)
-            return
-        if not self._answers["unknown"] and not self._answers["account_unavailable"]:
-            self._remember()
+        else:
+            self._remember(is_whole=not self._unanswered_count)
 
     def _end(self, error: Exception) -> None:
         """Say why there is nothing to compare."""
         kinds = ((UNAVAILABLE, "unavailable"), (NotProved, "refused"))
         self.outcome = next((outcome for kind, outcome in kinds if isinstance(error, kind)), "failed")
         self.error = str(error)
+        if self.outcome == "refused":
+            self._remember(is_whole=False)
 
-    def _remember(self) -> None:
-        self.next_state = AuditState(audited_at=self.observed_at.isoformat(), rev=self._rev)
+    def _remember(self, *, is_whole: bool) -> None:
+        # An older commit than this is refused from now on: so a server's mere word does not count.
+        is_read = is_whole or self.outcome == "verified"
+        rev = self._rev if is_read else self.last and self.last["rev"]
+        self.next_state = AuditState(audited_at=self.observed_at.isoformat(), rev=rev, is_whole=is_whole)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the lake lacks nothing now, but for what the repository itself has in pieces."""
+        return self.next_state is not None and was_whole(self.next_state)
+
+    @property
+    def _unanswered_count(self) -> int:
+        return sum(self._answers[name] for name in ("unknown", "account_unavailable", "shown_in_another_version"))
 
     def _proved(self) -> Iterator[pa.Table]:
         key = self.network.repositories.signing_key(self.did)
@@ -135,8 +147,8 @@ class MemberAudit:
             self._rev, self._commit_cid = repository.rev, repository.commit_cid
             comparison = Comparison(self.did, self.known(self.did))
             # The blocks of reposts are read here, too, so that a broken one ends the audit before anything is told.
-            missing = {
-                (record.collection, record.rkey)
+            missing: Missing = {
+                (record.collection, record.rkey): record.cid
                 for record in comparison.missing(repository.records(with_blocks_of=(REPOST,)))
             }
             self.outcome, self._comparison = "verified", comparison
@@ -147,33 +159,31 @@ class MemberAudit:
                 yield from _in_batches(self._repost_rows(reposts, missing))
         yield from self._ask(missing)
 
-    def _repost_rows(self, records: Iterable[RepoRecord], missing: set[tuple[str, str]]) -> Iterator[Row]:
+    def _repost_rows(self, records: Iterable[RepoRecord], missing: Missing) -> Iterator[Row]:
         """Give reposts as the repository has them, and take them out of what is to be asked for."""
         for record in records:
             if record.block is None:
                 continue
-            missing.discard((record.collection, record.rkey))
+            del missing[record.collection, record.rkey]
             question = self._question(record.collection, record.rkey)
             try:
-                raw = _record_json(question.uri, record.cid, record.block)
-            except (ValueError, TypeError, RecursionError) as error:
+                row = block_row(question.uri, record.cid, record.block, self.observed_at)
+            except ValueError as error:
                 self._unreadable_count += 1
-                reason = ValueError(f"the repository has a block that cannot be read: {error}")
-                yield question.answered(self.observed_at, "unknown", reason) | {"cid": record.cid}
+                yield question.answered(self.observed_at, "unknown", error) | {"cid": record.cid}
             else:
                 self._answers["in_repository"] += 1
-                row = repo_record_row(msgspec.Raw(raw), self.observed_at)
                 yield row | question.answered(self.observed_at, "in_repository")
 
     def _listed(self, why: MethodNotSupported) -> Iterator[pa.Table]:
         """Read lists where the server serves no repository. They prove nothing, so what they lack is asked for."""
         comparison = Comparison(self.did, self.known(self.did))
-        missing: set[tuple[str, str]] = set()
+        missing: Missing = {}
         for collection in AUDITED:
             for page in self.network.repositories.records(self.did, collection):
                 rows = {row["uri"]: row for row in (repo_record_row(raw, self.observed_at) for raw in page)}
                 found = list(comparison.missing(map(self._listed_record, rows.values())))
-                missing |= {(record.collection, record.rkey) for record in found if record.collection == POST}
+                missing |= {(POST, record.rkey): record.cid for record in found if record.collection == POST}
                 reposts = [comparison.uri_of(record) for record in found if record.collection == REPOST]
                 self._answers["in_repository"] += len(reposts)
                 questions = (self._question(REPOST, uri.rpartition("/")[2]) for uri in reposts)
@@ -185,7 +195,7 @@ class MemberAudit:
         yield from self._ask(missing)
         answers, self._answers = self._answers, Counter()
         gone = comparison.gone(self._rev)
-        yield from self._ask((uri.split("/")[3], uri.rpartition("/")[2]) for uri in gone)
+        yield from self._ask({(uri.split("/")[3], uri.rpartition("/")[2]): None for uri in gone})
         self._gone_count, left_out = self._answers.pop("record_gone", 0), self._answers
         self._answers = answers
         for outcome in ("unknown", "account_unavailable"):
@@ -201,10 +211,15 @@ class MemberAudit:
             raise ServiceFailed(server, "com.atproto.repo.listRecords", self.did, what)
         return RepoRecord(collection, rkey, row["cid"])
 
-    def _ask(self, missing: Iterable[tuple[str, str]]) -> Iterator[pa.Table]:
-        for table in self.asker.ask([self._question(*one) for one in sorted(missing)]):
+    def _ask(self, missing: Missing) -> Iterator[pa.Table]:
+        cids = {self._question(*path).uri: cid for path, cid in missing.items()}
+        for table in self.asker.ask([self._question(*path) for path in sorted(missing)]):
             if table.schema.equals(RECORD_CHECKS.schema):
                 self._answers.update(str(outcome) for outcome in table["outcome"].to_pylist())
+            else:
+                versions = zip(table["post_uri"].to_pylist(), table["post_cid"].to_pylist(), strict=True)
+                other_count = sum(cid is not None and cids[str(uri)] not in (None, cid) for uri, cid in versions)
+                self._answers.update(shown=-other_count, shown_in_another_version=other_count)
             yield table
 
     def _gone_row(self, uri: str) -> Row:
@@ -230,7 +245,7 @@ class MemberAudit:
         counts, answers = self._comparison.record_counts, self._answers
         # What was deleted between the reading and the asking is expected no more.
         healed_count = answers["shown"] + answers["in_repository"]
-        unreadable_count = self._unreadable_count + answers["unknown"] + answers["account_unavailable"]
+        unreadable_count = self._unreadable_count + self._unanswered_count
         missing_count = healed_count + answers["hidden_by_service"] + unreadable_count
         return row | {
             "record_counts": [{"collection": name, "record_count": count} for name, count in sorted(counts.items())],
@@ -253,12 +268,3 @@ def _in_batches(rows: Iterable[Row]) -> Iterator[pa.Table]:
             batch = []
     if batch:
         yield arrow_table(RECORD_CHECKS, batch)
-
-
-def _record_json(uri: str, cid: str, block: bytes) -> bytes:
-    """Write a record as `com.atproto.repo.getRecord` does.
-
-    Raises:
-        ValueError: The block cannot be read; so do TypeError and RecursionError.
-    """
-    return _encode({"uri": uri, "cid": cid, "value": to_json(libipld.decode_dag_cbor(block))})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from pipelines.lake.tables import AUTHOR_FEED, FEED_AUDITS
+from pipelines.lake.tables import AUTHOR_FEED, FEED_AUDITS, RECORD_CHECKS
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pipelines.sources.feed_walk import MemberState
 
 _FORMER_RESOURCE: Final = "member_feeds"
+_HOLDS_AUDITS: Final = "holds_audits"
 
 
 def member_states(source_state: dict[str, Any], tables: Container[str]) -> dict[str, MemberState]:
@@ -19,7 +20,11 @@ def member_states(source_state: dict[str, Any], tables: Container[str]) -> dict[
 
     `dlt pipeline bluesky drop author_feed` deletes a table and resets the state of the resource of that name; so the
     cursors go with the items that they stand for. Once they were kept under `member_feeds`, which has no table: these
-    are moved, unless the table has been dropped since. What is remembered of audits goes with `feed_audits`.
+    are moved, unless the table has been dropped since.
+
+    What is remembered of audits goes with `feed_audits`, and with `record_checks`, which holds what they found gone and
+    what they read from repositories. A table without rows is in no schema, and an audit may have found nothing to say;
+    so a mark in the state of `record_checks` tells that it was not dropped since.
 
     Args:
         source_state: dlt's state of the source, which is changed.
@@ -31,7 +36,9 @@ def member_states(source_state: dict[str, Any], tables: Container[str]) -> dict[
     if "members" not in own:
         own["members"] = former if AUTHOR_FEED.name in tables else {}
     members: dict[str, MemberState] = own["members"]
-    if FEED_AUDITS.name not in tables:
+    checks = resources.setdefault(RECORD_CHECKS.name, {})
+    if FEED_AUDITS.name not in tables or _HOLDS_AUDITS not in checks:
         for state in members.values():
             state.pop("audit", None)
+        checks[_HOLDS_AUDITS] = True
     return members

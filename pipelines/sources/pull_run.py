@@ -75,7 +75,8 @@ class PullRun:
             does not depend on this machine's being right.
         network: The clients; the source makes them from its settings where none are handed in.
         load_room: Decides which members the open load takes.
-        roster: Whom the run follows; None until the first resource has read it.
+        roster: The packs and their members; None until the first resource has read it.
+        followed: Members whose feeds are read.
         outcomes: Walked members by outcome.
         notes: One line for each member whose walk `failed` or whose feed is odd.
         doubtful: Members whose feed came to an end that is not believed, and no audit has said yet that nothing lacks.
@@ -87,6 +88,7 @@ class PullRun:
     network: Network | None = None
     load_room: LoadRoom = field(default_factory=LoadRoom)
     roster: Roster | None = None
+    followed: frozenset[str] = frozenset()
     outcomes: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
     doubtful: set[str] = field(default_factory=set)

@@ -36,6 +36,10 @@ class Question:
         """Its key in the collection."""
         return self.uri.rpartition("/")[2]
 
+    def is_in(self, did: str) -> bool:
+        """Tell whether it is a record of somebody's repository, which the service may have given under another name."""
+        return self.uri == f"at://{did}/{self.collection}/{self.rkey}"
+
     def answered(self, observed_at: datetime, outcome: str, error: Exception | None = None) -> Row:
         """Write an answer as a row of `record_checks`.
 

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from pipelines.network.errors import AccountDeactivated, AccountSuspended, ActorNotFound, NetworkError, RecordNotFound
 from pipelines.network.failing_services import OUT_OF_REACH
+from pipelines.network.not_proved import NotProved
 from pipelines.network.repositories import uri_of
 from pipelines.sources.questions import POST
+from pipelines.sources.repository_blocks import proved_records
+from pipelines.sources.repository_comparison import is_later
 from pipelines.sources.rows import repo_record_row
 
 if TYPE_CHECKING:
@@ -28,6 +31,9 @@ T = TypeVar("T")
 
 LISTED_ABOVE: Final = 25
 """Where more records of a collection are asked for, its newest pages are read first."""
+
+PROVED_ABOVE: Final = 250
+"""Where more records of one member are asked for, the whole repository is read: it proves at once what is gone."""
 
 UNAVAILABLE: Final = (AccountDeactivated, AccountSuspended, ActorNotFound)
 """What says that a server does not serve a repository now, or that nobody does."""
@@ -62,9 +68,12 @@ class RepositoryChecks:
         problem: NetworkError | None = None
         try:
             server = self._server_of(did)
-            listed = self._listed(server, questions, observed_at)
-            for question in questions:
-                if question.uri != f"at://{did}/{question.collection}/{question.rkey}":
+            if len(questions) > PROVED_ABOVE:
+                rows = self._proved(server, questions, observed_at)
+            questions_left = [question for question in questions if question not in rows]
+            listed = self._listed(server, questions_left, observed_at)
+            for question in questions_left:
+                if not question.is_in(did):
                     what = ValueError("the URI is none of a record of this repository")
                     rows[question] = question.answered(observed_at, "unknown", what)
                     continue
@@ -77,8 +86,7 @@ class RepositoryChecks:
                 except NetworkError as error:
                     rows[question] = question.answered(observed_at, "unknown", error)
                 else:
-                    exists = "hidden_by_service" if question.collection == POST else "in_repository"
-                    rows[question] = record | question.answered(observed_at, exists)
+                    rows[question] = record | question.answered(observed_at, _is_there(question))
             if not_found:
                 self._ask(server, did, lambda: self.repositories.expect_served(did))
         except UNAVAILABLE as error:
@@ -100,6 +108,31 @@ class RepositoryChecks:
     def _ask(self, server: str, did: str, question: Callable[[], T]) -> T:
         """Ask a server about one repository: one that it cannot read says nothing of the others that it holds."""
         return self.services.ask(server, lambda: self.services.ask(f"{server} {did}", question), failures=OUT_OF_REACH)
+
+    def _proved(self, server: str, questions: Sequence[Question], observed_at: datetime) -> dict[Question, Row]:
+        """Read the whole repository, and answer what it proves.
+
+        Returns:
+            Rows of `record_checks`. None of a record that may have been written since, or whose block is not to be had,
+            and none at all where nothing is proved: these records are asked for one by one.
+        """
+        did = questions[0].did
+        uris = {question.uri for question in questions if question.is_in(did)}
+        try:
+            found = self._ask(server, did, lambda: proved_records(self.repositories, did, uris, observed_at))
+        except UNAVAILABLE:
+            raise
+        except (NetworkError, NotProved, OSError):
+            return {}
+        rows: dict[Question, Row] = {}
+        for question in questions:
+            if question.uri in found.records:
+                record = found.records[question.uri]
+                if record is not None:
+                    rows[question] = record | question.answered(observed_at, _is_there(question))
+            elif question.uri in uris and not is_later(question.rkey, found.rev):
+                rows[question] = question.answered(observed_at, "record_gone")
+        return rows
 
     def _listed(self, server: str, questions: Sequence[Question], observed_at: datetime) -> dict[str, Row]:
         """Read collections of which many records are asked for, by half as many pages at most as there are questions.
@@ -131,3 +164,7 @@ class RepositoryChecks:
         except NetworkError:
             pass
         return found
+
+
+def _is_there(question: Question) -> str:
+    return "hidden_by_service" if question.collection == POST else "in_repository"

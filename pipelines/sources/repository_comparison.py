@@ -83,7 +83,7 @@ class Comparison:
             for uri, known in self.known.items()
             if not known.is_gone
             and self._is_own(uri)
-            and not (rev is not None and _is_later(uri.rpartition("/")[2], rev))
+            and not (rev is not None and is_later(uri.rpartition("/")[2], rev))
         ]
 
     def _is_own(self, uri: str) -> bool:
@@ -91,5 +91,6 @@ class Comparison:
         return bool(rkey) and prefix in {f"at://{self.did}/{collection}" for collection in AUDITED}
 
 
-def _is_later(rkey: str, rev: str) -> bool:
+def is_later(rkey: str, rev: str) -> bool:
+    """Tell whether a record may have been written after a revision, as its key is a later TID."""
     return len(rkey) == len(rev) and rkey > rev

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, TypedDict
+from typing import TYPE_CHECKING, Final, NotRequired, TypedDict
 
 from pipelines.lake.forgotten import forgotten
+from pipelines.lake.tables import HiddenBecause
 from pipelines.network.appview import PROFILES_LIMIT, NetworkError, ServiceUnreachable
 from pipelines.network.identifiers import UnrecognizedLink, is_did
 from pipelines.network.repositories import list_of
 from pipelines.network.resolve import resolve_actor, resolve_list, resolve_pack
+from pipelines.sources.hidden_members import HiddenMember, HiddenMembers
 from pipelines.sources.rows import (
     Row,
     hidden_member_row,
@@ -57,20 +59,28 @@ class Roster:
 
     Attributes:
         starter_packs: Rows of `starter_packs`.
-        members: Rows of `starter_pack_members`: one for each pack that somebody is in.
-        profiles: Rows of `profiles` by DID. Members who are unavailable have none.
+        members: Rows of `starter_pack_members`: one for each pack that somebody is in, or has opted out of.
+        profiles: Rows of `profiles` by DID. Members who are unavailable, or not followed, have none.
         problems: One line for each pack, list or actor that could not be read, or not in full.
+        notes: One line for each hidden member of whom it is not known whether they opted out.
+        follow_blocked: Whether members in a block relation with the list's creator are followed.
     """
 
     starter_packs: list[Row] = field(default_factory=list)
     members: list[Row] = field(default_factory=list)
     profiles: dict[str, Row] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    follow_blocked: bool = False
 
     @property
     def dids(self) -> list[str]:
-        """The members, each once, in the order of the packs."""
-        return list(dict.fromkeys(member["did"] for member in self.members))
+        """The members who are followed, each once, in the order of the packs."""
+        return list(dict.fromkeys(member["did"] for member in self.members if self._is_followed(member)))
+
+    def _is_followed(self, member: Row) -> bool:
+        because = member.get("hidden_because")
+        return because is None or HiddenBecause(because).is_followed(follow_blocked=self.follow_blocked)
 
     def name_of(self, did: str) -> str:
         """Name a member for people: by handle, if one is known that leads to them."""
@@ -90,11 +100,14 @@ class ListMemory(TypedDict):
         keys: Record keys of all that were found then, shown and hidden; fewer than `item_count` where all of the
             creator's records were searched in vain.
         search_requests: What the last search cost.
+        opted_out: Those of the keys whose members had opted out. Nobody can be asked while they are unavailable, so
+            they stay opted out until they are seen again.
     """
 
     item_count: int
     keys: list[str]
     search_requests: int
+    opted_out: NotRequired[list[str]]
 
 
 @dataclass
@@ -107,12 +120,14 @@ class RosterReader:
             that this machine's clock is wrong.
         workers: Requests for profiles under way at once.
         memories: What is remembered of lists, by URI; kept up.
+        follow_blocked: Whether members in a block relation with the list's creator are followed.
     """
 
     network: Network
     clock: Callable[[], datetime]
     workers: int
     memories: dict[str, ListMemory] = field(default_factory=dict)
+    follow_blocked: bool = False
 
     def read(self, seeds: Seeds) -> Roster:
         """Read packs, lists, members and profiles.
@@ -121,7 +136,7 @@ class RosterReader:
             ServiceUnreachable: The service cannot be reached, and no member is known yet.
             NobodyToFollow: The seeds have no members.
         """
-        roster = Roster()
+        roster = Roster(follow_blocked=self.follow_blocked)
         for kind, links in (
             (self._read_starter_pack, seeds.starter_packs),
             (self._read_list, seeds.lists),
@@ -140,7 +155,8 @@ class RosterReader:
         if not roster.members:
             nobody = "Nobody to follow: name starter_packs, lists or actors in .dlt/config.toml that have members."
             raise NobodyToFollow("\n".join(roster.problems) or nobody)
-        self._read_profiles(roster)
+        unavailable = self._read_profiles(roster)
+        self._explain_hidden_members(roster, unavailable)
         actors_seen = {"observed_at": microseconds(self.clock())}
         roster.members = [actors_seen | member for member in roster.members]
         return roster
@@ -212,7 +228,10 @@ class RosterReader:
             roster.problems.append(f"{pack['uri']}: members that the service hides are unknown: {error}")
             return False
         self.memories[list_uri] = ListMemory(
-            item_count=count, keys=_keys(found, list_uri), search_requests=search_requests
+            item_count=count,
+            keys=_keys(found, list_uri),
+            search_requests=search_requests,
+            opted_out=memory.get("opted_out", []),
         )
         return True
 
@@ -226,14 +245,52 @@ class RosterReader:
             if raw is not None and list_of(raw) == list_uri:
                 yield raw
 
-    def _read_profiles(self, roster: Roster) -> None:
-        dids = roster.dids
+    def _explain_hidden_members(self, roster: Roster, unavailable: set[str]) -> None:
+        """Say of each hidden member why, and leave out the profiles of those who are not followed."""
+        list_uris = {pack["uri"]: pack["list_uri"] for pack in roster.starter_packs}
+        hidden = [
+            (HiddenMember(row["did"], row["pack_uri"], list_uris[row["pack_uri"]]), row)
+            for row in roster.members
+            if not row["is_listed"]
+        ]
+        asking = HiddenMembers(self.network, self.workers)
+        reasons = asking.reasons(list(dict.fromkeys(member for member, _ in hidden)), unavailable)
+        for member, row in hidden:
+            memory = self.memories.get(member.list_uri)
+            remembered = memory.get("opted_out", []) if memory else []
+            is_unanswered = reasons[member] in {HiddenBecause.UNAVAILABLE, HiddenBecause.OPT_OUT_UNKNOWN}
+            stays_out = is_unanswered and _key(row) in remembered
+            row["hidden_because"] = (HiddenBecause.OPTED_OUT if stays_out else reasons[member]).value
+        for pack in roster.starter_packs:
+            if pack["is_membership_complete"]:
+                self.memories[pack["list_uri"]]["opted_out"] = sorted(
+                    {
+                        _key(row)
+                        for member, row in hidden
+                        if member.pack_uri == pack["uri"] and row["hidden_because"] == HiddenBecause.OPTED_OUT
+                    }
+                )
+        roster.problems += asking.problems
+        roster.notes += asking.notes
+        followed = set(roster.dids)
+        roster.profiles = {did: row for did, row in roster.profiles.items() if did in followed}
+
+    def _read_profiles(self, roster: Roster) -> set[str]:
+        """Read the profiles of all members.
+
+        Returns:
+            The members of whom the service has said that it shows no profile.
+        """
+        dids, unavailable = roster.dids, set[str]()
         batches = [dids[start : start + PROFILES_LIMIT] for start in range(0, len(dids), PROFILES_LIMIT)]
         with ThreadPoolExecutor(self.workers) as pool:
-            for rows, problem in pool.map(self._profile_rows, batches):
+            for batch, (rows, problem) in zip(batches, pool.map(self._profile_rows, batches), strict=True):
                 roster.profiles.update((row["did"], row) for row in rows)
                 if problem:
                     roster.problems.append(problem)
+                else:
+                    unavailable.update(did for did in batch if did not in roster.profiles)
+        return unavailable
 
     def _profile_rows(self, dids: Sequence[str]) -> tuple[list[Row], str | None]:
         try:
@@ -269,6 +326,11 @@ def _add(members: dict[str, Row], row: Row, found: set[str]) -> bool:
 def _keys(found: set[str], list_uri: str) -> list[str]:
     beginning = _memberships_of(list_uri)
     return sorted(uri.removeprefix(beginning) for uri in found if uri.startswith(beginning))
+
+
+def _key(row: Row) -> str:
+    uri: str = row["list_item_uri"]
+    return uri.rpartition("/")[2]
 
 
 def _memberships_of(list_uri: str) -> str:

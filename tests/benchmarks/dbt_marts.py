@@ -168,7 +168,7 @@ OTHERS: Final = {
         select 'at://did:plc:c/app.bsky.graph.starterpack/p' as pack_uri,
             'did:plc:' || substr(md5('m' || member), 1, 24) as did,
             timestamptz '2026-02-01 23:00:00Z' + to_days({night}::int) as observed_at, 'starter_pack' as seed_type,
-            null::varchar as list_item_uri, true as is_listed,
+            null::varchar as list_item_uri, true as is_listed, null::varchar as hidden_because,
             substr(md5('m' || member), 1, 8) || '.bsky.social' as handle, 'Somebody' as display_name,
             []::varchar[] as labels, null::varchar[] as issues, '' as raw, '{load_id}' as _dlt_load_id
         from range({members}) as members(member)""",

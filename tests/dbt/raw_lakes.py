@@ -66,15 +66,12 @@ class Load:
             is_membership_complete=complete,
         )
         for name in members:
-            self.add(
-                "starter_pack_members",
-                pack_uri=uri,
-                did=did(name),
-                observed_at=at,
-                seed_type="starter_pack",
-                is_listed=True,
-                handle=(handles or {}).get(name, f"{name}.test"),
-            )
+            self.member(name, at, uri, handle=(handles or {}).get(name, f"{name}.test"))
+
+    def member(self, name: str, at: datetime, uri: str = PACK, because: str | None = None, **values: Any) -> None:
+        """Somebody whom the service lists in a pack, or hides for a reason."""
+        row = {"pack_uri": uri, "did": did(name), "observed_at": at, "seed_type": "starter_pack"}
+        self.add("starter_pack_members", **row, is_listed=because is None, hidden_because=because, **values)
 
     def profile(self, name: str, at: datetime, **values: Any) -> None:
         self.add("profiles", did=did(name), observed_at=at, **{"handle": f"{name}.test", "labels": [], **values})

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 MEMBERS = [
     "author", "reposter", "mover", "taker", "double", "half", "state", "editor", "pinner", "clock", "edge", "back",
-    "elsewhere", "gone", "shy", "bold", "left_out", "zone", "late", "leaver", "dubious", "heard",
+    "elsewhere", "gone", "shy", "bold", LEFT_OUT.removeprefix("did:plc:"), "zone", "late", "leaver", "dubious", "heard",
     "asked", "cut", "unchecked",
 ]  # fmt: skip
 HIDDEN = ["!no-unauthenticated"]
@@ -25,6 +25,17 @@ POSTED = night(1, 12)
 EDITED_TO = POSTED - timedelta(hours=1)
 HEARD = night(4) + timedelta(minutes=30)
 ASKED = night(4) + timedelta(hours=2)
+OPT_OUT = "app.bsky.graph.referencelistoptout"
+HIDDEN_BECAUSE: dict[str, list[str | None]] = {
+    "opter": [None, None, None, "opted_out"],
+    "unasked": [None, None, None, "opt_out_unknown"],
+    "returner": [None, "opted_out", "opted_out", None],
+    "opts_out_live": [None, None, None, None],
+    "blocker": [None, None, None, "blocks_creator"],
+    "blocked": ["blocked_by_creator", "blocked_by_creator", "blocked_by_creator", "blocked_by_creator"],
+    "halfway": ["opted_out", "opted_out", "opted_out", "opted_out"],
+}
+"""Why the service hides members of the main pack, night by night. The last two are listed in the other pack."""
 LONG_AGO = datetime(2025, 6, 1, tzinfo=UTC)
 
 
@@ -48,7 +59,30 @@ def run_of(number: int, *, load_id: str | None = None) -> Load:
         if outcome == "ok" and name not in {"half", "state", "edge", "back", "elsewhere", "late", "cut"}:
             version = version_of_the_editor(number) if name == "editor" else {}
             load.post(name, "common", at, version.pop("posted_at", POSTED), like_count=number * 10, **version)
+    hide_some(load, number)
     return load
+
+
+def hide_some(load: Load, number: int) -> None:
+    """Let some be hidden, or opt out. Who is followed no more has no walk; what was read of them stays in the lake."""
+    at = night(number)
+    for name, reasons in HIDDEN_BECAUSE.items():
+        because = reasons[number - 1]
+        load.member(name, at, because=because)
+        is_elsewhere = name in {"blocked", "halfway"}
+        if is_elsewhere:
+            load.member(name, at, OTHER_PACK)
+        if because is None or is_elsewhere:
+            load.profile(name, at)
+            load.pull(name, at, None if number == 1 else 7)
+            load.post(name, "common", at, POSTED)
+    # Never seen but in others' feeds.
+    load.member("never_in", at, because="opted_out")
+    for name, rkey in (("never_in", "r5"), ("opter", "r6")):
+        load.post(name, "common", at, POSTED, **by_reposter(rkey))
+    if number == 4:
+        live = {"collection": OPT_OUT, "uri": f"at://{did('opts_out_live')}/{OPT_OUT}/3l", "subject_uri": PACK}
+        load.event("opts_out_live", "repost", "3l", HEARD, **live)
 
 
 def version_of_the_editor(number: int) -> dict[str, Any]:
@@ -256,17 +290,17 @@ def test_somebody_in_two_packs_counts_once(traps: Warehouse) -> None:
         traps.rows("select pack_uri, sum(post_count) from rpt_activity_by_day group by 1")
     )
     posts = traps.rows("select count(*) from int_publishable_posts where posted_at is not null")[0][0]
-    assert posts_by_pack["all"] == posts_by_pack[PACK] == posts
-    assert posts_by_pack[OTHER_PACK] == 2
+    assert posts_by_pack["all"] == posts
+    assert posts_by_pack[PACK] == posts - 2, "two are hidden in this pack, and listed in the other"
+    assert posts_by_pack[OTHER_PACK] == 4
     assert traps.rows(f"select len(pack_uris) from rpt_members where did = '{did('double')}'") == [(2,)]
 
 
 def test_an_observation_that_was_loaded_twice_is_one(traps: Warehouse) -> None:
     assert likes(traps, post_uri("author", "common")) == [(10, None), (20, 10), (30, 10), (40, 10)]
-    assert traps.rows("select count(*) from base_bluesky__profiles where load_id = '1772406001.5'") == [
-        (2 * len(MEMBERS),)
-    ]
-    assert traps.rows("select count(*) from stg_bluesky__profiles where load_id = '1772406001.5'") == [(len(MEMBERS),)]
+    read = len(MEMBERS) + len(HIDDEN_BECAUSE)
+    assert traps.rows("select count(*) from base_bluesky__profiles where load_id = '1772406001.5'") == [(2 * read,)]
+    assert traps.rows("select count(*) from stg_bluesky__profiles where load_id = '1772406001.5'") == [(read,)]
 
 
 def test_half_a_load_claims_nothing(traps: Warehouse) -> None:
@@ -443,7 +477,13 @@ def test_the_laws_hold(traps: Warehouse) -> None:
 
 def test_who_left_and_who_was_only_not_seen(traps: Warehouse) -> None:
     spans = traps.rows("select did, member_from, member_to from bridge_pack_members where member_to is not null")
-    assert spans == [(did("leaver"), night(1), night(4))], "the third night's look is of a load that was cut off"
+    assert set(spans) == {
+        (did("leaver"), night(1), night(4)),  # the third night's look is of a load that was cut off
+        (did("opter"), night(1), night(4)),
+        (did("unasked"), night(1), night(4)),
+        (did("returner"), night(1), night(2)),
+        (did("opts_out_live"), night(1), HEARD),
+    }
     assert traps.rows(f"select is_current from bridge_pack_members where did = '{did('dubious')}'") == [(True,)] * 2
 
 
@@ -454,15 +494,28 @@ def test_who_may_be_published(traps: Warehouse) -> None:
     assert withheld == {
         did("shy"): "asks_to_be_hidden",
         did("nobody"): "asks_to_be_hidden",
+        **dict.fromkeys(map(did, ("opter", "unasked", "opts_out_live", "never_in")), "opted_out"),
+        did("blocker"): "in_a_block",
         did("gone"): "unavailable",
         did("leaver"): "no_longer_a_member",
         did("unheard"): "not_looked_at_recently",
         LEFT_OUT: "left_out_by_setting",
     }
-    assert (
-        traps.rows(f"select post_uri from int_publishable_reposts where post_uri like '{'at://' + did('nobody')}%'")
-        == []
-    )
+    reposted = {uri.split("/")[2] for (uri,) in traps.rows("select post_uri from int_publishable_reposts")}
+    assert reposted == {did("author"), did("stranger"), did("elsewhere")}
+
+
+def test_who_opts_out_of_a_pack_or_is_blocked_stays_in_the_others(traps: Warehouse) -> None:
+    rows = traps.rows("select split_part(did, ':', 3), split_part(pack_uri, '/', -1) from int_report_members")
+    shown = {name: {pack for other, pack in rows if other == name} for name in (*HIDDEN_BECAUSE, "double")}
+    assert shown == {
+        **{name: set() for name in ("opter", "unasked", "opts_out_live", "blocker")},
+        **{name: {"other", "all"} for name in ("blocked", "halfway")},
+        "returner": {"pack", "all"},
+        "double": {"pack", "other", "all"},
+    }
+    members: dict[str, bool] = dict(traps.rows("select did, is_current_member from dim_authors"))
+    assert [members[did(name)] for name in HIDDEN_BECAUSE] == [False, False, True, False, True, True, True]
 
 
 def test_a_failed_pull_says_nothing_about_a_member(traps: Warehouse) -> None:

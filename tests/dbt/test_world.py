@@ -67,7 +67,7 @@ class Expected:
 
     def members_on(self, day: int) -> set[str]:
         now = self.world.on(day)
-        return {item.subject for pack in self.world.packs for item in now.memberships(pack.list)}
+        return set(now.followed(*(pack.list for pack in self.world.packs)))
 
     @cached_property
     def members(self) -> set[str]:
@@ -235,8 +235,10 @@ def test_membership_spans(ten_days: Warehouse, expected: Expected) -> None:
     for pack in expected.world.packs:
         present: dict[str, set[int]] = defaultdict(set)
         for day in range(1, LAST_DAY + 1):
-            for item in expected.world.on(day).memberships(pack.list):
-                present[item.subject].add(day)
+            now = expected.world.on(day)
+            for item in now.memberships(pack.list):
+                if not now.has_opted_out(item.subject, pack.list):
+                    present[item.subject].add(day)
         for did, days in present.items():
             for day in sorted(days):
                 if day - 1 not in days:

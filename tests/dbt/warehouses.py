@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 
-from pipelines import bluesky
+from pipelines import bluesky, report
 from pipelines.lake.bucket import PROJECT_ROOT, use_project_settings
 from tests.dbt_command import run_dbt
 
@@ -54,6 +54,16 @@ class Warehouse:
         """Pull a day of the sample into the lake, as the job does."""
         with self._settings():
             assert bluesky.main(["--sample", "--day", str(day), "--no-transform", "--no-report", *options]) == 0
+
+    def job(self, *options: str) -> int:
+        """Run the job on the sample, and give its exit code."""
+        with self._settings():
+            return bluesky.main(["--sample", *options])
+
+    def report(self) -> int:
+        """Write the sample's page, and give the exit code."""
+        with self._settings():
+            return report.main(["--sample"])
 
     def dbt(self, *arguments: str, may_fail: bool = False) -> list[RunResult]:
         """Run dbt on the sample, and give the result of each node."""

@@ -108,10 +108,14 @@ def server(request: pytest.FixtureRequest, events: list[StreamEvent]) -> Iterato
 
 
 def subscription(
-    server: SampleJetstream | SampleFirehose, *, from_start: bool = True, limits: StreamLimits = QUICK
+    server: SampleJetstream | SampleFirehose,
+    *,
+    from_start: bool = True,
+    limits: StreamLimits = QUICK,
+    stall_seconds: float = 0.5,
 ) -> Stream:
     kind = Jetstream if isinstance(server, SampleJetstream) else Firehose
-    feed = kind(server.url, dids=None, stall_seconds=0.5, limits=limits)
+    feed = kind(server.url, dids=None, stall_seconds=stall_seconds, limits=limits)
     if from_start:
         feed.bookmark.go_on(0)
     if server.log:
@@ -149,8 +153,10 @@ def test_a_frame_cut_in_half_is_kept_as_it_came_and_the_rest_is_read(server, rea
 
 
 def test_a_frame_that_is_too_large_is_skipped_and_named(server, reader, events):  # type: ignore[no-untyped-def]
+    """The reader waits for the frame: a connection that it makes anew beforehand has used up the server's fault."""
     server.strikes.extend([StreamStrike(StreamFault.OVERSIZED, 100), StreamStrike(StreamFault.OVERSIZED, 0)])
-    reader.read(subscription(server))
+    patient = replace(QUICK, quiet_seconds=60.0)
+    reader.read(subscription(server, limits=patient, stall_seconds=120.0))
     (gap,) = reader.gaps
     assert "MiB" in gap.reason
     assert reader.keys == keys_of(events)

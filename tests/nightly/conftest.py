@@ -4,7 +4,7 @@ import re
 import secrets
 import subprocess
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
@@ -18,12 +18,16 @@ class Bucket:
     """A bucket on an S3 server that checks signatures.
 
     Attributes:
-        folder: Where the server keeps it.
+        lake: Where the server keeps the lake.
         secrets: What a repository sets to use it, by dlt's names.
     """
 
-    folder: Path
+    lake: Path
     secrets: dict[str, str]
+
+
+PREFIX: Final = "raw é/100%#1/it's ]/a%20b"
+"""A folder in the bucket, named by what some reader of paths takes for something else."""
 
 
 @pytest.fixture
@@ -41,9 +45,9 @@ def bucket(tmp_path: Path) -> Iterator[Bucket]:
         address = next(found[0] for line in server.stderr if (found := re.search(r"http://127\.0\.0\.1:\d+", line)))
         lake = "DESTINATION__FILESYSTEM__"
         yield Bucket(
-            folder,
+            folder / PREFIX,
             {
-                f"{lake}BUCKET_URL": "s3://my-bucket/raw",
+                f"{lake}BUCKET_URL": f"s3://my-bucket/{PREFIX}\n",
                 f"{lake}CREDENTIALS__AWS_ACCESS_KEY_ID": key,
                 f"{lake}CREDENTIALS__AWS_SECRET_ACCESS_KEY": secret,
                 f"{lake}CREDENTIALS__ENDPOINT_URL": address,

@@ -9,11 +9,16 @@ import subprocess
 import sys
 import threading
 import tomllib
+from contextlib import chdir
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from runpy import run_path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import pytest
+from hypothesis import given, strategies
 
 from pipelines.lake.bucket import PROJECT_ROOT
 
@@ -209,6 +214,18 @@ def example_of(service: str) -> dict[str, Any]:
     parts = (PROJECT_ROOT / ".dlt" / "example.secrets.toml").read_text().split("\n\n")
     (part,) = (part for part in parts if part.startswith(f"# {service}"))
     return tomllib.loads("\n".join(line.removeprefix("# ") for line in part.splitlines()[1:]))
+
+
+@given(strategies.text(strategies.characters(exclude_characters="\0", exclude_categories=["Cs"])))
+def test_any_secret_becomes_the_setting_that_it_is(secret: str) -> None:
+    names = ("DESTINATION__FILESYSTEM__BUCKET_URL", "SOURCES__BLUESKY__APP_PASSWORD")
+    with TemporaryDirectory() as folder, chdir(folder), patch.dict(os.environ, dict.fromkeys(names, secret)):
+        (Path(folder) / ".dlt").mkdir()
+        assert run_path(str(SCRIPTS / "settings.py"))["main"]() == 0
+        written = tomllib.loads(Path(".dlt/secrets.toml").read_text(encoding="utf-8"))
+    bare = secret.strip()
+    expected = {"destination": {"filesystem": {"bucket_url": bare}}, "sources": {"bluesky": {"app_password": bare}}}
+    assert written == (expected if bare else {})
 
 
 def test_no_secrets_at_all_is_a_lake_in_the_cache(tmp_path: Path) -> None:

@@ -69,6 +69,24 @@ def test_what_people_write_is_only_ever_text(published: Published) -> None:
     assert content_of(page)["people"][0]["name"] == nasty
 
 
+@pytest.mark.parametrize(
+    ("contact", "shown"),
+    [
+        (None, "it names nobody to write to"),
+        ("you@example.org", '<a href="mailto:you@example.org">you@example.org</a>'),
+        ("https://example.org/ask?a=1&b", 'href="https://example.org/ask?a=1&amp;b"'),
+        ("@you.example.org", "to @you.example.org:"),
+        ("javascript:alert(1)", "to javascript:alert(1):"),
+        ("\"><script>'", "&quot;&gt;&lt;script&gt;&#x27;"),
+    ],
+)
+def test_the_page_says_whom_to_write_to(contact: str | None, shown: str) -> None:
+    page = render({"observed_at": None, "packs": []}, contact)
+    assert shown in page
+    assert page.count("<script") == 2
+    assert 'href="javascript' not in page
+
+
 def test_policy_lets_the_page_s_own_script_and_style_run(published: Published) -> None:
     # Covered for real by the browser test; here, that an edit of an asset is not forgotten in the policy.
     page = published.page.read_text(encoding="utf-8")

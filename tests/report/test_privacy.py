@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from string import ascii_lowercase
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -12,6 +13,7 @@ from pipelines.page.content import read_content
 from tests.dbt.raw_lakes import Load, did, night, post_uri
 from tests.dbt.warehouses import Warehouse, new_project
 from tests.dbt_command import LEFT_OUT
+from tests.spellings import spellings_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,11 +25,11 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def withheld(world: World, published: Published) -> list[Actor]:
-    """Whoever the world knows to have gone, left or asked not to be shown."""
+    """Whoever the world knows to have gone, left, opted out, blocked or asked not to be shown."""
     day = world.on(published.day)
     lists = [pack.list for pack in world.packs]
     ever = {item.subject for members in lists for item in members.items if item.added_at <= day.now}
-    now = {item.subject for members in lists for item in day.memberships(members)}
+    now = {item.subject for members in lists for item in day.listed(members)}
     return [actor for did in ever if (actor := day.actors.get(did)) and (did not in now or _is_hidden(actor, day))]
 
 
@@ -89,8 +91,28 @@ def test_no_report_names_them(world: World, published: Published, withheld: list
         assert [name for name in names if name.lower() in told] == [], report["table_name"]
 
 
+HANDLES: dict[str, Any] = {"brief": "me.co", "unseen": None}
+
 MOVED = "moved.bsky.test"
 """A handle that somebody withheld had, and somebody else has now."""
+
+
+NAMED = [f"{letter}{'spelled' * 3}{kind}" for kind in ("aa", "bb") for letter in ascii_lowercase]
+"""Members whom a file in the bucket names, each in another spelling: those of the second half by handle."""
+
+UNSEEN = "called.unseen.test"
+"""A handle that only a mention tells: its owner was gone before anybody looked."""
+
+
+def names_file() -> str:
+    """Name them, a line each."""
+    spelled = [
+        spellings_of(did(name) if name.endswith("aa") else f"{name}.test")[number % 46]
+        for number, name in enumerate(NAMED)
+    ]
+    return "# Asked by mail.\n" + "\n".join(
+        f"{' '.join(name.split())}  # {number}" for number, name in enumerate(spelled)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +123,10 @@ def quoting(tmp_path_factory: pytest.TempPathFactory, parsed_project: Path) -> W
     load.pack(night(2), ["writer", "gone"], handles=handles)
     load.profile("gone", night(2), handle=MOVED)
     handles = {"gone": "gone.bsky.test", "heir": MOVED}
-    load.pack(at, ["writer", "gone", "heir", "fan"], handles=handles)
+    load.pack(at, ["writer", "gone", "heir", "fan", "brief", "unseen", *NAMED], handles=handles | HANDLES)
+    load.pack(at, ["writer", "fan"], f"at://{did('gone')}/app.bsky.graph.starterpack/own", handles=handles)
+    load.profile("brief", at, handle="me.co", labels=["!hide"])
+    load.pull("unseen", at, outcome="not_found")
     load.profile("gone", at, handle="gone.bsky.test", labels=["!no-unauthenticated"])
     load.profile("heir", at, handle=MOVED)
     own_links = (
@@ -117,7 +142,7 @@ def quoting(tmp_path_factory: pytest.TempPathFactory, parsed_project: Path) -> W
     links_of_writer.append({"url": "https://x.test/spam", "title": "Spam", "labels": ["spam"]})
     load.profile("writer", at, display_name="Writer", description="I know gone.bsky.test", links=links_of_writer)
     load.profile("fan", at, display_name="Fan of Gone.Bsky.Test", description="Nothing else")
-    for name in ("writer", "gone", "heir", "fan"):
+    for name in ("writer", "gone", "heir", "fan", "brief", *NAMED):
         load.pull(name, at)
     texts = {
         "handle": "Thank you, @Gone.bsky.test!",
@@ -125,13 +150,25 @@ def quoting(tmp_path_factory: pytest.TempPathFactory, parsed_project: Path) -> W
         "encoded": "https://bsky.app/profile/did%3Aplc%3Agone/post/1",
         "newer": "Thank you, @newer.bsky.test!",
         "stranger": f"https://bsky.app/profile/{LEFT_OUT}",
+        "renamed": "As @stranger.test said",
+        "spelled": f"Hello {NAMED[-1]}.test.",
+        "twice": "https://x.test/?to=https%253A%252F%252Fbsky.app%252Fprofile%252Fdid%253Aplc%253Agone",
+        "hidden": "Hello g\u200bone.bsky.test",
+        "longer": "welcome.me.co.example, a-me.co and me.community are nobody's names here",
         "moved": f"Thank you, @{MOVED}!",
         "nobody": "Nobody at all",
         "wordless": None,
     }
     for rkey, text in texts.items():
         load.post("writer", rkey, at, night(3, 12), text=text)
+    text = f"Hello @{UNSEEN}!"
+    mention = {"feature": "mention", "value": did("unseen"), "byte_start": 6, "byte_end": 7 + len(UNSEEN)}
+    load.post("writer", "mention", at, night(3, 12), text=text, facets=[mention])
     links = {
+        "unseen": (f"https://bsky.app/profile/{UNSEEN}", "Somebody"),
+        "short": ("https://me.co/", "Me"),
+        "passed": ("https://x.test/?to=https%3A%2F%2FMe.co%2F", "Passed on"),
+        "near": ("https://welcome.co/a", "Welcome"),
         "card": ("https://x.test/card", "An interview with GONE.bsky.test"),
         "address": ("https://gone.bsky.test/about", "About"),
         "plain": ("https://x.test/plain", "Plain"),
@@ -142,17 +179,26 @@ def quoting(tmp_path_factory: pytest.TempPathFactory, parsed_project: Path) -> W
     load.post("gone", "reposted", at, night(3, 13), member="fan", repost="r", author_handle="newer.bsky.test")
     warehouse = Warehouse(new_project(tmp_path_factory.mktemp("quoting") / "project", parsed_project))
     load.write(warehouse.dataset)
+    people = warehouse.dataset.parent / "people"
+    people.mkdir()
+    (people / "left_out.txt").write_text(names_file(), encoding="utf-8")
+    handles_of = {f"{name}.test": did(name) for name in NAMED if name.endswith("bb")}
+    found = {"dids": handles_of, "handles": {LEFT_OUT: ["stranger.test"]}}
+    (people / "left_out.json").write_text(json.dumps(found), encoding="utf-8")
     warehouse.dbt("run")
     return warehouse
 
 
 @pytest.mark.slow
 def test_whoever_names_them_is_left_out_of_what_is_quoted(quoting: Warehouse) -> None:
-    quoted = [post_uri("writer", rkey) for rkey in ("address", "card", "moved", "nobody", "plain", "wordless")]
+    rkeys = ["address", "card", "longer", "moved", "near", "nobody", "passed", "plain", "short", "unseen", "wordless"]
+    quoted = [post_uri("writer", rkey) for rkey in rkeys]
     for report in ("rpt_top_posts", "rpt_latest_posts"):
         assert quoting.rows(f"select distinct post_uri from {report} order by 1") == [(uri,) for uri in quoted]
-    assert quoting.rows("select distinct link_uri from rpt_links") == [("https://x.test/plain",)]
-    assert quoting.rows("select distinct domain from rpt_domains") == [("x.test",)]
+    links = quoting.rows("select distinct link_uri from rpt_links order by 1")
+    assert links == [("https://welcome.co/a",), ("https://x.test/plain",)]
+    domains = quoting.rows("select distinct domain from rpt_domains order by 1")
+    assert domains == [("bsky.app",), ("welcome.co",), ("x.test",)]
     assert quoting.rows("select distinct hashtag from rpt_hashtags") == [("plain",)]
     assert set(quoting.rows("select did, handle, display_name, description from rpt_members")) == {
         (did("writer"), "writer.test", "Writer", None),
@@ -174,15 +220,52 @@ def test_whoever_names_them_is_left_out_of_what_is_quoted(quoting: Warehouse) ->
         assert "newer.bsky.test" not in told, report
         assert did("gone") not in told, report
         assert LEFT_OUT not in told, report
+        assert "stranger.test" not in told, report
+        assert UNSEEN not in told, report
     with duckdb.connect(str(quoting.path), read_only=True) as marts:
         content = json.dumps(read_content(marts), ensure_ascii=False).lower()
     assert "gone.bsky.test" not in content
     assert did("gone") not in content
+    assert UNSEEN not in content
     assert MOVED in content
+
+
+@pytest.mark.slow
+def test_a_file_in_the_bucket_leaves_out_whom_it_names_in_whatever_spelling(quoting: Warehouse) -> None:
+    reasons: dict[str, str] = dict(
+        quoting.rows("select did, withheld_because from dim_authors where withheld_because is not null")
+    )
+    assert {reasons.pop(did(name), None) for name in NAMED} == {"left_out_by_setting"}
+    assert reasons == {
+        did("gone"): "asks_to_be_hidden",
+        did("brief"): "hidden_by_moderation",
+        did("unseen"): "unavailable",
+    }
+
+
+@pytest.mark.slow
+def test_a_pack_of_somebody_withheld_has_another_name_in_reports(quoting: Warehouse) -> None:
+    packs = quoting.rows("select pack_uri, published_member_count, pack_url from rpt_packs order by 1")
+    assert [(uri.partition(":")[0], members, url) for uri, members, url in packs] == [
+        ("all", 3, None),
+        ("at", 3, None),
+        ("withheld", 2, None),
+    ]
+    named = quoting.rows("select distinct pack_uri from rpt_activity_by_day order by 1")
+    assert named == [(uri,) for uri, _, _ in packs]
 
 
 @pytest.mark.slow
 def test_what_is_counted_names_nobody(quoting: Warehouse) -> None:
     # A post that is not quoted is counted all the same.
     query = "select post_count from rpt_activity_by_period where pack_uri = 'all' and period = 'week'"
-    assert quoting.rows(query) == [(11,)]
+    assert quoting.rows(query) == [(21,)]
+
+
+@pytest.mark.slow
+def test_as_long_as_a_name_is_not_resolved_nobody_is_published(quoting: Warehouse) -> None:
+    """The last one: it changes the warehouse."""
+    with (quoting.dataset.parent / "people" / "left_out.txt").open("a", encoding="utf-8") as names:
+        names.write("\nnobody-knows.example.com\n")
+    quoting.dbt("run", "--select", "int_publishable_authors")
+    assert quoting.rows("select count(*) from int_publishable_authors where is_publishable") == [(0,)]

@@ -16,6 +16,11 @@ from pipelines.lake.place import PlaceError
 from pipelines.lake.readback import LakeReader
 from pipelines.lake.working_folder import open_pipeline, recover
 from tests.conftest import isolated_lake
+from tests.place_laws import (
+    assert_compaction_stays_there,
+    assert_the_nightly_fetches_the_warehouse_that_it_kept,
+    load_small_files,
+)
 from tests.s3.conftest import BUCKET, KEY, SECRET, S3Server
 
 if TYPE_CHECKING:
@@ -28,7 +33,7 @@ ALPHABET = ["a", "7", " ", "é", "日", "#", "%", "%20", "?", "[", "]", "*", "'"
 
 
 def assert_read_or_refused(server: S3Server, folder: Path, settings: dict[str, str]) -> bool:
-    """Load a few rows; tell whether the prefix is one that works."""
+    """Load and compact a few rows, keep and fetch a warehouse; tell whether the prefix is one that works."""
     with isolated_lake(folder), patch.dict(os.environ, settings):
         reason = ""
         try:
@@ -51,6 +56,9 @@ def assert_read_or_refused(server: S3Server, folder: Path, settings: dict[str, s
             str(path.relative_to(server.folder)) for path in server.folder.rglob("t/*/*.parquet")
         }
         assert len(listed) == 1
+        load_small_files(pipeline, 2)
+        assert_compaction_stays_there(pipeline)
+        assert_the_nightly_fetches_the_warehouse_that_it_kept()
         os.environ["DLT_DATA_DIR"] = str(folder / "another machine")
         use_project_settings()
         assert recover(open_pipeline("bluesky")).default_schema_name == "bluesky"

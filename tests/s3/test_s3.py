@@ -6,6 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pipelines.lake.bucket import use_project_settings
+from pipelines.lake.left_out import read_left_out
+from pipelines.lake.working_folder import open_pipeline
+from pipelines.left_out import find_left_out
+from pipelines.network.appview import AppView
+from pipelines.network.pacing import Pacer
 from tests.bucket_nights import BucketNights
 from tests.s3.conftest import BUCKET, SECRET, S3Server, free_port
 
@@ -65,3 +71,17 @@ def test_a_bucket_that_cannot_be_used_is_one_line(
     assert "another-secret" not in nights.output
     assert nights.server.requests == []
     assert list(s3.folder.iterdir()) == [s3.folder / BUCKET]
+
+
+def test_who_is_left_out_is_kept_beside_the_data_set(
+    s3: S3Server, lake: Lake, sample_server: SampleServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in s3.settings().items():
+        monkeypatch.setenv(name, value)
+    use_project_settings()
+    assert read_left_out(lake.pipeline_name).names == ()
+    did = sample_server.world.actor("nils").did
+    monkeypatch.setenv("SOURCES__BLUESKY__LEFT_OUT", "@nils.bsky.test")
+    found = find_left_out(open_pipeline(lake.pipeline_name), AppView(sample_server.url, Pacer(10_000)))
+    assert found.dids == {did}
+    assert read_left_out(lake.pipeline_name).rows() == found.rows()

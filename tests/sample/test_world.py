@@ -17,6 +17,7 @@ from pipelines.sample.world.records import record
 from pipelines.sample.world.truth import AccountEvent, Counts, Defect, IdentityEvent, RecordEvent
 
 if TYPE_CHECKING:
+    from pipelines.sample.world.truth import MemberList
     from pipelines.sample.world.world import World
 
 BEGINNING = datetime.min.replace(tzinfo=UTC)
@@ -153,6 +154,24 @@ def test_hidden_members_are_on_the_list_but_not_shown(world: World) -> None:
     day, main = world.on(1), world.packs[0].list
     hidden = {item.subject for item in day.memberships(main)} - {item.subject for item in day.listed(main)}
     assert {world.actors[did].name for did in hidden} == {"ghosted", "spammy", "gone", "aloof"}
+
+
+def test_some_opt_out_of_a_list_and_some_take_it_back(world: World) -> None:
+    people, ducks, talks = world.packs[0].list, world.packs[1].list, world.lists[0]
+
+    def out_of(members: MemberList, day: int) -> set[str]:
+        now = world.on(day)
+        return {world.actors[item.subject].name for item in now.memberships(members)} - {
+            world.actors[item.subject].name for item in now.listed(members)
+        }
+
+    assert [out_of(ducks, day) for day in (1, 2, 3, 4)] == [set(), {"raul"}, {"raul"}, {"felix"}]
+    assert "greta" not in out_of(people, 2)
+    assert "greta" in out_of(people, 3)
+    assert "felix" not in out_of(people, 4), "out of one, on the other"
+    assert out_of(talks, 4) == set(), "that of a list behind no pack is not heeded"
+    names = {world.actors[opt_out.author].name for opt_out in world.opt_outs if opt_out.exists(world.on(4).now)}
+    assert names == {"felix", "greta", "stefan"}
 
 
 def test_everything_that_a_pipeline_can_trip_over_is_in_the_main_packs_feeds_on_day_one(world: World) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from http import HTTPStatus
 from itertools import islice
 from random import Random
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -13,7 +15,7 @@ import urllib3
 from tests.servers.atnet.resident import POST, Resident, as_admin, post
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 Json = dict[str, Any]
 Value = TypeVar("Value")
@@ -22,6 +24,7 @@ REPOST: Final = "app.bsky.feed.repost"
 LIKE: Final = "app.bsky.feed.like"
 PROFILE: Final = "app.bsky.actor.profile"
 _MOST_WRITES: Final = 200
+_MOST_WAITS: Final = 10
 _WRITE: Final = "com.atproto.repo.applyWrites#"
 
 
@@ -62,7 +65,12 @@ class Person(Resident):
 
     def post(self, *ages: timedelta) -> list[Written]:
         """Write posts, each as old as its age says."""
-        values = ({"text": f"Number {number} of {age}", "createdAt": ago(age)} for number, age in enumerate(ages))
+        return self.publish(
+            {"text": f"Number {number} of {age}", "createdAt": ago(age)} for number, age in enumerate(ages)
+        )
+
+    def publish(self, values: Iterable[Json]) -> list[Written]:
+        """Write these posts."""
         written = self._create(POST, values)
         self.posts |= {one.uri: one for one in written}
         return written
@@ -123,12 +131,17 @@ def ago(age: timedelta) -> str:
 class ChangingWorld:
     """Some people with parts of their own, and others who do anything, the same for the same seed.
 
+    Args:
+        atnet: Where they are.
+        seed: For another world.
+        scale: How many times as much those write who write most. With 14, there are 20,000 posts and reposts.
+
     Attributes:
         others: Those who do anything.
         taken_down: Posts that the AppView's moderators took down, by URI.
     """
 
-    def __init__(self, atnet: Json, seed: int = 1) -> None:
+    def __init__(self, atnet: Json, seed: int = 1, *, scale: int = 1) -> None:
         self._atnet, self._chance = atnet, Random(seed)
         self.taken_down: dict[str, Written] = {}
         self.reposter, self.cut, self.almost, self.old, self.heard = (Person(atnet) for _ in range(5))
@@ -139,14 +152,15 @@ class ChangingWorld:
         self.almost.post(*(3 * number * days for number in range(104)))
         self.old.post(*(2 * number * days for number in range(220)))
         self.heard.post(*(number * days for number in range(3)))
-        for size, person in zip(
-            [2, 5, 10, 20, 30, 40, 50, 60, 80, 99, 100, 101, 130, 180, 260], self.others, strict=True
-        ):
+        sizes = [2, 5, 10, 20, 30, 40, 50, *(scale * size for size in (60, 80, 99, 100, 101, 130, 180, 260))]
+        posts = dict(zip(self.others, sizes, strict=True))
+        for person, size in posts.items():
             person.introduce(f"Person of {size} posts")
-            person.post(*(self._any_age() for _ in range(size)))
+        self._in_rounds(posts, self._posts)
         self._reposts(self.reposter, 40, lambda: timedelta(days=self._chance.uniform(20, 200)))
+        reposts = {person: size // 3 for person, size in posts.items()}
+        self._in_rounds(reposts, lambda person, count: self._reposts(person, count, self._any_age))
         for person in self.others:
-            self._reposts(person, len(person.posts) // 3, self._any_age)
             person.like(*self._some_posts(3))
         self.settle()
 
@@ -167,7 +181,7 @@ class ChangingWorld:
     def pass_a_day(self) -> None:
         """Let half of the people do something."""
         for person in self._chance.sample(self.others, 8):
-            person.post(*(self._any_age() for _ in range(self._chance.randint(0, 5))))
+            self._posts(person, self._chance.randint(0, 5))
             self._reposts(person, self._chance.randint(0, 5), self._any_age)
             for old in self._some(list(person.posts.values()), 2):
                 person.edit(old, f"Edited, after {old.value['text']}")
@@ -192,12 +206,46 @@ class ChangingWorld:
 
     def settle(self) -> None:
         """Wait until the AppView has read what was written."""
-        assert urllib3.request("POST", f"{self._atnet['control']}/settle", timeout=150).status == 200
+        url = f"{self._atnet['control']}/settle"
+        # The server closes a connection that nobody used for a while, maybe just when it is used again.
+        ask = partial(urllib3.request, "POST", url, timeout=150, headers={"Connection": "close"})
+        assert any(ask().status == HTTPStatus.OK for _ in range(_MOST_WAITS))
 
     def _any_age(self) -> timedelta:
         """As often as not today, or this week, else some time in the last two years."""
         days = self._chance.choice([0.0, self._chance.uniform(0, 7), self._chance.uniform(7, 700)])
         return timedelta(days=days)
+
+    def _in_rounds(self, counts: Mapping[Person, int], write: Callable[[Person, int], None]) -> None:
+        """Let everybody write a commit in turn, and wait: the AppView reads many people at once, and is slow."""
+        while counts:
+            for person, count in counts.items():
+                write(person, min(count, _MOST_WRITES))
+            counts = {person: count - _MOST_WRITES for person, count in counts.items() if count > _MOST_WRITES}
+            self.settle()
+
+    def _posts(self, person: Person, count: int) -> None:
+        known = [one for other in self.others for one in other.posts.values()]
+        person.publish(self._any_post(number, known) for number in range(count))
+
+    def _any_post(self, number: int, known: Sequence[Written]) -> Json:
+        """Make a post of any kind, as often as not one that is text alone."""
+        text = f"Number {number} 🦆 #any"
+        post: Json = {"text": text, "createdAt": ago(self._any_age())}
+        about = self._chance.choice(known).link if known else None
+        match self._chance.randrange(8):
+            case 0 if about:
+                post["reply"] = {"root": about, "parent": about}
+            case 1 if about:
+                post["embed"] = {"$type": "app.bsky.embed.record", "record": about}
+            case 2:
+                card = {"uri": "https://example.org/a story", "title": "A story", "description": "Of it"}
+                post["embed"] = {"$type": "app.bsky.embed.external", "external": card}
+            case 3:
+                tag = {"$type": "app.bsky.richtext.facet#tag", "tag": "any"}
+                size = len(text.encode())
+                post["facets"] = [{"index": {"byteStart": size - len("#any"), "byteEnd": size}, "features": [tag]}]
+        return post
 
     def _reposts(self, person: Person, count: int, age: Callable[[], timedelta]) -> None:
         person.repost(*((subject, age()) for subject in self._some_posts(count)))

@@ -1,7 +1,10 @@
 """What the marts claim of people whose records change every night, while the AppView's feeds show less than there is.
 
 Held against the people's own server, the PDS: nothing that it has is called gone, nothing that it lacks is published,
-and what is called complete is complete.
+and what is called complete is complete. Two read the same nights, each into a lake of their own: one is told no events
+between them, the other begins each night with what a Jetstream of the PDS remembers.
+
+    pytest -n 0 -s -m slow tests/servers/test_claims_network.py    prints the requests of each night and audit
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ import io
 import json
 import re
 from collections import Counter
-from contextlib import redirect_stdout
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
@@ -20,12 +23,14 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 
-from pipelines import bluesky
+from pipelines import bluesky, live
 from pipelines.events.firehose import Firehose
+from pipelines.lake.bucket import use_project_settings
 from pipelines.warehouse import CHECKED_MODELS, BuildOutcome
-from tests.conftest import isolated_lake
+from tests.conftest import Lake, isolated_lake
 from tests.dbt_command import run_dbt
 from tests.live.conftest import QUICK, LiveLake
+from tests.servers.atnet.programs import jetstream_of
 from tests.servers.atnet.resident import POST
 from tests.servers.changing_world import REPOST, ChangingWorld, Person, Written
 from tests.servers.conftest import free_ports
@@ -33,11 +38,15 @@ from tests.servers.cutting_proxy import Cut, CuttingProxy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
 
-    from tests.conftest import Lake
+    from tests.servers.atnet.programs import Program
 
 Json = dict[str, Any]
 Row = tuple[Any, ...]
+
+SCALE = 1
+"""As of a `ChangingWorld`. 14, for 20,000 records, is run by hand: it takes tens of minutes."""
 
 NIGHTS = ("first", "second", "third", "fourth")
 AUDITS = ("audit", "audit again")
@@ -49,7 +58,7 @@ CLAIMS = {
 """What is claimed, by the mart that does it."""
 REPORTS_OF_POSTS = ("rpt_latest_posts", "rpt_top_posts")
 _PUBLISHED = re.compile(r"(did:plc:\w+)/(?:app\.bsky\.feed\.)?post/(\w+)")
-_COUNTED = re.compile(r"^ *(?:requests|checks|audits)  .*$", re.MULTILINE)
+_COUNTED = re.compile(r"^ *(?:events|requests|checks|audits)  .*$", re.MULTILINE)
 
 
 @dataclass
@@ -100,42 +109,97 @@ class Told:
 
 
 @dataclass
-class Nights:
-    """Nights over a changing world, seen through a proxy, into one lake.
+class Reader:
+    """One who reads the nights into a lake of their own.
 
     Attributes:
+        name: What to call them.
+        folder: All that they keep.
+        options: Of their pulls.
+    """
+
+    name: str
+    folder: Path
+    options: tuple[str, ...]
+    evenings: dict[str, Evening] = field(default_factory=dict)
+
+    @property
+    def lake(self) -> Lake:
+        return Lake(self.folder)
+
+    @contextmanager
+    def at_home(self) -> Iterator[None]:
+        """Let dlt and dbt know this reader's folder."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("DLT_LOCAL_DIR", str(self.folder))
+            patch.setenv("DLT_DATA_DIR", str(self.folder / "dlt"))
+            use_project_settings()
+            yield
+
+    def run(self, night: str, *commands: tuple[str, ...]) -> int:
+        """Run the job, print what it asked for, and give its last exit code."""
+        output = io.StringIO()
+        with self.at_home(), redirect_stdout(output):
+            exit_codes = [bluesky.main([*command, "--no-report"]) for command in commands]
+        print(f"{night}, {self.name}:", *_COUNTED.findall(output.getvalue()), sep="\n")
+        return exit_codes[-1]
+
+
+@dataclass
+class Nights:
+    """Nights over a changing world, seen through a proxy.
+
+    Attributes:
+        alone: Who is told no events but those of `listen`.
+        told_events: Who catches up with a Jetstream before each pull.
         told: What the story was, once it is over.
     """
 
     atnet: Json
     world: ChangingWorld
     proxy: CuttingProxy
-    lake: Lake
-    evenings: dict[str, Evening] = field(default_factory=dict)
+    alone: Reader
+    told_events: Reader
     told: Told = field(init=False)
+
+    @property
+    def evenings(self) -> dict[str, Evening]:
+        """Of the reader who is alone."""
+        return self.alone.evenings
 
     def pull(self, name: str, cuts: Mapping[Person, Cut]) -> None:
         """Pull while some feeds are cut, and then let the job ask."""
+        for reader in (self.alone, self.told_events):
+            self._pull(reader, name, cuts)
+
+    def pull_alone(self, name: str, cuts: Mapping[Person, Cut]) -> None:
+        """Let the one pull who is told no events."""
+        self._pull(self.alone, name, cuts)
+
+    def _pull(self, reader: Reader, name: str, cuts: Mapping[Person, Cut]) -> None:
         self.proxy.cut({person.did: cut for person, cut in cuts.items()})
-        self._run(name, ["--no-transform", "--no-catch-up"], ["--check"])
+        code = reader.run(name, ("--no-transform", *reader.options), ("--check",))
+        self.look(reader, name, code)
 
     def audit(self, name: str) -> None:
         """Hold every repository against the lake, while nothing is cut."""
         self.proxy.cut({})
-        self._run(name, ["--audit"])
+        self.look(self.alone, name, self.alone.run(name, ("--audit", *self.alone.options)))
 
     def listen(self) -> None:
         """Load what the PDS has told since the last time."""
         firehose = Firehose(
             self.atnet["pds"].replace("http", "ws", 1), dids={person.did for person in self.world.people}, limits=QUICK
         )
-        if not LiveLake(self.lake).rows():
-            firehose.bookmark.go_on(0)
-        LiveLake(self.lake).run(firehose)
+        with self.alone.at_home():
+            live_lake = LiveLake(self.alone.lake)
+            if not live_lake.rows():
+                firehose.bookmark.go_on(0)
+            live_lake.run(firehose)
 
-    def look(self, name: str, exit_code: int = 0) -> None:
-        """Keep what the marts say now."""
-        with duckdb.connect(str(self.lake.folder / "_data" / "bluesky.duckdb"), read_only=True) as marts:
+    def look(self, reader: Reader, name: str, exit_code: int = 0) -> None:
+        """Keep what a reader's marts say now."""
+        with duckdb.connect(str(reader.folder / "_data" / "bluesky.duckdb"), read_only=True) as marts:
             said = {mart: marts.execute(sql).fetchall() for mart, sql in CLAIMS.items()}
             reports = marts.execute(
                 "select table_name from duckdb_tables() where starts_with(table_name, 'rpt_')"
@@ -143,14 +207,14 @@ class Nights:
             told = "\n".join(str(row) for (report,) in reports for row in marts.execute(f"from {report}").fetchall())
         published = {f"at://{did}/{POST}/{rkey}" for did, rkey in _PUBLISHED.findall(told)}
         living, taken_down = self.world.living, set(self.world.taken_down)
-        self.evenings[name] = Evening(living, taken_down, exit_code, said, published)
+        reader.evenings[name] = Evening(living, taken_down, exit_code, said, published)
 
-    def _run(self, name: str, *commands: list[str]) -> None:
-        output = io.StringIO()
-        with redirect_stdout(output):
-            exit_codes = [bluesky.main([*command, "--no-report"]) for command in commands]
-        print(f"{name}:", *_COUNTED.findall(output.getvalue()), sep="\n")
-        self.look(name, exit_codes[-1])
+
+def catch_up_with_version_1(patch: pytest.MonkeyPatch, jetstream: Program) -> None:
+    """Let the catch-up read a Jetstream that can be built anywhere: by the older protocol."""
+    newer = live.jetstream_feed
+    patch.setattr(live, "jetstream_feed", lambda **options: newer(**options | {"is_legacy": True}))
+    patch.setenv("SOURCES__REPO_EVENTS__JETSTREAM_LEGACY_SERVICE", jetstream.url.replace("http", "ws", 1))
 
 
 def run_models(models: Iterable[str]) -> BuildOutcome:
@@ -163,9 +227,10 @@ def run_models(models: Iterable[str]) -> BuildOutcome:
 @pytest.fixture(scope="module")
 def nights(atnet: Json, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nights]:
     folder = tmp_path_factory.mktemp("claims")
-    world = ChangingWorld(atnet)
+    world = ChangingWorld(atnet, scale=SCALE)
     with (
-        isolated_lake(folder) as lake,
+        isolated_lake(folder),
+        jetstream_of(atnet, folder) as jetstream,
         CuttingProxy(atnet["appview"]) as proxy,
         pytest.MonkeyPatch.context() as patch,
     ):
@@ -176,10 +241,12 @@ def nights(atnet: Json, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ni
         patch.setenv("SOURCES__BLUESKY__STARTER_PACKS", "[]")
         patch.setenv("SOURCES__BLUESKY__ACTORS", json.dumps([person.did for person in world.people]))
         patch.setenv("SOURCES__BLUESKY__REQUESTS_PER_SECOND", "500")
-        patch.setenv("DLT_LOCAL_DIR", str(lake.folder))
+        catch_up_with_version_1(patch, jetstream)
         patch.setenv("DBT_TARGET_PATH", str(folder / "target"))
         patch.setenv("DBT_LOG_PATH", str(folder / "logs"))
-        nights = Nights(atnet, world, proxy, lake)
+        alone = Reader("without events", folder / "alone", ("--no-catch-up",))
+        told_events = Reader("with the catch-up", folder / "told", ("--catch-up",))
+        nights = Nights(atnet, world, proxy, alone, told_events)
         nights.told = live_through(nights)
         yield nights
 
@@ -218,7 +285,7 @@ def live_through(nights: Nights) -> Told:
     with pytest.MonkeyPatch.context() as patch:
         [port] = free_ports(1)
         patch.setenv("SOURCES__BLUESKY__PLC_DIRECTORY", f"http://127.0.0.1:{port}")
-        nights.pull("nobody to ask", {world.almost: Cut(1, kept=50)})
+        nights.pull_alone("nobody to ask", {world.almost: Cut(1, kept=50)})
 
     for name in AUDITS:
         nights.audit(name)
@@ -226,15 +293,18 @@ def live_through(nights: Nights) -> Told:
     heard_edit = world.heard.edit(next(iter(world.heard.posts.values())), "Edited, and heard")
     [heard_repost] = world.heard.repost((other, timedelta()))
     nights.listen()
-    run_models([*CLAIMS, *REPORTS_OF_POSTS])
-    nights.look("heard")
+    with nights.alone.at_home():
+        run_models([*CLAIMS, *REPORTS_OF_POSTS])
+    nights.look(nights.alone, "heard")
     return Told(late, unheard, hidden, deleted, edited, doubted, heard_edit, heard_repost)
 
 
 def any_cuts(chance: Random, world: ChangingWorld) -> dict[Person, Cut]:
     """Cut a third of the feeds, anywhere."""
     return {
-        person: Cut(chance.randint(1, 3), chance.choice([0, 30, 99, 100]), chance.random() < 0.5)
+        person: Cut(
+            chance.randint(1, 3 + len(person.posts) // 300), chance.choice([0, 30, 99, 100]), chance.random() < 0.5
+        )
         for person in chance.sample(world.others, 5)
     }
 
@@ -243,6 +313,16 @@ def any_cuts(chance: Random, world: ChangingWorld) -> dict[Person, Cut]:
 def test_nothing_that_the_pds_has_is_called_gone(nights: Nights, name: str) -> None:
     evening = nights.evenings[name]
     assert evening.gone & evening.living.keys() <= evening.taken_down
+
+
+@pytest.mark.parametrize("name", NIGHTS)
+def test_with_the_catch_up_the_marts_have_what_the_pds_has_and_publish_nothing_else(nights: Nights, name: str) -> None:
+    evening = nights.told_events.evenings[name]
+    assert evening.living.keys() - evening.there <= evening.taken_down
+    assert evening.there - evening.living.keys() == set()
+    assert evening.published - evening.living.keys() == set()
+    assert len(evening.published) > 100
+    assert_texts_are_those_of_the_pds(evening)
 
 
 @pytest.mark.parametrize("name", AUDITS)
@@ -258,17 +338,24 @@ def test_after_an_audit_the_marts_have_what_the_pds_has(nights: Nights, name: st
     evening = nights.evenings[name]
     assert evening.living.keys() - evening.there == evening.taken_down
     assert evening.there - evening.living.keys() == set()
-    texts = {uri: record["text"] for uri, record in evening.living.items() if f"/{POST}/" in uri}
-    assert {uri: evening.texts.get(uri) for uri in texts.keys() - evening.taken_down} == {
-        uri: text for uri, text in texts.items() if uri not in evening.taken_down
+    assert_texts_are_those_of_the_pds(evening)
+
+
+def assert_texts_are_those_of_the_pds(evening: Evening) -> None:
+    texts = {
+        uri: record["text"]
+        for uri, record in evening.living.items()
+        if f"/{POST}/" in uri and uri not in evening.taken_down
     }
+    assert {uri: evening.texts.get(uri) for uri in texts} == texts
 
 
 def test_of_all_models_dbt_s_own_tests_find_nothing_wrong_and_no_report_names_what_is_gone(nights: Nights) -> None:
-    outcome = run_dbt("build", "--exclude-resource-type=unit_test")
+    with nights.alone.at_home():
+        outcome = run_dbt("build", "--exclude-resource-type=unit_test")
     results = getattr(outcome.result, "results", [])
     assert outcome.success, [result.message for result in results if result.status in ("error", "fail")]
-    nights.look("all models")
+    nights.look(nights.alone, "all models")
     evening = nights.evenings["all models"]
     assert evening.published <= evening.living.keys() - evening.taken_down
 
@@ -310,7 +397,7 @@ def test_f5_who_is_called_covered_from_the_beginning_was_when_they_were_audited(
 
 
 def test_f5_an_end_that_comes_four_posts_early_is_doubted(nights: Nights) -> None:
-    claims = nights.lake.query(
+    claims = nights.alone.lake.query(
         f"select reached_end from feed_pulls where member_did = '{nights.world.almost.did}' order by observed_at"
     )
     assert not claims[0]["reached_end"]

@@ -1,4 +1,4 @@
-"""Audits of a lake, with a warehouse that knows what int_known_records says, and no more."""
+"""Audits of a lake, with a warehouse that knows what int_known_records says and who has opted out, and no more."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from pipelines import bluesky
-from pipelines.audits import Auditing, AuditSummary
-from pipelines.checks import audits_due
+from pipelines.audits import Auditing, AuditSummary, audits_due
 from pipelines.lake.duckdb_settings import duckdb_settings
 from pipelines.lake.tables import AUTHOR_FEED, RECORD_CHECKS
 from pipelines.lake.working_folder import open_pipeline, recover
@@ -72,7 +71,7 @@ class Audited:
     requests: Counter[str]
 
 
-def known_records(lake: Lake) -> Known:
+def known_records(lake: Lake, opted_out: Sequence[str] = ()) -> Known:
     """Write the warehouse anew from the lake; give its records by URI: version, and whether it is gone."""
     path = duckdb_settings(lake.pipeline_name).warehouse_path
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -81,12 +80,21 @@ def known_records(lake: Lake) -> Known:
             is_there = (lake.dataset / table.name).is_dir()
             warehouse.register(table.name, _rows(lake, table.name) if is_there else table.schema.empty_table())
         warehouse.sql(_KNOWN)
+        warehouse.execute(
+            "create or replace table int_opted_out_authors as select unnest($1::varchar[]) as did", [list(opted_out)]
+        )
         rows = warehouse.sql("select uri, cid, is_gone from int_known_records").fetchall()
     return {uri: (cid, is_gone) for uri, cid, is_gone in rows}
 
 
 def run_audits(
-    lake: Lake, server: SampleServer, dids: Sequence[str] | None = None, *, at: datetime | None = None, days: float = 7
+    lake: Lake,
+    server: SampleServer,
+    dids: Sequence[str] | None = None,
+    *,
+    at: datetime | None = None,
+    days: float = 7,
+    opted_out: Sequence[str] = (),
 ) -> Audited:
     """Audit as the job does.
 
@@ -96,8 +104,9 @@ def run_audits(
         dids: Who is audited; those whose audit is due if not given.
         at: When; in the evening that the server shows if not given.
         days: The setting `audit_days`.
+        opted_out: Who has opted out since they were read.
     """
-    known = known_records(lake)
+    known = known_records(lake, opted_out)
     now = at or server.world.on(server.day).now
     appview = AppView(server.url, Pacer(100_000), **lake.client)
     network = Network(appview, Repositories(appview, server.url), server.url)

@@ -177,6 +177,7 @@ def memberships(pack_uri: str, seed_type: str, members: MemberList, day: Day) ->
             "seed_type": seed_type,
             "list_item_uri": item.uri,
             "is_listed": item.uri in listed,
+            "hidden_because": day.hidden_because(item.subject, members),
             **_shown(item.subject, day, item.uri in listed),
         }
         for item in day.memberships(members)

@@ -29,6 +29,7 @@ from pipelines.sample.world.blocks import cid_text, cid_to_bytes, link_to
 from pipelines.sample.world.days import evening
 from pipelines.sample.world.truth import DEACTIVATED, DELETED, POST, REPOST, SUSPENDED
 from pipelines.sources.feed_audits import Audits
+from pipelines.sources.feed_walk import AuditState, MemberState, was_whole
 from pipelines.sources.member_audit import MemberAudit
 from pipelines.sources.record_checks import RecordAsker
 from pipelines.sources.repository_comparison import Comparison, KnownRecord
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 
     from pipelines.sample.appview.server import SampleServer
     from pipelines.sample.world.world import Day, World
-    from pipelines.sources.feed_walk import AuditState, MemberState
     from tests.conftest import Lake
 
 GET_REPO: Final = "com.atproto.sync.getRepo"
@@ -119,6 +119,18 @@ def pulled(lake: Lake, server: SampleServer, *dids: str, day: int = 1) -> None:
     lake.pull(server, actors=list(dids))
 
 
+def test_nobody_reads_the_repository_of_who_has_opted_out(
+    lake: Lake, sample_server: SampleServer, world: World
+) -> None:
+    """Whose feed was read last night, so that an audit is due."""
+    stays, leaves = world.actor("nils").did, world.actor("silent").did
+    pulled(lake, sample_server, stays, leaves)
+    audited = run_audits(lake, sample_server, opted_out=[leaves])
+    assert audited.rows.keys() == {stays}
+    assert run_audits(lake, sample_server, opted_out=[leaves, stays]).summary.outcomes.total() == 0
+    assert leaves not in {request.params.get("did") for request in sample_server.requests}
+
+
 def test_after_an_audit_the_lake_is_what_the_repositories_are(
     lake: Lake, sample_server: SampleServer, world: World
 ) -> None:
@@ -175,6 +187,7 @@ def test_a_doubtful_end_makes_an_audit_due_and_the_audit_settles_it(
     assert living(known_records(lake), did) == in_repository(world.on(1), did)
     state = bluesky.member_states(lake.pipeline())[did]
     assert (state["doubtful_end_uri"], state["audit"]["rev"]) == (None, world.on(1).rev(did))
+    assert state["end_uri"] is None, "the feed was cut there: a later walk that gets as far has not read it to the end"
     posts = sum(check["collection"] == POST for check in audited.checks.values())
     assert audited.requests["getPosts"] == -(-posts // 25)
     assert run_audits(lake, sample_server, days=1_000).rows == {}
@@ -262,13 +275,26 @@ def test_what_proves_nothing_is_refused_and_nothing_is_claimed_from_it(
     assert audited.checks == audited.shown == {}
     assert audited.summary.exit_code == 2
     assert known_records(lake) == audited.known
-    assert bluesky.member_states(lake.pipeline()) == states
+    refused = {"audited_at": day.now.isoformat(), "rev": None, "is_whole": False}
+    remembered = {did: {**state, "audit": refused} for did, state in states.items()}
+    assert bluesky.member_states(lake.pipeline()) == remembered
+
+    next_night = run_audits(lake, sample_server, at=day.now + timedelta(days=1))
+    assert (next_night.rows, next_night.requests.total(), next_night.summary.exit_code) == ({}, 0, 2)
+    assert all(f"{did}: not whole when audited at " in str(next_night.summary) for did in breaking)
 
     sample_server.faults.clear()
-    assert {row["outcome"] for row in run_audits(lake, sample_server).rows.values()} == {"verified"}
+    later = run_audits(lake, sample_server, at=day.now + timedelta(days=7))
+    assert {row["outcome"] for row in later.rows.values()} == {"verified"}
+    assert later.summary.exit_code == 0
     known = known_records(lake)
     for did in breaking:
         assert living(known, did) == in_repository(day, did)
+
+
+def is_whole(audit: OneAudit) -> bool:
+    assert audit.next_state is not None
+    return was_whole(audit.next_state)
 
 
 # One member, without a lake: what is known is what was there on day 1, and the audit is of day 5.
@@ -291,7 +317,7 @@ def test_where_there_are_only_lists_they_are_taken_and_nothing_is_verified(
     assert audit.row["outcome"] == "listed"
     assert audit.row["rev"] == (None if LATEST in lacking else world.on(5).rev(did))
     assert audit.row["error"].startswith("nothing is verified, as there are only lists")
-    assert audit.next_state is not None
+    assert is_whole(audit)
     sample_server.faults.clear()
     proved = audit_one(sample_server, did)
     assert audit.outcomes == proved.outcomes
@@ -342,15 +368,101 @@ def test_what_the_service_hides_is_there_and_hidden(sample_server: SampleServer,
     assert audit.row["missing_count"] == audit.row["healed_count"] + len(hidden)
     assert all(json.loads(check["raw"])["value"]["$type"] == POST for check in hidden.values())
     assert hidden.keys() <= in_repository(world.on(5), did).keys()
-    assert audit.next_state is not None
+    assert is_whole(audit)
 
 
-def test_where_the_service_does_not_answer_the_audit_stays_due(sample_server: SampleServer, did: str) -> None:
+def test_where_the_service_does_not_answer_the_audit_is_not_whole_and_made_anew(
+    sample_server: SampleServer, world: World, did: str
+) -> None:
     sample_server.faults.add(Fault.INTERNAL_ERROR, nsid=GET_POSTS, times=None)
     audit = audit_one(sample_server, did)
-    assert (audit.row["outcome"], audit.next_state) == ("verified", None)
+    assert (audit.row["outcome"], is_whole(audit)) == ("verified", False)
     assert audit.row["unreadable_count"] > 0
     assert audit.row["missing_count"] == audit.row["healed_count"] + audit.row["unreadable_count"]
+    sample_server.faults.clear()
+    again = audit_one(sample_server, did, last=audit.next_state)
+    assert (again.row["outcome"], is_whole(again)) == ("verified", True), "though the revision is the same"
+
+
+def test_a_post_that_the_service_shows_in_another_version_is_not_healed(
+    sample_server: SampleServer, world: World, did: str
+) -> None:
+    whole = audit_one(sample_server, did)
+    shown = [uri for uri, outcome in whole.outcomes.items() if outcome == "shown"]
+    old_cid = cid_text(link_to(b"what stood there before"))
+
+    def behind(body: bytes) -> bytes:
+        posts = json.loads(body)["posts"]
+        for post in posts:
+            if post["uri"] == shown[0]:
+                post["cid"] = old_cid
+        return json.dumps({"posts": posts}).encode()
+
+    sample_server.faults.mutate(behind, nsid=GET_POSTS)
+    audit = audit_one(sample_server, did)
+    assert audit.outcomes == whole.outcomes
+    assert audit.row["expected_count"] == whole.row["expected_count"]
+    assert audit.row["healed_count"] == whole.row["healed_count"] - 1
+    assert (audit.row["unreadable_count"], is_whole(audit), is_whole(whole)) == (1, False, True)
+
+
+@pytest.mark.parametrize("is_unchanged", [False, True], ids=["verified", "unchanged"])
+def test_an_audit_takes_the_doubt_away_and_leaves_the_known_end(
+    sample_server: SampleServer, did: str, is_unchanged: bool
+) -> None:
+    """Where a feed is cut, a lake that lacks nothing says nothing of its end."""
+    appview = AppView(sample_server.url, Pacer(100_000))
+    network, now = Network(appview, Repositories(appview, sample_server.url), sample_server.url), evening(5)
+    for refused in (True, False):
+        state = MemberState(
+            cursor=None,
+            pulled_at=now.isoformat(),
+            swept_at="",
+            end_uri="the oldest",
+            doubtful_end_uri="where it was cut",
+        )
+        if is_unchanged:
+            state["audit"] = AuditState(
+                audited_at=now.isoformat(), rev=sample_server.world.on(5).rev(did), is_whole=not refused
+            )
+        if refused:
+            sample_server.faults.mutate(lambda car: car[:-100], nsid=GET_REPO)
+        audits = Audits(network, lambda: now, lambda did: known_on_day_one(sample_server.world, did))
+        audits.begin({did: state}, [did])
+        list(audits.tables({did: state}))
+        sample_server.faults.clear()
+        assert list(audits.outcomes) == ["refused" if refused else "unchanged" if is_unchanged else "verified"]
+        assert state["end_uri"] == "the oldest"
+        assert state["doubtful_end_uri"] == ("where it was cut" if refused else None)
+
+
+def test_an_older_commit_is_refused_after_an_audit_that_was_not_whole(
+    sample_server: SampleServer, world: World, did: str
+) -> None:
+    """What was proved once counts; what a server only says does not."""
+    sample_server.faults.add(Fault.INTERNAL_ERROR, nsid=GET_POSTS, times=None)
+    unanswered = audit_one(sample_server, did)
+    sample_server.faults.clear()
+    last = unanswered.next_state
+    for _ in range(2):
+        sample_server.faults.add(Fault.NOT_IMPLEMENTED, nsid=LATEST, times=None)
+        sample_server.faults.mutate(lambda _: repository_car(world.on(1), did), nsid=GET_REPO)
+        audit = audit_one(sample_server, did, last=last)
+        sample_server.faults.clear()
+        assert audit.row["error"].startswith("rev: the commit is an old one")
+        assert audit.next_state is not None
+        assert audit.next_state["rev"] == world.on(5).rev(did)
+        last = audit.next_state
+
+    def ahead(body: bytes) -> bytes:
+        return json.dumps(json.loads(body) | {"rev": "7zzzzzzzzzzzz"}).encode()
+
+    sample_server.faults.mutate(ahead, nsid=LATEST)
+    boasting = audit_one(sample_server, did)
+    assert boasting.row["outcome"] == "refused"
+    assert boasting.next_state is not None
+    assert boasting.next_state["rev"] is None
+    assert not is_whole(boasting)
 
 
 def test_a_block_that_cannot_be_read_is_named(sample_server: SampleServer, world: World, did: str) -> None:
@@ -372,7 +484,7 @@ def test_a_block_that_cannot_be_read_is_named(sample_server: SampleServer, world
     assert whole.outcomes.items() < audit.outcomes.items()
     assert (audit.row["outcome"], audit.row["unreadable_count"]) == ("verified", 1)
     assert audit.row["missing_count"] == audit.row["healed_count"] + 1
-    assert audit.next_state is not None
+    assert is_whole(audit)
 
 
 def test_the_last_audits_revision_is_not_audited_again(sample_server: SampleServer, did: str) -> None:
@@ -380,7 +492,7 @@ def test_the_last_audits_revision_is_not_audited_again(sample_server: SampleServ
     sample_server.requests.clear()
     again = audit_one(sample_server, did, last=first.next_state)
     assert (again.row["outcome"], again.row["rev"], again.outcomes) == ("unchanged", first.row["rev"], {})
-    assert again.next_state is not None
+    assert is_whole(again)
     assert [request.nsid for request in sample_server.requests] == [f"/{did}", LATEST]
 
 

@@ -10,14 +10,16 @@ import duckdb
 import pytest
 
 from pipelines import bluesky, checks
+from pipelines.audits import AuditSummary, audits_due, notes_of_waiting
 from pipelines.bluesky import main, member_states
-from pipelines.checks import Checking, audits_due
+from pipelines.checks import Checking
 from pipelines.lake.working_folder import open_pipeline, recover
 from pipelines.network.appview import AppView
 from pipelines.network.connect import Network
 from pipelines.network.pacing import Pacer
 from pipelines.network.repositories import Repositories
 from pipelines.sample.appview.faults import Fault
+from pipelines.sources.feed_walk import AuditState, MemberState
 from pipelines.warehouse import BuildOutcome
 from tests.sources.member_feed import NOW
 from tests.sources.open_questions import doubt
@@ -180,3 +182,32 @@ def test_audits_are_due_after_so_many_days_and_where_an_end_is_doubted(
     assert set(audits_due(states, now + 8 * day, 7.0)) == {nils, mara}
     states[mara]["doubtful_end_uri"] = None
     assert set(audits_due(states, now, 7.0, is_all=True)) == {nils, mara}
+
+
+@pytest.mark.parametrize("end", [None, "at://x"], ids=["", "doubtful end"])
+@pytest.mark.parametrize("walked_days_later", [-1, 1, 20])
+def test_an_audit_that_was_not_whole_is_made_anew_after_so_many_days_and_named_until_then(
+    walked_days_later: int, end: str | None
+) -> None:
+    audited_at, day = NOW, timedelta(days=1)
+    state = MemberState(
+        cursor=None,
+        pulled_at=(audited_at + walked_days_later * day).isoformat(),
+        swept_at="",
+        end_uri=None,
+        doubtful_end_uri=end,
+        audit=AuditState(audited_at=audited_at.isoformat(), rev=None, is_whole=False),
+    )
+    states = {"did:plc:x": state}
+    assert audits_due(states, audited_at + 6.9 * day, 7.0) == []
+    assert audits_due(states, audited_at + 7 * day, 7.0) == ["did:plc:x"]
+    assert audits_due(states, audited_at + day, 7.0, is_all=True) == ["did:plc:x"]
+    gap_at = audited_at + day
+    assert audits_due(states, gap_at, 7.0, gap_at=gap_at) == (["did:plc:x"] if walked_days_later > 0 else [])
+
+    waiting = AuditSummary(notes=notes_of_waiting(states, set()))
+    assert waiting.exit_code == 2
+    assert str(waiting).startswith("none is due\n  did:plc:x: not whole when audited at ")
+    assert notes_of_waiting(states, {"did:plc:x"}) == []
+    states["did:plc:y"] = {**state, "pulled_at": (audited_at + 30 * day).isoformat()}
+    assert [note[:9] for note in notes_of_waiting(states, {"did:plc:y"})] == [], "x is followed no more"

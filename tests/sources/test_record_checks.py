@@ -20,6 +20,7 @@ from pipelines.network.repositories import Repositories
 from pipelines.network.service_clock import ServiceClock
 from pipelines.sample.appview.faults import Fault
 from pipelines.sample.world.truth import ACTIVE, POST, REPOST
+from pipelines.sources import repository_checks
 from pipelines.sources.questions import Question
 from pipelines.sources.record_checks import RecordAsker
 from pipelines.sources.repository_comparison import Comparison, KnownRecord
@@ -41,6 +42,7 @@ GET_POSTS = "app.bsky.feed.getPosts"
 GET_RECORD = "com.atproto.repo.getRecord"
 LIST_RECORDS = "com.atproto.repo.listRecords"
 GET_STATUS = "com.atproto.sync.getRepoStatus"
+GET_REPO = "com.atproto.sync.getRepo"
 
 
 def asker_of(url: str, **client: Any) -> RecordAsker:
@@ -212,6 +214,46 @@ def test_many_records_of_one_member_are_read_from_the_list(world: World, sample_
     asked = Counter(request.nsid for request in sample_server.requests)
     assert asked[LIST_RECORDS] == 1
     assert asked[GET_RECORD] == len(mine) - min(100, reposts[did])
+
+
+@pytest.fixture
+def many(world: World, sample_server: SampleServer) -> list[Question]:
+    """Reposts of one member that are there, that are gone, that never were, and one that may have been made since."""
+    sample_server.day = 5
+    mine = [repost.uri for repost in world.reposts if repost.uri.split("/")[2] == world.actor("mara").did]
+    collection = mine[0].rpartition("/")[0]
+    never = [f"{collection}/{number:013}" for number in range(40)]
+    return [about(uri) for uri in [*mine, *never, f"{collection}/7zzzzzzzzzzzz"]]
+
+
+SPOILED_PROOFS: dict[str, Any] = {
+    "whole": None,
+    "cut short": lambda car: car[:-100],
+    "none": lambda car: b"",
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILED_PROOFS.values(), ids=SPOILED_PROOFS)
+def test_a_proved_repository_says_at_once_what_many_requests_say_one_by_one(
+    sample_server: SampleServer, many: list[Question], monkeypatch: pytest.MonkeyPatch, spoil: Any
+) -> None:
+    def answers() -> tuple[dict[str, tuple[Any, ...]], Counter[str]]:
+        sample_server.requests.clear()
+        checks, _ = ask(asker_of(sample_server.url), many)
+        columns = ("outcome", "cid", "created_at", "subject_uri", "issues", "asked_because", "error")
+        told = {uri: tuple(row[column] for column in columns) for uri, row in checks.items()}
+        return told, Counter(request.nsid for request in sample_server.requests)
+
+    one_by_one, _ = answers()
+    assert {told[0] for told in one_by_one.values()} == {"in_repository", "record_gone"}
+    monkeypatch.setattr(repository_checks, "PROVED_ABOVE", len(many) - 1)
+    if spoil:
+        sample_server.faults.mutate(spoil, nsid=GET_REPO)
+    at_once, asked = answers()
+    assert at_once == one_by_one
+    assert asked[GET_REPO] == 1
+    if not spoil:
+        assert (asked[LIST_RECORDS], asked[GET_RECORD]) == (0, 1), "only what may have been written since"
 
 
 def test_one_post_that_the_service_refuses_keeps_no_other_from_its_answer(

@@ -7,9 +7,10 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from dlt.extract.state import reset_resource_state
 
 from pipelines import bluesky
 from pipelines.lake.working_folder import open_pipeline, recover
@@ -158,9 +159,17 @@ def test_cursors_of_an_earlier_version_are_given_up_with_a_table_that_was_droppe
     assert member_states({"resources": {"member_feeds": {"members": {"did:plc:x": {}}}}}, {"feed_pulls"}) == {}
 
 
-def test_what_is_remembered_of_audits_goes_with_their_table() -> None:
+@pytest.mark.parametrize(
+    ("dropped", "is_back"), [("feed_audits", False), ("record_checks", False), ("record_checks", True)]
+)
+def test_what_is_remembered_of_audits_goes_with_each_table_that_they_write(dropped: str, is_back: bool) -> None:
+    """Checks write to `record_checks` before audits are due; and an audit that finds nothing never does."""
     audit = AuditState(audited_at="2026-03-01T00:00:00+00:00", rev="3kabc")
-    state = MemberState(cursor=None, pulled_at="", swept_at="", end_uri=None, doubtful_end_uri=None, audit=audit)
-    kept = {"resources": {"author_feed": {"members": {"did:plc:x": state}}}}
-    assert member_states(kept, {"author_feed", "feed_audits"})["did:plc:x"]["audit"] == audit
-    assert "audit" not in member_states(kept, {"author_feed"})["did:plc:x"]
+    state = MemberState(cursor=None, pulled_at="", swept_at="", end_uri=None, doubtful_end_uri=None)
+    kept: dict[str, Any] = {"resources": {"author_feed": {"members": {"did:plc:x": state}}}}
+    tables = {"author_feed", "feed_audits"}
+    member_states(kept, tables)["did:plc:x"]["audit"] = audit
+    assert member_states(kept, tables)["did:plc:x"]["audit"] == audit
+    reset_resource_state(dropped, kept)
+    tables = tables | {"record_checks"} if is_back else tables - {dropped}
+    assert "audit" not in member_states(kept, tables)["did:plc:x"]

@@ -59,6 +59,7 @@ class BulkWorld(World):
         self.posts = []
         self.reposts = []
         self.blocks = []
+        self.opt_outs = []
         self.lists = ()
         since = evening(-2000)
         self.actors = {}

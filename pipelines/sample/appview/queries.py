@@ -89,7 +89,8 @@ def get_list(views: Views, params: Params) -> bytes:
     members = next((members for members in lists if members.uri == uri), None)
     if members is None:
         raise _invalid("List not found")
-    rows = views.day.memberships(members)
+    # Who opted out is no row; who is hidden for another reason is left out of a page that has been cut.
+    rows = [item for item in views.day.memberships(members) if not views.day.has_opted_out(item.subject, members)]
     start = 0
     if cursor := _optional(params, "cursor"):
         match = _CURSOR.fullmatch(cursor)
@@ -106,6 +107,23 @@ def get_list(views: Views, params: Params) -> bytes:
     if start + limit < len(rows):
         body["cursor"] = f"{microseconds(page[-1].added_at) // 1000}__{page[-1].cid}"
     return _encode(body)
+
+
+def get_relationships(views: Views, params: Params) -> bytes:
+    """app.bsky.graph.getRelationships, of DIDs; follows are not in this world, nor are blocks of whole lists."""
+    actor, others = views.day.find(_actor(_one(params, "actor"), "actor")), _many(params, "others", 30)
+    prefix = "app.bsky.graph.defs"
+    if actor is None:
+        unknown = [{"$type": f"{prefix}#notFoundActor", "actor": other, "notFound": True} for other in others]
+        return _encode({"relationships": unknown})
+    relationships: list[Json] = []
+    standing = [block for block in views.day.world.blocks if block.created_at <= views.day.now]
+    blocks = {(block.author, block.subject): block.uri for block in standing}
+    for other in others:
+        found = {"blocking": blocks.get((actor.did, other)), "blockedBy": blocks.get((other, actor.did))}
+        shown = {name: uri for name, uri in found.items() if uri}
+        relationships.append({"$type": f"{prefix}#relationship", "did": other, **shown})
+    return _encode({"actor": actor.did, "relationships": relationships})
 
 
 def get_profile(views: Views, params: Params) -> bytes:
@@ -210,6 +228,7 @@ _METHODS: Final[dict[str, Callable[[Views, Params], bytes]]] = {
     "app.bsky.graph.getStarterPack": get_starter_pack,
     "app.bsky.graph.getStarterPacks": get_starter_packs,
     "app.bsky.graph.getList": get_list,
+    "app.bsky.graph.getRelationships": get_relationships,
     "app.bsky.actor.getProfile": get_profile,
     "app.bsky.actor.getProfiles": get_profiles,
     "app.bsky.feed.getAuthorFeed": get_author_feed,

@@ -15,6 +15,7 @@ from pipelines.sample.world.truth import (
     IMAGES,
     LIST,
     LIST_ITEM,
+    OPT_OUT,
     POST,
     PROFILE,
     RECORD,
@@ -29,6 +30,7 @@ from pipelines.sample.world.truth import (
     ListItem,
     Media,
     MemberList,
+    OptOut,
     Post,
     Profile,
     Repost,
@@ -75,6 +77,8 @@ def record(thing: Record) -> Json:
             }
         case Block():
             return {"$type": BLOCK, "subject": thing.subject, "createdAt": timestamp(thing.created_at)}
+        case OptOut():
+            return {"$type": OPT_OUT, "subject": thing.list_uri, "createdAt": timestamp(thing.created_at)}
         case Profile():
             return _profile(thing)
         case _:

@@ -10,6 +10,7 @@ from pipelines.sample.world.truth import (
     BLOCK,
     LIST,
     LIST_ITEM,
+    OPT_OUT,
     POST,
     PROFILE,
     REPOST,
@@ -60,6 +61,9 @@ def stored(simulation: Simulation, did: str) -> Iterator[Stored]:
     for block in simulation.blocks:
         if block.author == did:
             yield Stored(BLOCK, block.rkey, block.cid, block, block.created_at, None)
+    for opt_out in simulation.opt_outs:
+        if opt_out.author == did:
+            yield Stored(OPT_OUT, opt_out.rkey, opt_out.cid, opt_out, opt_out.created_at, opt_out.taken_back_at)
     for post in simulation.posts_by_author[did]:
         is_update = simulation.versions[post.uri][0] is not post
         is_replaced = post.replaced_at is not None

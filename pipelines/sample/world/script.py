@@ -176,6 +176,14 @@ def _memberships(world: Simulation) -> None:
     ):
         act = world.add_member if joins else world.remove_member
         script.at(slot, clock, partial(act, members, world.actor(name)))
+    for name, members, slot, back in (
+        ("raul", ducks, 2, 4),
+        ("felix", ducks, 4, None),  # stays on the other list
+        ("greta", people, 3, None),
+        ("stefan", talks, 3, None),  # says nothing to the service: the list stands behind no pack
+    ):
+        until = None if back is None else moment(back, "18:00")
+        world.opt_out(world.actor(name), members, moment(slot, "18:00"), until)
     script.at(-80, "19:00", partial(world.block, world.actor("aloof"), world.actor("mara")))
 
 

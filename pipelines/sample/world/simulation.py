@@ -28,6 +28,7 @@ from pipelines.sample.world.truth import (
     IMAGES,
     LIST,
     LIST_ITEM,
+    OPT_OUT,
     POST,
     PROFILE_LINK,
     RECORD,
@@ -44,6 +45,7 @@ from pipelines.sample.world.truth import (
     ListItem,
     Media,
     MemberList,
+    OptOut,
     Post,
     Profile,
     ProfileLink,
@@ -97,6 +99,7 @@ class Simulation:
         self.versions: defaultdict[str, list[Post]] = defaultdict(list)
         self.answers: defaultdict[str, list[tuple[str, datetime, datetime | None]]] = defaultdict(list)
         self.blocks: list[Block] = []
+        self.opt_outs: list[OptOut] = []
         self.landmarks: dict[str, Post] = {}
         self.scenes: defaultdict[int, list[Scene]] = defaultdict(list)
         self.slot = FIRST_SLOT - 1
@@ -265,6 +268,12 @@ class Simulation:
         rkey = self.next_tid(at)
         uri = f"at://{actor.did}/{BLOCK}/{rkey}"
         self.blocks.append(named(Block(uri, UNNAMED, rkey, actor.did, subject.did, at)))
+
+    def opt_out(self, actor: Actor, members: MemberList, at: datetime, until: datetime | None = None) -> None:
+        """Let somebody opt out of a list, for good or until they take it back."""
+        rkey = tid(at)
+        uri = f"at://{actor.did}/{OPT_OUT}/{rkey}"
+        self.opt_outs.append(named(OptOut(uri, UNNAMED, rkey, actor.did, members.uri, at, until)))
 
     def pin(self, actor: Actor, at: datetime, post: Post) -> None:
         """Let somebody pin a post to their profile."""

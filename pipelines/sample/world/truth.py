@@ -25,6 +25,7 @@ LIST: Final = "app.bsky.graph.list"
 LIST_ITEM: Final = "app.bsky.graph.listitem"
 STARTER_PACK: Final = "app.bsky.graph.starterpack"
 BLOCK: Final = "app.bsky.graph.block"
+OPT_OUT: Final = "app.bsky.graph.referencelistoptout"
 
 IMAGES: Final = "app.bsky.embed.images"
 GALLERY: Final = "app.bsky.embed.gallery"
@@ -373,7 +374,24 @@ class Block:
     created_at: datetime
 
 
-Record = Post | Repost | ListItem | MemberList | StarterPack | Block | Profile
+@dataclass(frozen=True, slots=True)
+class OptOut:
+    """Somebody opts out of a list, from `created_at` until `taken_back_at`: a record in their own repository."""
+
+    uri: str
+    cid: str
+    rkey: str
+    author: str
+    list_uri: str
+    created_at: datetime
+    taken_back_at: datetime | None
+
+    def exists(self, at: datetime) -> bool:
+        """Say whether the opt-out holds at that moment."""
+        return self.created_at <= at and (self.taken_back_at is None or at < self.taken_back_at)
+
+
+Record = Post | Repost | ListItem | MemberList | StarterPack | Block | OptOut | Profile
 
 
 @dataclass(frozen=True, slots=True)

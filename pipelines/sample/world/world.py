@@ -31,6 +31,7 @@ class World:
         packs: The starter packs; the first is the one to follow by default. Each knows its list.
         lists: The plain lists, that no pack stands on.
         blocks: Who blocks whom.
+        opt_outs: Who opted out of which list.
         posts: Every version of every post, deleted ones too.
         reposts: Every repost, deleted ones too.
     """
@@ -49,6 +50,7 @@ class World:
         self.packs: tuple[StarterPack, ...] = self._simulation.packs
         self.lists: tuple[MemberList, ...] = self._simulation.lists
         self.blocks = self._simulation.blocks
+        self.opt_outs = self._simulation.opt_outs
         self.posts = self._simulation.posts
         self.reposts = self._simulation.reposts
 
@@ -165,7 +167,42 @@ class Day:
             if item.subject in self.actors
             and self.actors[item.subject].is_available(self.now)
             and not self.is_blocked(item.subject, members.creator)
+            and not self.has_opted_out(item.subject, members)
         ]
+
+    def hidden_because(self, did: str, members: MemberList) -> str | None:
+        """Say why somebody is not shown in a list that they are on; None if they are."""
+        if did not in self.actors or not self.actors[did].is_available(self.now):
+            return "unavailable"
+        if self.has_opted_out(did, members):
+            return "opted_out"
+        if self.blocks(did, members.creator):
+            return "blocks_creator"
+        return "blocked_by_creator" if self.blocks(members.creator, did) else None
+
+    def followed(self, *lists: MemberList) -> list[str]:
+        """Give whoever a pull of these lists reads, each once: all but who opted out, or is in a block relation."""
+        dids = (
+            item.subject
+            for members in lists
+            for item in self.memberships(members)
+            if self.hidden_because(item.subject, members) in {None, "unavailable"}
+        )
+        return list(dict.fromkeys(dids))
+
+    def has_opted_out(self, did: str, members: MemberList) -> bool:
+        """Say whether somebody's opt-out takes them out of a list: services heed it for a list behind a pack only."""
+        return members.purpose == "referencelist" and any(
+            opt_out.exists(self.now) and (opt_out.author, opt_out.list_uri) == (did, members.uri)
+            for opt_out in self.world.opt_outs
+        )
+
+    def blocks(self, one: str, other: str) -> bool:
+        """Say whether somebody blocks somebody."""
+        return any(
+            block.created_at <= self.now and (block.author, block.subject) == (one, other)
+            for block in self.world.blocks
+        )
 
     def is_blocked(self, one: str, other: str) -> bool:
         """Say whether either of two people blocks the other."""

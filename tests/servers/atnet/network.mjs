@@ -126,10 +126,10 @@ await takeDown(network.bsky.url, modded)
 await asAdmin(network.pds.url, 'deleteAccount', { did: leaver.did })
 await network.processAll(60_000)
 
-// POST /settle answers when the AppView has indexed all that was written to the PDS.
+// POST /settle answers when the AppView has indexed all that was written to the PDS; or, after a while, 503: ask again.
 const control = http.createServer(async (request, response) => {
-  if (request.method === 'POST' && request.url === '/settle') await network.processAll(120_000)
-  else response.statusCode = 404
+  if (request.method !== 'POST' || request.url !== '/settle') response.statusCode = 404
+  else await network.processAll(60_000).catch(() => { response.statusCode = 503 })
   response.end()
 })
 await new Promise((done) => control.listen(0, '127.0.0.1', done))

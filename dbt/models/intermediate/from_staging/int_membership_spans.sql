@@ -1,10 +1,12 @@
-{#- A member has left when a later run read every membership of the pack, in a complete load, without them. -#}
+{#- A member has left when a later run read every membership of the pack, in a complete load, without them; and from
+    when they opt out of it. -#}
 with memberships as (
     select
         pack_uri,
         did,
         observed_at,
         is_listed,
+        hidden_because,
         load_id
     from {{ ref('stg_bluesky__starter_pack_members') }}
 ),
@@ -56,16 +58,28 @@ looks as (
         did,
         observed_at,
         is_listed,
+        hidden_because,
         true as is_member
     from memberships
+    where coalesce(hidden_because not in ('opted_out', 'opt_out_unknown'), true)
     union all
     select
         pack_uri,
         did,
         observed_at,
         false as is_listed,
+        null as hidden_because,
         false as is_member
     from absences
+    union all
+    select
+        pack_uri,
+        did,
+        observed_at,
+        false as is_listed,
+        null as hidden_because,
+        false as is_member
+    from {{ ref('int_opt_outs') }}
 ),
 
 changes as (
@@ -92,7 +106,8 @@ spans as (
         is_member,
         min(observed_at) as first_observed_at,
         max(observed_at) as last_observed_at,
-        arg_max(is_listed, observed_at) as is_listed
+        arg_max(is_listed, observed_at) as is_listed,
+        nullif(arg_max(coalesce(hidden_because, ''), observed_at), '') as hidden_because
     from numbered
     group by pack_uri, did, span_number, is_member
 ),
@@ -113,6 +128,7 @@ select
     absent_until as not_member_at,
     last_observed_at,
     is_listed,
+    hidden_because,
     absent_from is null as is_current
 from with_neighbours
 where is_member

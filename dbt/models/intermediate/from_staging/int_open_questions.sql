@@ -1,5 +1,5 @@
 {#- What to ask those who know. An event or the repository settles for good that a record is gone; that it is there, yet
-    in no feed, or that its account is not to be had, settles for some days. -#}
+    in no feed, or that its account is not to be had, settles for some days. Of who opted out, nobody asks. -#}
 with clock as (
     select * from {{ ref('int_clock') }}
 ),
@@ -15,7 +15,10 @@ answers as (
 ),
 
 missed as (
-    select * from {{ ref('int_missed_records') }}
+    select missed.*
+    from {{ ref('int_missed_records') }} as missed
+    left join {{ ref('int_opted_out_authors') }} as opted_out on missed.did = opted_out.did
+    where opted_out.did is null
 )
 
 select
@@ -35,18 +38,24 @@ where
         or answers.settled_at <= {{ before('clock.newest_observed_at', var('recheck_days')) }}
     )
 union all
--- What an audit compared and nobody could tell of, though a feed showed it once.
+-- What an audit compared and nobody could tell of: a feed showed it once, or the repository has it and not the lake.
+-- Where the repository told its version, the record's own block is what cannot be read.
 select
     answers.uri,
     answers.did,
     answers.collection,
     answers.asked_because
 from answers
-inner join {{ ref('int_record_sightings') }} as seen on answers.uri = seen.uri
+left join {{ ref('int_record_sightings') }} as seen on answers.uri = seen.uri
 left join gone on answers.uri = gone.subject_uri
 left join missed on answers.uri = missed.uri
+left join {{ ref('int_opted_out_authors') }} as opted_out on answers.did = opted_out.did
 where
     answers.outcome = 'unknown'
-    and seen.last_shown_at <= answers.answered_at
+    and opted_out.did is null
+    and (
+        seen.last_shown_at <= answers.answered_at
+        or (seen.last_shown_at is null and answers.asked_because = 'audit' and answers.cid is null)
+    )
     and gone.subject_uri is null
     and missed.uri is null

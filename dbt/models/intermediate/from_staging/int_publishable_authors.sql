@@ -6,12 +6,38 @@ members as (
     select
         did,
         max(last_observed_at) as last_member_at,
-        bool_or(is_current) as is_current_member
+        bool_or(is_current) as is_current_member,
+        bool_or(is_current and is_listed) as is_listed_member,
+        bool_or(is_current and coalesce(hidden_because in ('blocks_creator', 'blocked_by_creator'), false)) as has_block
     from {{ ref('int_membership_spans') }}
     group by did
 ),
 
--- Labels come with profiles, pack members and posts. One of the three that asks to be hidden is enough.
+left_out as (
+    {{ left_out() }}
+),
+
+unresolved as (
+    select count(*) as name_count
+    from left_out
+    where did is null
+),
+
+opted_out as (
+    select did
+    from {{ ref('int_opted_out_authors') }}
+),
+
+-- Labels come with profiles, pack members and posts. One of the three that asks to be hidden, or hides, is enough. They
+-- are those that stand: the pull leaves out what was negated.
+pulled_labels_of_profiles as (
+    select
+        did,
+        labels
+    from {{ ref('stg_bluesky__profiles') }}
+    qualify row_number() over (partition by did order by observed_at desc) = 1
+),
+
 labels_of_profiles as (
     select
         did,
@@ -49,7 +75,8 @@ labels_of_memberships as (
 labels_of_posts as (
     select
         author_did as did,
-        bool_or({{ contains_element('author_labels', "'!no-unauthenticated'") }}) as asks_to_be_hidden
+        bool_or({{ contains_element('author_labels', "'!no-unauthenticated'") }}) as asks_to_be_hidden,
+        bool_or({{ has_hiding_label('author_labels') }}) as is_hidden_by_moderation
     from (
         select
             author_did,
@@ -79,8 +106,25 @@ hidden as (
     where labels_of_posts.asks_to_be_hidden and members.did is null
 ),
 
+hidden_by_moderation as (
+    select did
+    from pulled_labels_of_profiles
+    where {{ has_hiding_label('labels') }}
+    union
+    select did
+    from labels_of_memberships
+    where {{ has_hiding_label('labels') }}
+    union
+    select labels_of_posts.did
+    from labels_of_posts
+    left join members on labels_of_posts.did = members.did
+    where labels_of_posts.is_hidden_by_moderation and members.did is null
+),
+
 dids as (
     select did from members
+    union
+    select did from opted_out
     union
     select did from labels_of_posts
     union
@@ -94,21 +138,31 @@ decided as (
         dids.did,
         members.did is not null as is_member,
         case
-            when dids.did in ({{ string_list(var('unpublished_dids')) }}) then 'left_out_by_setting'
+            when lower(dids.did) in (select lower(left_out.did) from left_out) then 'left_out_by_setting'
             when hidden.did is not null then 'asks_to_be_hidden'
+            when hidden_by_moderation.did is not null then 'hidden_by_moderation'
+            when opted_out.did is not null then 'opted_out'
+            when members.has_block and not members.is_listed_member then 'in_a_block'
             when members.did is not null and not coalesce(availability.is_available, false) then 'unavailable'
             when members.did is not null and not members.is_current_member then 'no_longer_a_member'
+            -- An event says that they are back; that they are listed is for the next pull to say.
+            when members.did is not null and not members.is_listed_member then 'unavailable'
             -- Of a post that the live job saw reposted, no pull has shown the author yet, nor what they ask for.
             when members.did is null and labels_of_posts.did is null then 'not_looked_at_recently'
             when
                 members.last_member_at < {{ before('clock.newest_observed_at', var('publish_within_days')) }}
                 then 'not_looked_at_recently'
+            -- Somebody is left out of whom nobody knows yet who they are: it may be anybody.
+            when unresolved.name_count > 0 then 'left_out_unresolved'
         end as withheld_because
     from dids
     cross join clock
+    cross join unresolved
     left join members on dids.did = members.did
     left join labels_of_posts on dids.did = labels_of_posts.did
     left join hidden on dids.did = hidden.did
+    left join hidden_by_moderation on dids.did = hidden_by_moderation.did
+    left join opted_out on dids.did = opted_out.did
     left join {{ ref('int_author_availability') }} as availability on dids.did = availability.did
 )
 

@@ -1,10 +1,12 @@
 with members as (
     select distinct
-        spans.pack_uri,
+        packs.published_uri as pack_uri,
         spans.did
     from {{ ref('int_membership_spans') }} as spans
     inner join {{ ref('int_publishable_authors') }} as authors on spans.did = authors.did
-    where spans.is_current and authors.is_publishable
+    inner join {{ ref('int_published_packs') }} as packs on spans.pack_uri = packs.pack_uri
+    -- Whom the service hides in a pack may be published for another one.
+    where spans.is_current and spans.is_listed and authors.is_publishable
 )
 
 select

@@ -6,19 +6,21 @@ with clock as (
 
 spans as (
     select
-        pack_uri,
-        did,
-        not_member_at,
-        member_from
-    from {{ ref('int_membership_spans') }}
-    where is_current
+        packs.published_uri as pack_uri,
+        spans.did,
+        spans.not_member_at,
+        spans.member_from
+    from {{ ref('int_membership_spans') }} as spans
+    inner join {{ ref('int_published_packs') }} as packs on spans.pack_uri = packs.pack_uri
+    where spans.is_current
 ),
 
 first_looks as (
     select
-        pack_uri,
-        first_observed_at
-    from {{ ref('dim_starter_packs') }}
+        published.published_uri as pack_uri,
+        packs.first_observed_at
+    from {{ ref('dim_starter_packs') }} as packs
+    inner join {{ ref('int_published_packs') }} as published on packs.pack_uri = published.pack_uri
 ),
 
 came as (

@@ -14,7 +14,7 @@ creators as (
 
 packs as (
     select
-        packs.pack_uri,
+        published.published_uri as pack_uri,
         packs.seed_type,
         packs.pack_name,
         packs.description,
@@ -26,6 +26,7 @@ packs as (
         packs.joined_week_count,
         packs.joined_all_time_count
     from {{ ref('dim_starter_packs') }} as packs
+    inner join {{ ref('int_published_packs') }} as published on packs.pack_uri = published.pack_uri
     left join creators on packs.creator_did = creators.did
     -- Somebody whom the settings name is a pack of one, which shows nobody if they are withheld.
     where packs.seed_type != 'actor' or creators.did is not null
