@@ -51,8 +51,12 @@ def item(dice: random.Random, number: int, members: list[str]) -> tuple[str, byt
             "record": {"$type": "app.bsky.embed.record#viewRecord", **quoted},
         }
     if number % 100 == 1:
-        feed_item["reason"] = {"$type": "app.bsky.feed.defs#reasonRepost", "by": view(dice, member, key)["author"],
-                               "uri": f"at://{member}/app.bsky.feed.repost/{key}", "indexedAt": "2026-03-01T12:00:02.000Z"}  # fmt: skip
+        feed_item["reason"] = {
+            "$type": "app.bsky.feed.defs#reasonRepost",
+            "by": view(dice, member, key)["author"],
+            "uri": f"at://{member}/app.bsky.feed.repost/{key}",
+            "indexedAt": "2026-03-01T12:00:02.000Z",
+        }
     return member, json.dumps(feed_item, separators=(",", ":")).encode()
 
 

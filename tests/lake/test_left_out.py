@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pipelines.lake.bucket import LakeError, use_project_settings
-from pipelines.lake.left_out import Found, Named, keep_found, read_left_out
+from pipelines.lake.forgotten import Forgotten, write_forgotten
+from pipelines.lake.left_out import Found, Named, forget_left_out, keep_found, read_left_out
+from pipelines.lake.scrubbing import Scrubber
 from pipelines.left_out import find_left_out
 from pipelines.network.appview import AppView
 from pipelines.network.pacing import Pacer
 from tests.spellings import DID, DID_SPELLINGS, HANDLE
+
+OTHER = "did:plc:otherotherotherotherothe"
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -87,8 +91,26 @@ def test_a_file_that_is_no_text_names_somebody_unknown(lake: Lake) -> None:
 
 def test_a_memory_that_cannot_be_read_is_an_error(lake: Lake) -> None:
     (people(lake) / "left_out.json").write_text("{", encoding="utf-8")
-    with pytest.raises(LakeError, match=r"who is left out: left_out\.json"):
+    with pytest.raises(LakeError, match=r"people/left_out\.json"):
         read_left_out(lake.pipeline_name)
+
+
+def test_whoever_is_forgotten_is_on_no_list_and_stops_nobody_from_publishing(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (people(lake) / "left_out.txt").write_bytes(f"# by mail\n@{HANDLE.upper()}\nother.example.com\n".encode("utf-16"))
+    keep_found(
+        lake.pipeline(), Found({HANDLE: DID, "other.example.com": OTHER}, {DID: [HANDLE], OTHER: ["other.example.com"]})
+    )
+    configure(monkeypatch, HANDLE)
+    write_forgotten(lake.pipeline(), Forgotten().with_people([DID, HANDLE]))
+    forget_left_out(lake.pipeline(), Scrubber.of([DID, HANDLE]))
+    left_out = read_left_out(lake.pipeline_name)
+    assert left_out.dids == {OTHER}
+    assert left_out.unresolved == ()
+    kept = "".join(path.read_text(encoding="utf-8").lower() for path in people(lake).iterdir())
+    assert HANDLE not in kept
+    assert DID not in kept
 
 
 def test_no_setting_of_the_real_network_reaches_the_sample(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
