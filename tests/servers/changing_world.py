@@ -239,7 +239,7 @@ class ChangingWorld:
             case 1 if about:
                 post["embed"] = {"$type": "app.bsky.embed.record", "record": about}
             case 2:
-                card = {"uri": "https://example.org/a story", "title": "A story", "description": "Of it"}
+                card = {"uri": "https://example.org/a-story", "title": "A story", "description": "Of it"}
                 post["embed"] = {"$type": "app.bsky.embed.external", "external": card}
             case 3:
                 tag = {"$type": "app.bsky.richtext.facet#tag", "tag": "any"}
