@@ -14,7 +14,7 @@ import json
 import re
 from collections import Counter
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
 from random import Random
@@ -188,9 +188,10 @@ class Nights:
 
     def listen(self) -> None:
         """Load what the PDS has told since the last time."""
-        firehose = Firehose(
-            self.atnet["pds"].replace("http", "ws", 1), dids={person.did for person in self.world.people}, limits=QUICK
-        )
+        # On a busy machine, a server that has much to tell is silent for a while.
+        limits = replace(QUICK, quiet_seconds=2.0)
+        people = {person.did for person in self.world.people}
+        firehose = Firehose(self.atnet["pds"].replace("http", "ws", 1), dids=people, limits=limits)
         with self.alone.at_home():
             live_lake = LiveLake(self.alone.lake)
             if not live_lake.rows():
