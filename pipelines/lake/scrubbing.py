@@ -25,15 +25,15 @@ FORGOTTEN_DID: Final = "did:web:forgotten.invalid"
 FORGOTTEN_HANDLE: Final = "handle.invalid"
 FORGOTTEN_URL: Final = "https://forgotten.invalid/"
 
-_COLON: Final = "(?::|%(?:25)*3[Aa])"
-_ENCODED_COLON: Final = re.compile(r"%(?:25)*3a")
+_COLON: Final = "(?::|%(?:25){0,3}3[Aa])"
+_ENCODED_COLON: Final = re.compile(r"%(?:25){0,3}3a")
 _DIDS: Final = re.compile(
     rf"did{_COLON}(?:plc{_COLON}[a-z2-7]{{24}}|[a-z]+{_COLON}(?:[A-Za-z0-9._:-]|%[0-9A-Fa-f]{{2}})*[A-Za-z0-9_-])"
 )
 # From where a word begins: from each of its letters, a long one without a dot would be read to its end.
 _NAMES: Final = re.compile(r"(?<![A-Za-z0-9-])[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
 # Behind what is written with a percent sign, as in an address within another, where that may be so twice.
-_NAMES_IN_ADDRESSES: Final = re.compile(r"%(?:25)*[0-9A-Fa-f]{2}([A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)")
+_NAMES_IN_ADDRESSES: Final = re.compile(r"%(?:25){0,3}[0-9A-Fa-f]{2}([A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)")
 _WORDS: Final = re.compile(r"[A-Za-z0-9.%-]+")
 _ESCAPES: Final = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|.)", re.DOTALL)
 _MOST_WORDS_REMEMBERED: Final = 200_000

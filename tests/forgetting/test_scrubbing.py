@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -138,6 +139,12 @@ def test_an_address_within_an_address_is_read(scrubber: Scrubber, address: str) 
     without_scheme = address.removeprefix("https://")
     assert not names_them(scrubber.value(f"see {without_scheme}").replace("%253A", ":"))
     assert scrubber.value(address.replace(HANDLE, f"x{HANDLE}").replace(DID[-3:], "abc")).startswith("https://")
+
+
+def test_a_long_address_takes_no_longer_than_its_length() -> None:
+    begun = time.process_time()
+    assert not Scrubber(lambda _: False).finds(f"x.y%{'25' * 100_000}")
+    assert time.process_time() - begun < 5
 
 
 def test_what_is_no_json_goes_as_a_whole() -> None:
