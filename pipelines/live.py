@@ -236,7 +236,7 @@ def batch_limits(
 
 
 @with_config(sections=("sources", "bluesky"))
-def lake_members(pipeline: dlt.Pipeline, *, follow_blocked: bool = dlt.config.value) -> Members:
+def lake_members(pipeline: dlt.Pipeline, *, follow_blocked: bool = False) -> Members:
     """Read whom the lake follows, by the pull's settings."""
     return read_members(pipeline, follow_blocked=follow_blocked)
 

@@ -19,16 +19,19 @@
 {% endmacro %}
 
 {#- All that may be a handle or a DID in a text, in small letters, whole: `x.com` is not in `netflix.com`, nor in
-    `x.com.br`. It stands between characters that a name has not; `www.` and a dot, hyphen or colon at its end are no
-    part of it. An address may be written with percent signs, twice if it stands in another. -#}
+    `x.com.br`. It stands between characters that a name has not, or more than one dot; `www.` and a dot, hyphen or
+    colon at its end are no part of it. An address may be written with percent signs, twice if it stands in another;
+    those of letters that are in no name are left out, as they may be of any encoding. -#}
 {% macro duckdb__names_in(text) -%}
     {%- set invisible = '[\\x{00AD}\\x{200B}-\\x{200F}\\x{202A}-\\x{202E}\\x{2060}-\\x{2064}\\x{FEFF}]' -%}
     {%- set plain = "regexp_replace(translate(lower(" ~ text ~ "), '。．｡', '...'), '" ~ invisible ~ "', '', 'g')" -%}
-    {%- set once = "coalesce(try(url_decode(" ~ plain ~ ")), " ~ plain ~ ")" -%}
-    {%- set twice = "coalesce(try(url_decode(" ~ once ~ ")), " ~ once ~ ")" -%}
-    {%- set all = "concat_ws(' ', " ~ plain ~ ", lower(" ~ once ~ "), lower(" ~ twice ~ "))" -%}
+    {%- set once = "lower(url_decode(regexp_replace(" ~ plain ~ ", '%[89a-f][0-9a-f]', ' ', 'g')))" -%}
+    {%- set twice = "lower(url_decode(regexp_replace(" ~ once ~ ", '%[89a-f][0-9a-f]', ' ', 'g')))" -%}
+    {%- set decoded = "concat_ws(' ', " ~ plain ~ ", " ~ once ~ ", " ~ twice ~ ")" -%}
+    {%- set all = "case when contains(" ~ plain ~ ", '%') then " ~ decoded ~ " else " ~ plain ~ " end" -%}
+    {%- set label = "[a-z0-9](?:[a-z0-9-]*[a-z0-9])?" -%}
     {%- set names = [
-        "regexp_extract_all(" ~ all ~ ", '(?:www[.])?([a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)', 1)",
+        "regexp_extract_all(" ~ all ~ ", '(?:www[.])?(" ~ label ~ "(?:[.]" ~ label ~ ")+)', 1)",
         "regexp_extract_all(" ~ all ~ ", 'did:[a-z]+:[a-z0-9._:%-]+')",
         "regexp_extract_all(" ~ all ~ ", '(did:[a-z]+:(?:[a-z0-9._:%-]*[a-z0-9])?)[._:%-]*', 1)",
     ] -%}

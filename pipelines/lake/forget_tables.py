@@ -26,7 +26,18 @@ import pyarrow.parquet as pq
 from pipelines.lake.bucket import filesystem_client
 from pipelines.lake.duckdb_settings import as_pattern
 from pipelines.lake.scrubbing import FORGOTTEN_HANDLE, Scrubber, normalized, table_of
-from pipelines.lake.tables import CHECK_TABLES, LIVE_TABLES, RAW_TABLES, RawTable
+from pipelines.lake.served_names import served_names
+from pipelines.lake.tables import (
+    AUTHOR_FEED,
+    CHECK_TABLES,
+    LIVE_TABLES,
+    PROFILES,
+    RAW_TABLES,
+    REPO_EVENTS,
+    STARTER_PACK_MEMBERS,
+    STARTER_PACKS,
+    RawTable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -39,6 +50,7 @@ ROWS_AT_ONCE: Final = 10_000
 """Rows of a file that are in memory while it is written anew: some 50 MB of feed items."""
 
 _FILES_AT_ONCE: Final = 2
+_VIEWS_AT_ONCE: Final = 1_000
 
 _TABLES: Final[Mapping[str, RawTable]] = {table.name: table for table in (*RAW_TABLES, *CHECK_TABLES, *LIVE_TABLES)}
 
@@ -50,6 +62,9 @@ _HANDLE_COLUMNS: Final = (
     ("repo_events", "did", "handle"),
 )
 """Where the raw layer has a handle in a column, and whose it is."""
+
+_SERVED: Final = (STARTER_PACKS, STARTER_PACK_MEMBERS, PROFILES, AUTHOR_FEED)
+"""Where `raw` is what the service said. Elsewhere it is what people wrote."""
 
 
 @dataclass
@@ -100,24 +115,43 @@ class LakeFiles:
         return self._tables
 
     def did_of(self, handle: str) -> str | None:
-        """Find whose a handle was when the lake saw it last, in columns or, of others, in `raw`."""
+        """Find whose a handle was when the service showed it last, in columns or, of others, in `raw`."""
         with self._connection() as connection:
             found: list[tuple[object, str]] = []
             for table, did, name in self._with_handles():
-                found += connection.execute(
-                    f"select observed_at, {did} from {self._relation(table)}"
-                    f" where lower({name}) = $1 and {did} is not null order by observed_at desc limit 1",
-                    [handle],
-                ).fetchall()
+                # An event says what an account's own server says, which may be any handle: so it is asked last.
+                if table != REPO_EVENTS.name:
+                    found += self._last_with(connection, handle, table, did, name)
             if not found:
-                pattern = f'(?i)"did":"([^"]+)","handle":"{handle.replace(".", "[.]")}"'
-                for table in self._with_raw():
-                    found += connection.execute(
-                        f"select observed_at, regexp_extract(raw, $1, 1) as did from {self._relation(table)}"
-                        " where contains(lower(raw), $2) and did != '' order by observed_at desc limit 1",
-                        [pattern, handle],
-                    ).fetchall()
+                for table in self._with_views():
+                    found += self._last_shown_with(connection, handle, table)
+            if not found and REPO_EVENTS.name in self._tables:
+                found = self._last_with(connection, handle, REPO_EVENTS.name, "did", "handle")
         return max(found, key=str)[1] if found else None
+
+    def _last_with(
+        self, connection: duckdb.DuckDBPyConnection, handle: str, table: str, did: str, name: str
+    ) -> list[tuple[object, str]]:
+        query = (
+            f"select observed_at, {did} from {self._relation(table)}"
+            f" where lower({name}) = $1 and {did} is not null order by observed_at desc limit 1"
+        )
+        return connection.execute(query, [handle]).fetchall()
+
+    def _last_shown_with(
+        self, connection: duckdb.DuckDBPyConnection, handle: str, table: str
+    ) -> list[tuple[object, str]]:
+        rows = connection.execute(
+            f"select observed_at, raw from {self._relation(table)}"
+            " where contains(lower(raw), $1) order by observed_at desc",
+            [handle],
+        )
+        while some := rows.fetchmany(_VIEWS_AT_ONCE):
+            for observed_at, raw in some:
+                for did, shown in served_names(raw):
+                    if shown == handle:
+                        return [(observed_at, did)]
+        return []
 
     def handles_of(self, did: str) -> tuple[set[str], set[str]]:
         """Find all handles that the lake knows of somebody.
@@ -131,14 +165,12 @@ class LakeFiles:
             for table, whose, name in self._with_handles():
                 query = f"select distinct {name} from {self._relation(table)} where {whose} = $1 and {name} is not null"
                 handles |= {normalized(handle) for (handle,) in connection.execute(query, [did]).fetchall()}
-            for table in self._with_raw():
-                query = (
-                    f"select distinct unnest(regexp_extract_all(raw, $1, 1)) from {self._relation(table)}"
-                    " where contains(raw, $2)"
-                )
-                pattern = f'"did":"{did}","handle":"([^"]+)"'
-                handles |= {normalized(handle) for (handle,) in connection.execute(query, [pattern, did]).fetchall()}
-            handles -= {FORGOTTEN_HANDLE}
+            for table in self._with_views():
+                rows = connection.execute(f"select raw from {self._relation(table)} where contains(raw, $1)", [did])
+                while some := rows.fetchmany(_VIEWS_AT_ONCE):
+                    for (raw,) in some:
+                        handles |= {normalized(handle) for whose, handle in served_names(raw) if whose == did}
+            handles = {handle for handle in handles if "." in handle} - {FORGOTTEN_HANDLE}
             shared: set[str] = set()
             for table, whose, name in self._with_handles():
                 query = (
@@ -184,8 +216,8 @@ class LakeFiles:
     def _with_handles(self) -> list[tuple[str, str, str]]:
         return [columns for columns in _HANDLE_COLUMNS if columns[0] in self._tables]
 
-    def _with_raw(self) -> list[str]:
-        return [name for name, table in _TABLES.items() if name in self._tables and "raw" in table.schema.names]
+    def _with_views(self) -> list[str]:
+        return [table.name for table in _SERVED if table.name in self._tables]
 
     def _rows_that_name(self, table: str, names: frozenset[str]) -> Iterator[tuple[str, set[int]]]:
         """Find the files that may name somebody, with the numbers of the rows in them."""

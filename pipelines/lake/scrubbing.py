@@ -25,13 +25,17 @@ FORGOTTEN_DID: Final = "did:web:forgotten.invalid"
 FORGOTTEN_HANDLE: Final = "handle.invalid"
 FORGOTTEN_URL: Final = "https://forgotten.invalid/"
 
-_COLON: Final = "(?::|%3A|%3a)"
+_COLON: Final = "(?::|%(?:25){0,3}3[Aa])"
+_ENCODED_COLON: Final = re.compile(r"%(?:25){0,3}3a")
 _DIDS: Final = re.compile(
     rf"did{_COLON}(?:plc{_COLON}[a-z2-7]{{24}}|[a-z]+{_COLON}(?:[A-Za-z0-9._:-]|%[0-9A-Fa-f]{{2}})*[A-Za-z0-9_-])"
 )
 # From where a word begins: from each of its letters, a long one without a dot would be read to its end.
 _NAMES: Final = re.compile(r"(?<![A-Za-z0-9-])[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
-_WORDS: Final = re.compile(r"[A-Za-z0-9.-]+")
+# Behind what is written with a percent sign, as in an address within another, where that may be so twice.
+_NAMES_IN_ADDRESSES: Final = re.compile(r"%(?:25){0,3}[0-9A-Fa-f]{2}([A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)")
+_WORDS: Final = re.compile(r"[A-Za-z0-9.%-]+")
+_ESCAPES: Final = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|.)", re.DOTALL)
 _MOST_WORDS_REMEMBERED: Final = 200_000
 _ADDRESSES: Final = re.compile(r"(?:at|https?)://[^\s\"<>]+", re.IGNORECASE)
 _KEPT_IN_A_STUB: Final = ("$type", "did", "handle", "uri")
@@ -45,7 +49,8 @@ Span = tuple[int, int]
 
 def normalized(identifier: str) -> str:
     """Write a DID or a handle in the one form that is compared."""
-    return identifier.strip().removeprefix("@").lower().replace("%3a", ":").removeprefix("www.")
+    bare = identifier.strip(" \t\r\n-").removeprefix("@").lower()
+    return _ENCODED_COLON.sub(":", bare).removeprefix("www.")
 
 
 class Scrubber:
@@ -78,7 +83,7 @@ class Scrubber:
         match value:
             case str():
                 yield from self._names_in_text(value)
-                if "\\u00" in value:
+                if "\\" in value:
                     yield from self._names_in_text(_unescaped(value))
             case dict():
                 for key, inner in value.items():
@@ -251,11 +256,13 @@ class Scrubber:
                 yield from self._names_in_word(word)
 
     def _find_in_word(self, word: str) -> tuple[str, ...]:
-        return tuple(filter(self._is_theirs, map(normalized, _NAMES.findall(word))))
+        names = _NAMES.findall(word) + (_NAMES_IN_ADDRESSES.findall(word) if "%" in word else [])
+        return tuple(filter(self._is_theirs, map(normalized, names)))
 
     def _identifiers(self, text: str) -> list[Span]:
-        matches = (match for form in (_DIDS, _NAMES) for match in form.finditer(text))
-        return [match.span() for match in matches if self._is_theirs(normalized(match.group()))]
+        matches = (match for form in (_DIDS, _NAMES, _NAMES_IN_ADDRESSES) for match in form.finditer(text))
+        spans = ((match.group(match.re.groups), match.span(match.re.groups)) for match in matches)
+        return [span for name, span in spans if self._is_theirs(normalized(name))]
 
 
 def table_of(rows: Sequence[Row], schema: pa.Schema) -> pa.Table:
@@ -276,5 +283,13 @@ def _string(raw: msgspec.Raw | None) -> str | None:
 
 
 def _unescaped(text: str) -> str:
-    r"""Write out the ASCII that JSON may hold as `\u0041`."""
-    return re.sub(r"\\u00([2-7][0-9a-fA-F])", lambda match: chr(int(match.group(1), 16)), text)
+    r"""Write out what JSON may escape: ASCII, which it may hold as `\u0041`, and a space for all that is in no name.
+
+    Without it, the `n` of a line's end would be the first letter of the name behind it.
+    """
+    return _ESCAPES.sub(_character, text)
+
+
+def _character(escape: re.Match[str]) -> str:
+    code = int(escape.group(1) or "20", 16)
+    return chr(code) if code < 0x80 else " "

@@ -51,6 +51,7 @@ def _may_be_asked(url: str) -> bool:
         return False
     try:
         parts = urlsplit(url)
-        return parts.port != 0 and (parts.scheme == "https" or parts.hostname in LOCALHOST)
+        is_reachable = bool(parts.hostname) and parts.port != 0
+        return is_reachable and (parts.scheme == "https" or parts.hostname in LOCALHOST)
     except ValueError:
         return False

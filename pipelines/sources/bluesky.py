@@ -141,7 +141,7 @@ def bluesky(
     requests_per_second: float = dlt.config.value,
     refresh_days: float = dlt.config.value,
     full_sweep_days: float = dlt.config.value,
-    follow_blocked: bool = dlt.config.value,
+    follow_blocked: bool = False,
     backfill_days: float | None = None,
     full: bool = False,
     handle: str | None = None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import duckdb
@@ -16,12 +16,15 @@ from pipelines.lake.bucket import PROJECT_ROOT
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_MACROS = Environment(autoescape=False).from_string((PROJECT_ROOT / "dbt" / "macros" / "sql.sql").read_text()).module
+_MACROS, _PUBLISHING = (
+    Environment(autoescape=False).from_string((PROJECT_ROOT / "dbt" / "macros" / file).read_text()).module
+    for file in ("sql.sql", "publishing.sql")
+)
 
 
-def applied(macro: str, values: Iterable[str]) -> list[str | None]:
+def applied(macro: str, values: Iterable[str], *, file: object = _MACROS) -> list[Any]:
     """Apply a macro of DuckDB to values."""
-    expression = getattr(_MACROS, f"duckdb__{macro}")("value")
+    expression = getattr(file, f"duckdb__{macro}")("value")
     with duckdb.connect() as connection:
         rows = connection.execute(f"select {expression} from (select unnest($1) as value)", [list(values)]).fetchall()
     return [result for (result,) in rows]
@@ -109,3 +112,26 @@ def test_every_way_to_write_an_address_leads_to_one_domain(
 )
 def test_a_tag_is_what_people_read(written: str, tag: str) -> None:
     assert applied("hashtag_of", [written]) == [tag]
+
+
+NAMED = {
+    "thanks @Me.co...and all": {"me.co"},
+    "me.co. -me.co- www.me.co _me.co_ (me.co)": {"me.co"},
+    "a-me.co welcome.me.co.example": {"a-me.co", "welcome.me.co.example"},
+    "https://x.test/?q=caf%E9&to=https%3A%2F%2FMe.co%2F": {"x.test", "2fme.co", "me.co"},
+    "100% https%253A%252F%252Fme.co%252F %zz %": {"252fme.co", "2fme.co", "me.co"},
+    "DID%3APLC%3Agone%FF": {"did:plc:gone"},
+    "nobody e.g. 3 . 4": {"e.g"},
+    "": set(),
+}
+
+
+def test_names_in_a_text() -> None:
+    found = applied("names_in", NAMED, file=_PUBLISHING)
+    assert dict(zip(NAMED, map(set, found), strict=True)) == NAMED
+
+
+@given(st.text() | st.lists(st.sampled_from(["%", "%f", "%25", "%e9", "me.co", "é", ".", "did:plc:a"])).map("".join))
+def test_no_text_is_too_odd_to_be_looked_through_for_names(text: str) -> None:
+    [found] = applied("names_in", [text.replace("\0", "")], file=_PUBLISHING)
+    assert isinstance(found, list)

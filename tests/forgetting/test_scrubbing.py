@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -105,6 +106,45 @@ def test_letters_written_as_numbers_are_letters() -> None:
     raw = '{"a":"\\u0064id:plc:mpyqgmifpweqk32rnmzeisfp","b":1.50}'
     assert json.loads(BY_NAME.json(raw) or "") == {"a": FORGOTTEN_DID, "b": 1.5}
     assert '"b":1.50' in (BY_NAME.json(raw) or "")
+
+
+def test_hyphens_around_a_name_are_no_part_of_it() -> None:
+    assert BY_NAME.text(f"- see -{HANDLE}- and {HANDLE}-") == f"- see {'_' * 18} and {'_' * 17}"
+    assert BY_NAME.text(f"x-{HANDLE} {HANDLE}-x") == f"x-{HANDLE} {HANDLE}-x"
+
+
+@pytest.mark.parametrize("before", ["\n", "\t", "\r", "\u200b", "é", "…", '"'])
+@pytest.mark.parametrize("is_ascii", [True, False])
+@pytest.mark.parametrize("scrubber", [BY_NAME, BY_HASH])
+def test_a_name_begins_where_an_escape_ends(before: str, is_ascii: bool, scrubber: Scrubber) -> None:
+    raw = json.dumps({"record": {"text": f"thanks{before}{HANDLE} and others"}}, ensure_ascii=is_ascii)
+    for kept in (scrubber.json(raw), (scrubber.row(AUTHOR_FEED, row(AUTHOR_FEED, raw=raw)) or {})["raw"]):
+        assert json.loads(kept or "")["record"]["text"] == f"thanks{before}________________ and others"
+
+
+@pytest.mark.parametrize("scrubber", [BY_NAME, BY_HASH])
+@pytest.mark.parametrize(
+    "address",
+    [
+        f"https://bsky.app/profile/%40{HANDLE}",
+        f"https://skyview.social/?url=https%3A%2F%2Fbsky.app%2Fprofile%2F{HANDLE}%2Fpost%2F3k&viewtype=tree",
+        f"https://a.example/?u=https%253A%252F%252Fbsky.app%252Fprofile%252F{HANDLE}%252Fpost",
+        f"https://a.example/?u=https%3A%2F%2Fwww.{HANDLE}",
+        f"https://a.example/?u={DID.replace(':', '%253A')}",
+    ],
+)
+def test_an_address_within_an_address_is_read(scrubber: Scrubber, address: str) -> None:
+    assert scrubber.value(address) == "https://forgotten.invalid/"
+    assert scrubber.value(f"see {address}!") == "see " + "_" * len(f"{address}!")
+    without_scheme = address.removeprefix("https://")
+    assert not names_them(scrubber.value(f"see {without_scheme}").replace("%253A", ":"))
+    assert scrubber.value(address.replace(HANDLE, f"x{HANDLE}").replace(DID[-3:], "abc")).startswith("https://")
+
+
+def test_a_long_address_takes_no_longer_than_its_length() -> None:
+    begun = time.process_time()
+    assert not Scrubber(lambda _: False).finds(f"x.y%{'25' * 100_000}")
+    assert time.process_time() - begun < 5
 
 
 def test_what_is_no_json_goes_as_a_whole() -> None:

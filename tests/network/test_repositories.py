@@ -89,6 +89,8 @@ def document(did: str, endpoint: Any, service_id: str = "#atproto_pds") -> dict[
         document(CREATOR, "https://pds.example", "#labeler"),
         document(CREATOR, "https://pds.example/a path"),
         document(CREATOR, "https://pds.example:99999"),
+        document(CREATOR, "https://:443"),
+        document(CREATOR, "https://:"),
         {"id": CREATOR},
         ["no", "document"],
         {},

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
+from pipelines.lake.bucket import use_project_settings
 from pipelines.live import heard, lake_members
 from pipelines.network.appview import AppView
 from pipelines.network.connect import Network
@@ -204,3 +205,15 @@ def test_the_live_job_listens_to_nobody_who_opted_out_and_to_opt_outs_always(
     assert walked == both
     assert heard(["app.bsky.feed.post"]) == ["app.bsky.feed.post", OPT_OUT]
     assert heard([]) == [], "all"
+
+
+def test_settings_from_before_there_were_blocks_in_them_are_enough(
+    lake: Lake, sample_server: SampleServer, world: World
+) -> None:
+    settings = lake.folder / ".dlt" / "config.toml"
+    lines = settings.read_text().splitlines(keepends=True)
+    settings.write_text("".join(line for line in lines if not line.startswith("follow_blocked")))
+    use_project_settings()
+    mara = world.actor("mara").did
+    assert lake.pull(sample_server, starter_packs=[], actors=[mara]).exit_code == 0
+    assert lake_members(lake.pipeline()).dids == {mara}

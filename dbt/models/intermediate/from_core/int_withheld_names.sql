@@ -1,6 +1,7 @@
 {#- The handles and DIDs of people who may not be published, in small letters: no word that a report shows may hold one.
     People whom the settings leave out are here even if nothing of theirs was ever seen, and so are handles that others
-    mention them by. A handle that somebody who may be published has now is that person's name, whoever had it before. -#}
+    mention them by. A handle that a member who may be published has now is that person's name, whoever had it before;
+    of people who are no members nobody knows what they have now. -#}
 with left_out as (
     {{ left_out() }}
 ),
@@ -72,7 +73,7 @@ in_small_letters as (
 handles_in_use as (
     select distinct lower(handle) as handle
     from {{ ref('dim_authors') }}
-    where is_publishable and handle is not null
+    where is_publishable and is_current_member and handle is not null
 )
 
 select known.withheld_name

@@ -5,7 +5,8 @@ with clock as (
 members as (
     select
         did,
-        max(last_observed_at) as last_member_at,
+        -- A pack that is read no more lists its members for ever.
+        max(case when is_current and is_listed then last_observed_at end) as last_listed_at,
         bool_or(is_current) as is_current_member,
         bool_or(is_current and is_listed) as is_listed_member,
         bool_or(is_current and coalesce(hidden_because in ('blocks_creator', 'blocked_by_creator'), false)) as has_block
@@ -150,7 +151,7 @@ decided as (
             -- Of a post that the live job saw reposted, no pull has shown the author yet, nor what they ask for.
             when members.did is null and labels_of_posts.did is null then 'not_looked_at_recently'
             when
-                members.last_member_at < {{ before('clock.newest_observed_at', var('publish_within_days')) }}
+                members.last_listed_at < {{ before('clock.newest_observed_at', var('publish_within_days')) }}
                 then 'not_looked_at_recently'
             -- Somebody is left out of whom nobody knows yet who they are: it may be anybody.
             when unresolved.name_count > 0 then 'left_out_unresolved'
