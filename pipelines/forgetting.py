@@ -64,7 +64,7 @@ def forget(person: str, console: Console, *, is_sample: bool, is_dry_run: bool) 
 
     Raises:
         AnotherRun: Another job uses the lake on this machine.
-        LakeError: That is nobody, or the lake or the warehouse cannot be used.
+        LakeError: That is nobody whom the lake knows, or the lake or the warehouse cannot be used.
         NetworkError: The lake does not know the handle, and nobody else could be asked.
     """
     try:
@@ -89,10 +89,20 @@ def forget(person: str, console: Console, *, is_sample: bool, is_dry_run: bool) 
             _say(console, f"{authority} is {did}.")
             handles |= {authority} - shared
         identifiers = sorted({normalized(did), *handles})
+        # A DID that is mistyped is a DID: nobody says that it leads to nobody.
+        if not (handles or shared) and not _forget_in_tables(files, identifiers, is_dry_run=True).files:
+            if not read_forgotten(pipeline).names(did):
+                raise LakeError(f"No file of the lake names {did}: nothing was changed.")
+            _say(console, "They are forgotten, and no file names them.")
+            return
         if shared:
             _say(console, f"{len(shared)} handles of theirs are somebody else's too: texts that name these stay.")
+        packs = files.founded_pack_count(did)
+        if packs:
+            _say(console, f"They founded {packs} of the packs: what the lake knows of these packs goes with them.")
         if is_dry_run:
             _say_rows(console, "would go", _forget_in_tables(files, identifiers, is_dry_run=True))
+            _say(console, "So would the warehouse and the page, which the next night makes anew.")
         else:
             write_people_file(pipeline, _UNDER_WAY, json.dumps(identifiers))
             _forget_everywhere(pipeline, settings, names, identifiers, console)
@@ -133,7 +143,10 @@ def _forget_everywhere(
     write_forgotten(pipeline, read_forgotten(pipeline).with_log(done.removed, done.changed, done.files))
     remove_people_file(pipeline, _UNDER_WAY)
     _say_rows(console, "went", done)
-    _say(console, "The warehouse and the page are gone too: the next night, or dbt build, makes them anew.")
+    _say(
+        console,
+        "The warehouse and the page are gone too: the next night makes them anew, or dbt build and report.py do.",
+    )
 
 
 def _forget_in_tables(files: LakeFiles, identifiers: Iterable[str], *, is_dry_run: bool) -> Rewritten:

@@ -24,6 +24,7 @@ import duckdb
 
 from pipelines.lake.bucket import LakeError
 from pipelines.lake.duckdb_settings import duckdb_settings, explain_warehouse_error, open_warehouse
+from pipelines.lake.forget_warehouse import expect_built_after_forgetting
 from pipelines.lake.left_out import LeftOut, read_left_out
 from pipelines.page.content import read_content
 
@@ -109,7 +110,13 @@ def build_report(
 
 
 def _expect_withheld(left_out: LeftOut, marts: duckdb.DuckDBPyConnection) -> None:
-    """See that the marts were built after the last name was added to the settings."""
+    """See that the marts were built when every name was found, and after the last was added to the settings."""
+    query = "select count(*) from int_publishable_authors where withheld_because = 'left_out_unresolved'"
+    if marts.execute(query).fetchall() != [(0,)]:
+        raise ReportError(
+            "The marts were built when a name of those who are left out led to nobody, so that they publish nobody:"
+            " correct it, and run cd dbt && dbt build."
+        )
     if not left_out.dids:
         return
     query = "select count(*) from int_withheld_names where list_contains($1, withheld_name)"
@@ -172,6 +179,7 @@ def main(arguments: list[str] | None = None) -> int:
         name = "bluesky_sample" if options.sample else "bluesky"
         settings = duckdb_settings(name)
         warehouse = settings.warehouse_path
+        expect_built_after_forgetting(settings)
         summary = build_report(
             warehouse,
             warehouse.with_name("report.html"),

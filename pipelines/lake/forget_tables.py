@@ -180,6 +180,15 @@ class LakeFiles:
                 shared |= {handle for (handle,) in connection.execute(query, [did, sorted(handles)]).fetchall()}
         return handles - shared, shared
 
+    def founded_pack_count(self, did: str) -> int:
+        """Count the packs and lists in the lake that somebody founded."""
+        if STARTER_PACKS.name not in self._tables:
+            return 0
+        query = f"select count(distinct uri) from {self._relation(STARTER_PACKS.name)} where creator_did = $1"
+        with self._connection() as connection:
+            (count,) = connection.execute(query, [did]).fetchone() or (0,)
+        return int(count)
+
     def forget(self, table: str, identifiers: Iterable[str], *, is_dry_run: bool) -> Rewritten:
         """Take a person out of a table.
 

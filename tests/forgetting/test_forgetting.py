@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import dlt
 import pytest
 
-from pipelines import forgetting
+from pipelines import forgetting, report
 from pipelines.events.spool import Spool
 from pipelines.lake.duckdb_settings import duckdb_settings, has_relation
 from pipelines.lake.forget_warehouse import begin_anew_after_forgetting
@@ -159,10 +159,29 @@ def test_nobody_by_that_name_is_one_line(forgetful: Forgetful, capsys: pytest.Ca
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_a_warehouse_from_before_is_begun_anew(forgetful: Forgetful) -> None:
+def test_a_did_that_nobody_has_changes_nothing(forgetful: Forgetful, capsys: pytest.CaptureFixture[str]) -> None:
+    page = forgetful.lake.folder / "_data" / "report.html"
+    page.write_text("a page")
+    assert forget(forgetful.person.did[:-1] + "z") == 1
+    assert "nothing was changed" in capsys.readouterr().err
+    assert page.read_text() == "a page"
+    assert "They are forgotten" in said_by(lambda: forget(forgetful.person.did))
+
+
+def test_what_else_goes_is_said_before(forgetful: Forgetful) -> None:
+    for said in (forgetful.counted, forgetful.said):
+        assert "They founded 1 of the packs" in said
+        assert "the warehouse and the page" in said.lower()
+
+
+def test_a_warehouse_from_before_is_published_by_nobody_and_begun_anew(
+    forgetful: Forgetful, capsys: pytest.CaptureFixture[str]
+) -> None:
     settings = duckdb_settings("bluesky")
     with settings.open_warehouse() as warehouse:
         warehouse.execute("create table people as select $1 as did", [forgetful.person.did])
+    assert report.main([]) == 1
+    assert "from before somebody was forgotten" in capsys.readouterr().err
     begin_anew_after_forgetting(settings)
     assert found_in(settings.warehouse_path.parent, forgetful.person.strings) == []
     with settings.open_warehouse() as warehouse:
