@@ -160,6 +160,26 @@ def test_who_opted_out_stays_so_while_nobody_can_be_asked(sample_server: SampleS
     assert hidden(read(sample_server, 3, memories, starter_packs=[pack.uri]), world)["greta"] == "opted_out"
 
 
+def test_an_opt_out_of_a_pack_is_remembered_where_its_list_is_followed_too(
+    sample_server: SampleServer, world: World
+) -> None:
+    memories: Memories = {}
+    pack, greta = world.packs[0], world.actor("greta").did
+    change = opt_outs(lambda value: value.update(subject=pack.uri) if value["subject"] == pack.list.uri else None)
+    sample_server.faults.mutate(change, nsid=LIST_RECORDS)
+
+    def of_pack() -> str:
+        roster = read(sample_server, 3, memories, starter_packs=[pack.uri], lists=[pack.list.uri])
+        [row] = [row for row in roster.members if (row["did"], row["pack_uri"]) == (greta, pack.uri)]
+        return str(row["hidden_because"])
+
+    assert of_pack() == "opted_out"
+    sample_server.faults.clear()
+    sample_server.faults.add(Fault.BAD_GATEWAY, nsid=LIST_RECORDS, actor=greta, times=None)
+    for _ in range(2):
+        assert of_pack() == "opted_out"
+
+
 def test_a_search_that_breaks_off_leaves_what_it_found(sample_server: SampleServer, world: World) -> None:
     """Some of the hidden are known then, and nothing is remembered."""
     pack, pages = world.packs[0], 0
