@@ -198,7 +198,7 @@ class Scrubber:
         if table is not None and self._is_row_theirs(table, row):
             return None
         kept = dict(row)
-        if table is AUTHOR_FEED and self.finds([row["author_did"], row["post_uri"], row["author_handle"]]):
+        if table is AUTHOR_FEED and self._is_post_theirs(row):
             # Somebody's repost of their post: that it was made is the reposter's.
             theirs = kept.keys() - _KEPT_OF_A_REPOST - {"_dlt_load_id", "_dlt_id"}
             kept |= dict.fromkeys(theirs) | {"author_did": FORGOTTEN_DID, "post_uri": self.value(row["post_uri"] or "")}
@@ -220,6 +220,12 @@ class Scrubber:
         if table is REPO_EVENTS and row["did"] is None:
             return True  # It cannot be read, and names them.
         return any(self._is_theirs(_person_of(row[column])) for column in table.whose if row[column])
+
+    def _is_post_theirs(self, row: Row) -> bool:
+        """Tell whether a post is theirs, by its author's DID: their handle may be somebody else's by now."""
+        uri, did = row["post_uri"], row["author_did"]
+        authors = [_person_of(name) for name in (uri, did) if name]
+        return any(map(self._is_theirs, authors)) or (did is None and self.finds([uri, row["author_handle"]]))
 
     def _inner(self, value: Any) -> Any:
         match value:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from pipelines.lake.tables import HiddenBecause
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 OPT_OUT: Final = "app.bsky.graph.referencelistoptout"
 MOST_PAGES: Final = 20
 """Pages of somebody's opt-outs that are read: their server must not keep a night for itself."""
+
+LONGEST: Final = 120.0
+"""Seconds after which no more of these pages are asked for."""
 
 
 @dataclass(frozen=True)
@@ -94,22 +97,30 @@ class HiddenMembers:
             # A DID of the method `web` has a server of its own for its document.
             directory = "did:plc" if did.startswith("did:plc:") else did
             server = self._services.ask(directory, lambda: self.network.repositories.pds_endpoint(did))
-            subjects = self._services.ask(server, lambda: self._subjects(members))
+            subjects, is_settled = self._services.ask(server, lambda: self._subjects(members))
         except NetworkError as error:
             self.notes.append(f"{did}: hidden, and counts as opted out, as this cannot be asked: {error}")
             return dict.fromkeys(members, HiddenBecause.OPT_OUT_UNKNOWN)
-        return {member: HiddenBecause.OPTED_OUT for member in members if member.is_among(subjects)}
+        reasons = {member: HiddenBecause.OPTED_OUT for member in members if member.is_among(subjects)}
+        if is_settled:
+            return reasons
+        self.notes.append(f"{did}: hidden, and counts as opted out, as there is no end to the opt-outs of theirs")
+        return dict.fromkeys(members, HiddenBecause.OPT_OUT_UNKNOWN) | reasons
 
-    def _subjects(self, members: list[HiddenMember]) -> set[str]:
+    def _subjects(self, members: list[HiddenMember]) -> tuple[set[str], bool]:
+        """Read the opt-outs of one person, and tell whether no others can matter."""
         subjects: set[str] = set()
-        for page in islice(self.network.repositories.records(members[0].did, OPT_OUT), MOST_PAGES):
+        begun = time.monotonic()
+        for number, page in enumerate(self.network.repositories.records(members[0].did, OPT_OUT), start=1):
             for record in page:
                 opt_out, _ = lexicon.decode(record, lexicon.RepoListOptOut)
                 if opt_out.value and opt_out.value.subject:
                     subjects.add(opt_out.value.subject)
             if all(member.is_among(subjects) for member in members):
                 break
-        return subjects
+            if number == MOST_PAGES or time.monotonic() - begun > LONGEST:
+                return subjects, False
+        return subjects, True
 
     def _blocks(self, members: Iterable[HiddenMember]) -> dict[HiddenMember, HiddenBecause]:
         of_creator: defaultdict[str, list[HiddenMember]] = defaultdict(list)

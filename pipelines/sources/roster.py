@@ -267,7 +267,7 @@ class RosterReader:
                     {
                         _key(row)
                         for member, row in hidden
-                        if member.pack_uri == pack["uri"] and row["hidden_because"] == HiddenBecause.OPTED_OUT
+                        if member.list_uri == pack["list_uri"] and row["hidden_because"] == HiddenBecause.OPTED_OUT
                     }
                 )
         roster.problems += asking.problems

@@ -193,6 +193,16 @@ def test_a_repost_of_theirs_stays_the_reposter_s_without_the_post() -> None:
     assert after == row(AUTHOR_FEED, **mine, **of_nobody)
 
 
+@pytest.mark.parametrize("scrubber", [BY_NAME, BY_HASH])
+def test_whoever_takes_their_handle_keeps_their_own_posts(scrubber: Scrubber) -> None:
+    uri = f"at://{OTHER}/app.bsky.feed.post/3k"
+    own = {"member_did": OTHER, "author_did": OTHER, "post_uri": uri, "item_uri": uri, "text": "mine", "like_count": 3}
+    after = scrubber.row(AUTHOR_FEED, row(AUTHOR_FEED, **own, author_handle=HANDLE))
+    assert after == row(AUTHOR_FEED, **own, author_handle=FORGOTTEN_HANDLE)
+    nobody = scrubber.row(AUTHOR_FEED, row(AUTHOR_FEED, member_did=OTHER, author_handle=HANDLE, text="theirs"))
+    assert (nobody or {})["text"] is None
+
+
 @pytest.mark.parametrize(
     ("table", "columns", "stays"),
     [

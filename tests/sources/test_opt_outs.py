@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 import pytest
@@ -16,11 +17,12 @@ from pipelines.network.connect import Network
 from pipelines.network.pacing import Pacer
 from pipelines.network.repositories import Repositories
 from pipelines.sample.appview.faults import Fault
-from pipelines.sources.hidden_members import OPT_OUT
+from pipelines.sources import hidden_members
+from pipelines.sources.hidden_members import MOST_PAGES, OPT_OUT, HiddenMember, HiddenMembers
 from pipelines.sources.roster import ListMemory, Roster, RosterReader, Seeds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from pipelines.sample.appview.server import SampleServer
     from pipelines.sample.world.world import World
@@ -131,6 +133,30 @@ def test_whoever_is_hidden_for_no_reason_is_not_followed(
     assert {"greta", "raul"}.isdisjoint(names(roster, world))
 
 
+@pytest.mark.parametrize("longest", [-1.0, 60.0])
+def test_opt_outs_without_an_end_may_hold_one(monkeypatch: pytest.MonkeyPatch, longest: float) -> None:
+    """Also of somebody in a block, whom the settings may want to be read."""
+    monkeypatch.setattr(hidden_members, "LONGEST", longest)
+    member = HiddenMember("did:plc:b", "at://did:plc:a/app.bsky.graph.starterpack/p", "at://did:plc:a/l/l")
+    asked = 0
+
+    def records(*_: str) -> Iterator[list[msgspec.Raw]]:
+        nonlocal asked
+        while True:
+            asked += 1
+            yield [msgspec.Raw(b'{"value":{"subject":"at://did:plc:c/l/%d"}}' % asked)]
+
+    block = msgspec.Raw(b'{"did":"did:plc:b","blockedBy":"at://did:plc:b/block/1"}')
+    network = SimpleNamespace(
+        repositories=SimpleNamespace(pds_endpoint=lambda _: "https://pds.example", records=records),
+        appview=SimpleNamespace(relationships=lambda *_: [block]),
+    )
+    asking = HiddenMembers(cast("Network", network), 1)
+    assert asking.reasons([member], set()) == {member: "opt_out_unknown"}
+    assert asked == (1 if longest < 0 else MOST_PAGES)
+    assert len(asking.notes) == 1
+
+
 def test_blocks_that_cannot_be_asked_make_nobody_followed(sample_server: SampleServer, world: World) -> None:
     sample_server.faults.add(Fault.NOT_IMPLEMENTED, nsid=RELATIONSHIPS, times=None)
     roster = read(sample_server, 1, follow_blocked=True)
@@ -158,6 +184,26 @@ def test_who_opted_out_stays_so_while_nobody_can_be_asked(sample_server: SampleS
     sample_server.faults.clear()
     sample_server.faults.add(Fault.BAD_GATEWAY, nsid=LIST_RECORDS, actor=greta, times=None)
     assert hidden(read(sample_server, 3, memories, starter_packs=[pack.uri]), world)["greta"] == "opted_out"
+
+
+def test_an_opt_out_of_a_pack_is_remembered_where_its_list_is_followed_too(
+    sample_server: SampleServer, world: World
+) -> None:
+    memories: Memories = {}
+    pack, greta = world.packs[0], world.actor("greta").did
+    change = opt_outs(lambda value: value.update(subject=pack.uri) if value["subject"] == pack.list.uri else None)
+    sample_server.faults.mutate(change, nsid=LIST_RECORDS)
+
+    def of_pack() -> str:
+        roster = read(sample_server, 3, memories, starter_packs=[pack.uri], lists=[pack.list.uri])
+        [row] = [row for row in roster.members if (row["did"], row["pack_uri"]) == (greta, pack.uri)]
+        return str(row["hidden_because"])
+
+    assert of_pack() == "opted_out"
+    sample_server.faults.clear()
+    sample_server.faults.add(Fault.BAD_GATEWAY, nsid=LIST_RECORDS, actor=greta, times=None)
+    for _ in range(2):
+        assert of_pack() == "opted_out"
 
 
 def test_a_search_that_breaks_off_leaves_what_it_found(sample_server: SampleServer, world: World) -> None:
