@@ -33,7 +33,6 @@ from pipelines.lake.tables import (
     LIVE_TABLES,
     PROFILES,
     RAW_TABLES,
-    REPO_EVENTS,
     STARTER_PACK_MEMBERS,
     STARTER_PACKS,
     RawTable,
@@ -59,9 +58,12 @@ _HANDLE_COLUMNS: Final = (
     ("starter_pack_members", "did", "handle"),
     ("profiles", "did", "handle"),
     ("author_feed", "author_did", "author_handle"),
-    ("repo_events", "did", "handle"),
 )
-"""Where the raw layer has a handle in a column, and whose it is."""
+"""Where the raw layer has a handle in a column, and whose it is.
+
+An event is no such place: it has what an account's own server says, which may be anybody's handle, and all texts that
+name that one would lose it. The next pull shows what the service has found to be true.
+"""
 
 _SERVED: Final = (STARTER_PACKS, STARTER_PACK_MEMBERS, PROFILES, AUTHOR_FEED)
 """Where `raw` is what the service said. Elsewhere it is what people wrote."""
@@ -119,14 +121,10 @@ class LakeFiles:
         with self._connection() as connection:
             found: list[tuple[object, str]] = []
             for table, did, name in self._with_handles():
-                # An event says what an account's own server says, which may be any handle: so it is asked last.
-                if table != REPO_EVENTS.name:
-                    found += self._last_with(connection, handle, table, did, name)
+                found += self._last_with(connection, handle, table, did, name)
             if not found:
                 for table in self._with_views():
                     found += self._last_shown_with(connection, handle, table)
-            if not found and REPO_EVENTS.name in self._tables:
-                found = self._last_with(connection, handle, REPO_EVENTS.name, "did", "handle")
         return max(found, key=str)[1] if found else None
 
     def _last_with(
