@@ -18,7 +18,7 @@ import pyarrow.parquet  # noqa: F401
 import requests  # noqa: F401
 
 from pipelines import bluesky
-from pipelines.sources.pull_run import ITEMS_PER_LOAD, LoadRoom, PullRun
+from pipelines.sources.pull_run import LoadRoom, PullRun
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -90,6 +90,19 @@ class AtChange:
         sys.addaudithook(count)
 
 
+class _CountedRoom(LoadRoom):
+    """Takes so many members, so that how walks overtake each other does not decide how many loads there are."""
+
+    def admit(self, did: str) -> bool:
+        is_admitted = super().admit(did)
+        if is_admitted:
+            super().fill(1)
+        return is_admitted
+
+    def fill(self, item_count: int) -> None:
+        """Count no items."""
+
+
 def _die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -100,7 +113,7 @@ def run_job(
     *,
     arguments: tuple[str, ...] = ("--no-transform", "--no-report"),
     death: AtCall | AtChange | None = None,
-    items_per_load: int = ITEMS_PER_LOAD,
+    members_per_load: int | None = None,
 ) -> int:
     """Run the job.
 
@@ -109,12 +122,12 @@ def run_job(
         output: A file for what it prints.
         arguments: Its command line.
         death: Where it is killed.
-        items_per_load: After how many items a load is closed and the next one begun.
+        members_per_load: After how many members a load is closed and the next one begun; as usual, if not given.
 
     Returns:
         Its exit code; -9 when it was killed.
     """
-    return run_process(_main, dict(environment), output, death, arguments, items_per_load)
+    return run_process(_main, dict(environment), output, death, arguments, members_per_load)
 
 
 def run_process(target: Callable[..., None], *arguments: object) -> int:
@@ -131,7 +144,7 @@ def _main(
     output: Path,
     death: AtCall | AtChange | None,
     arguments: tuple[str, ...],
-    items_per_load: int,
+    members_per_load: int | None,
 ) -> None:
     os.environ.update(environment)
     with output.open("ab") as file:
@@ -139,4 +152,5 @@ def _main(
         os.dup2(file.fileno(), 2)
     if death:
         death.arm()
-    sys.exit(bluesky.main(list(arguments), run=PullRun(load_room=LoadRoom(items_per_load))))
+    load_room = _CountedRoom(members_per_load) if members_per_load else LoadRoom()
+    sys.exit(bluesky.main(list(arguments), run=PullRun(load_room=load_room)))

@@ -52,12 +52,12 @@ class Nights:
             "SOURCES__BLUESKY__STARTER_PACKS": "[]",
             "SOURCES__BLUESKY__ACTORS": json.dumps(self.members),
             "SOURCES__BLUESKY__REQUESTS_PER_SECOND": "10000",
-            # One member after the other, so that a load is full after some of them and a run has several loads.
+            # Mostly one member after the other, so that a stage finds them in one order.
             "EXTRACT__WORKERS": "1",
             "EXTRACT__MAX_PARALLEL_ITEMS": "2",
         }
         output = self.project / "output.txt"
-        code = run_job(settings, output, death=death, items_per_load=200)
+        code = run_job(settings, output, death=death, members_per_load=3)
         assert code in (0, KILLED), output.read_text()
         return code
 

@@ -25,7 +25,7 @@ PACKAGES = "dlt.common.storages.load_package:PackageStorage"
 FILES = "dlt.destinations.impl.filesystem.filesystem:FilesystemClient"
 FSSPEC = "fsspec.spec:AbstractFileSystem"
 
-# A night has two loads: one of five data files, and one of at least one.
+# A night has two loads, of three members and of two: one of five data files, and one of at least one.
 STAGES = {
     "data file 6 is half there": AtCall("shutil", "copyfile", "half", 6),
     "the first state is there, _dlt_loads not": AtCall(FILES, "_store_load", "before"),
@@ -75,7 +75,7 @@ def cases() -> Iterator[ParameterSet]:
             yield pytest.param(stage, True, id=f"{name}, folder lost", marks=marks)
 
 
-@pytest.mark.parametrize(("stage", "is_folder_lost"), cases())
+@pytest.mark.parametrize(("stage", "is_folder_lost"), [*cases()])
 def test_killed_when(nights: Nights, stage: AtCall, is_folder_lost: bool) -> None:
     assert nights.run(stage) == KILLED
     nights.assert_whole()
