@@ -17,6 +17,16 @@ if TYPE_CHECKING:
 LONGEST_WINDOW: Final = 900.0
 """Seconds. The pacer takes a longer window to end after this time, so that an answer tells the run of a longer wait."""
 
+LARGEST_LIMIT: Final = 10**9
+"""Requests a window. What a service says beyond it is passed over, like all numbers that cannot be meant."""
+
+LATEST_RESET: Final = 1e11
+"""Epoch seconds, in the year 5138: what is larger is passed over."""
+
+LONGEST_POLICY: Final = 100
+MOST_WINDOWS: Final = 8
+"""Windows of one service that are kept in mind. Each answer may name one, by a text of the service's own."""
+
 PACE: Final = 0.99
 """Share of the allowed rate that is used. The rest absorbs the lateness of threads, which could otherwise put one
 request too many into a second."""
@@ -168,13 +178,14 @@ class Pacer:
     def _read(self, headers: Mapping[str, str]) -> None:
         try:
             limit = int(headers["RateLimit-Limit"])
-            remaining = int(headers["RateLimit-Remaining"])
+            remaining = min(int(headers["RateLimit-Remaining"]), limit)
             reset = float(headers["RateLimit-Reset"])
         except (KeyError, ValueError):
             return
-        if not math.isfinite(reset):
+        # A service that answers allows something: with a limit of 0, no request would ever be due.
+        if not 0 < limit <= LARGEST_LIMIT or remaining < 0 or not 0 <= reset <= LATEST_RESET:
             return
-        policy = headers.get("RateLimit-Policy", f"{limit}")
+        policy = headers.get("RateLimit-Policy", f"{limit}")[:LONGEST_POLICY]
         given_length = _POLICY.fullmatch(policy)
         length = min(float(given_length[1]) if given_length else math.inf, LONGEST_WINDOW)
         # Reset and Date are rounded down to seconds, so this is the latest that the end can be. Later answers in the
@@ -191,6 +202,8 @@ class Pacer:
             or reset > known.reset + 1
             or (reset > known.reset and (known.is_expected or remaining > known.remaining))
         ):
+            if known is None and len(self._windows) == MOST_WINDOWS:
+                del self._windows[min(self._windows, key=lambda name: self._windows[name].reset_at)]
             self._windows[policy] = _Window(limit, length, reset, remaining, reset_at)
         elif reset >= known.reset - 1:
             known.remaining = min(known.remaining, remaining)

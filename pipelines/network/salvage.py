@@ -14,7 +14,8 @@ import msgspec
 
 from pipelines.network.paging import read_cursor
 
-_TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},:]', re.DOTALL)
+# A string ends with the text if it is cut off. Nothing is given back, so that each byte is looked at once.
+_TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.?)*+"?|[\[\]{},:]', re.DOTALL)
 _CLOSING: Final = {b"[": b"]", b"{": b"}"}
 
 
