@@ -126,16 +126,24 @@ class AttemptFailed(Exception):  # noqa: N818
         what: What happened.
         retry_after: Seconds that the service asks to wait; None if it names none.
         damaged_body: The part that came of a body that cannot be read.
+        is_lasting: Whether the body came whole, and another attempt would bring the like.
     """
 
     def __init__(
-        self, kind: type[NetworkError], what: str, *, retry_after: float | None = None, damaged_body: bytes = b""
+        self,
+        kind: type[NetworkError],
+        what: str,
+        *,
+        retry_after: float | None = None,
+        damaged_body: bytes = b"",
+        is_lasting: bool = False,
     ) -> None:
         super().__init__(what)
         self.kind = kind
         self.what = what
         self.retry_after = retry_after
         self.damaged_body = damaged_body
+        self.is_lasting = is_lasting
 
     def as_error(self, request: Request, attempts: int) -> NetworkError:
         """Turn it into the error that the caller sees, after so many attempts."""

@@ -34,6 +34,15 @@ request too many into a second."""
 _POLICY: Final = re.compile(r"\s*\d+\s*;\s*w=(\d+(?:\.\d+)?)\s*")
 
 
+class NotDue(Exception):  # noqa: N818 (it is an answer)
+    """No request may be sent in the time that there is."""
+
+
+def _lock_timeout(seconds: float) -> float:
+    """Write a time to wait as locks take it, for whom -1 is without end."""
+    return -1 if seconds > threading.TIMEOUT_MAX else max(0.0, seconds)
+
+
 @dataclass
 class _Window:
     """What the service said of one of its rate limits, which count requests in windows of fixed length.
@@ -106,23 +115,37 @@ class Pacer:
         self._is_first_over = False
         self._windows: dict[str, _Window] = {}
 
-    def acquire(self) -> float:
+    def acquire(self, latest: float = math.inf) -> float:
         """Wait until one request may be sent.
+
+        Args:
+            latest: The moment, on the pacer's clock, up to which it is worth waiting.
 
         Returns:
             The seconds that this took.
+
+        Raises:
+            NotDue: No request may be sent up to then.
         """
         begin = self._clock()
-        with self._turn, self._changed:
-            slot = self._clock()
-            while (due := self._due_at()) > self._clock():
-                slot = due
-                self._wait(self._changed, due - self._clock())
-            # The next slot counts from this slot, so that the lateness of threads does not add up.
-            self._last_slot = min(slot, self._clock())
-            self._last_sent = self._clock()
-            self._in_flight += 1
-            return self._last_sent - begin
+        if not self._turn.acquire(timeout=_lock_timeout(latest - begin)):
+            raise NotDue
+        try:
+            with self._changed:
+                slot = self._clock()
+                while (due := self._due_at()) > (now := self._clock()):
+                    # An answer that is under way may tell of an earlier moment.
+                    if now >= latest or (due > latest and not self._in_flight):
+                        raise NotDue
+                    slot = due
+                    self._wait(self._changed, min(due, latest) - now)
+                # The next slot counts from this slot, so that the lateness of threads does not add up.
+                self._last_slot = min(slot, self._clock())
+                self._last_sent = self._clock()
+                self._in_flight += 1
+                return self._last_sent - begin
+        finally:
+            self._turn.release()
 
     def observe(self, headers: Mapping[str, str]) -> None:
         """Read the rate limits that a response reports.
