@@ -123,7 +123,7 @@ class FeedWalk:
     item_count: int = 0
     new_item_count: int = 0
     next_state: MemberState | None = field(init=False)
-    _budget: Budget = field(default_factory=walk_budget, repr=False)
+    _budget: Budget = field(init=False, repr=False)
     _newest_indexed_at: int | None = None
     _oldest_item_at: int | None = None
     _last_item_uri: str = ""
@@ -135,6 +135,7 @@ class FeedWalk:
 
     def __post_init__(self) -> None:
         self.next_state = self.state
+        self._budget = walk_budget()
 
     @property
     def is_doubtful(self) -> bool:
@@ -197,16 +198,15 @@ class FeedWalk:
         floor = microseconds(self._floor) if self._floor else None
         cursor: str | None = None
         cursors: set[int] = set()
-        previous: set[str] = set()
         seen: set[int] = set()
         empty_pages = 0
         while True:
             page = self.appview.feed_page(self.did, cursor, budget=self._budget)
             self.page_count += 1
             rows = [feed_item_row(raw, self.observed_at) for raw in page.feed]
-            keys = {_key(row) for row in rows}
             # A post that was written since the last page was read moves that page's last items to the top of this one.
-            new_rows = [row for row in rows if _key(row) not in previous]
+            new_rows = [row for row in rows if _key(row) not in seen]
+            seen.update(map(_key, new_rows))
             yield self._take(new_rows)
             if page.is_cursor_broken:
                 self.outcome, self.error = "failed", f"page {self.page_count} has a cursor that cannot be sent"
@@ -219,18 +219,14 @@ class FeedWalk:
             if cursor is None:
                 self._stop = "end"
                 return
-            # By its reason, too: a pinned post comes again in its own place. Hashes take less than keys.
-            hashes = {hash((_key(row), row.get("reason_type"))) for row in rows}
-            if hash(cursor) in cursors or (rows and (not new_rows or hashes <= seen)):
+            if hash(cursor) in cursors or (rows and not new_rows):
                 self._stop = "repeats"
                 return
-            seen |= hashes
             empty_pages = 0 if rows else empty_pages + 1
             if empty_pages == EMPTY_PAGES_IN_A_ROW:
                 self.outcome, self.error = "failed", f"{empty_pages} empty pages in a row, each with another cursor"
                 return
             cursors.add(hash(cursor))
-            previous = keys
 
     def _take(self, rows: list[Row]) -> list[Row]:
         """Count the rows of a page, and choose those to store."""
@@ -343,5 +339,6 @@ class FeedWalk:
         return min(max(bounds), microseconds(self.observed_at))
 
 
-def _key(row: Row) -> str:
-    return str(row["item_uri"] or row["raw"])
+def _key(row: Row) -> int:
+    """Tell an item from all others of its feed, in little memory. A pinned post comes again, in its own place."""
+    return hash((row["item_uri"] or row["raw"], row.get("reason_type")))
