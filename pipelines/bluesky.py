@@ -40,6 +40,7 @@ from pipelines.lake.working_folder import AnotherRun, only_one, open_pipeline, r
 from pipelines.left_out import find_left_out
 from pipelines.network.appview import PAGE_LIMIT, NetworkError
 from pipelines.progress import show_progress
+from pipelines.retention import keep_no_longer
 from pipelines.sample.appview.server import SampleServer
 from pipelines.sample.world.world import World
 from pipelines.sources.bluesky import MOST_DAYS, bluesky
@@ -296,10 +297,16 @@ def publish(options: argparse.Namespace, pipeline: dlt.Pipeline, night: Night, c
     """
     may_publish = is_everybody_found(pipeline, night)
     exit_code = 0 if may_publish else 2
-    if not options.no_transform:
+    if options.no_transform:
+        keep_no_longer(pipeline, night.run.clock(), console, is_built=False)
+    else:
         # A pull has loaded something in any case; a check is nothing without its warehouse.
         failed = 1 if options.check else 2
         if not build("questions", build_questions, options, console):
+            return failed
+        if keep_no_longer(pipeline, night.run.clock(), console) and not build(
+            "questions", build_questions, options, console
+        ):
             return failed
         checks = check(pipeline, night, console)
         audits = audit(pipeline, night, console, is_all=options.audit)

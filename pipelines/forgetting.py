@@ -10,19 +10,18 @@ as they were and files that are clean; the command, given anybody or nobody else
 from __future__ import annotations
 
 import json
-import shutil
 from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import dlt
 
 from pipelines.events.event_json import read_json_event
 from pipelines.events.spool import Spool
-from pipelines.lake.bucket import PROJECT_ROOT, LakeError, filesystem_client
+from pipelines.lake.bucket import PROJECT_ROOT, LakeError
 from pipelines.lake.duckdb_settings import duckdb_settings
 from pipelines.lake.forget_states import forget_in_states, remove_left_overs
 from pipelines.lake.forget_tables import LakeFiles, Rewritten
+from pipelines.lake.forget_warehouse import remove_warehouse
 from pipelines.lake.forgotten import read_forgotten, write_forgotten
 from pipelines.lake.left_out import forget_left_out
 from pipelines.lake.people_files import read_people_file, remove_people_file, write_people_file
@@ -179,16 +178,11 @@ def _forget_in_spool(scrubber: Scrubber) -> None:
 
 
 def _remove_what_was_made(pipeline: dlt.Pipeline, settings: DuckDBSettings) -> None:
-    """Remove the warehouse, here and where nights keep it, and the page: the lake has all that is to be in them."""
-    warehouse = settings.warehouse_path
-    page = warehouse.with_name("report.html")
-    for file in (warehouse, Path(f"{warehouse}.wal"), page, page.with_name(f".{page.name}.partial")):
+    """Remove the warehouse and the page: the lake has all that is to be in them."""
+    remove_warehouse(pipeline, settings)
+    page = settings.warehouse_path.with_name("report.html")
+    for file in (page, page.with_name(f".{page.name}.partial")):
         file.unlink(missing_ok=True)
-    shutil.rmtree(f"{warehouse}.tmp", ignore_errors=True)
-    client = filesystem_client(pipeline)
-    kept = f"{client.bucket_path}/warehouse/{warehouse.name}"
-    if not client.config.is_local_filesystem and client.fs_client.exists(kept):
-        client.fs_client.rm_file(kept)
 
 
 def _say_rows(console: Console, verb: str, done: Rewritten) -> None:
