@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 
-def load_events(world: World, day: int, count: int) -> None:
+def load_events(world: World, day: int, count: int, pipeline: str = "bluesky_webhook") -> None:
     """Load what happened up to an evening in small batches, and compact them."""
     events = list(world.events(evening(day - 30), evening(day)))[-count:]
     frames = [StreamEvent(number, event) for number, event in enumerate(events, start=1)]
@@ -41,8 +41,8 @@ def load_events(world: World, day: int, count: int) -> None:
         batch = Batch("webhook", "127.0.0.1:8787", datetime.now(UTC))
         read = [read_json_event(frame.jetstream_v2_payload, frame.seq) for frame in frames[begin:][: count // 3]]
         batch.add(Delivery([event for event in read if event]))
-        recover(open_pipeline("bluesky_webhook")).run(repo_events(batch))
-    compact(dlt.pipeline("bluesky_compact"))
+        recover(open_pipeline(pipeline)).run(repo_events(batch))
+    compact(dlt.pipeline(pipeline))
 
 
 def forget(*arguments: str) -> int:
