@@ -20,8 +20,8 @@ from pipelines.lake.duckdb_settings import duckdb_settings, has_relation
 from pipelines.lake.forget_tables import LakeFiles, Rewritten
 from pipelines.lake.forget_warehouse import remove_warehouse
 from pipelines.lake.forgotten import read_forgotten, write_forgotten
+from pipelines.lake.lease import LeaseTaken, lease
 from pipelines.lake.people_files import read_people_file, remove_people_file, write_people_file
-from pipelines.lake.working_folder import AnotherRun, only_one
 from pipelines.sources.bluesky import MOST_DAYS
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from pipelines.lake.duckdb_settings import DuckDBSettings
 
 _UNDER_WAY: Final = "forgetting_posts.json"
-_COMPACTION: Final = "bluesky_compact"
 
 
 @dataclass(frozen=True)
@@ -81,27 +80,30 @@ def keep_no_longer(pipeline: dlt.Pipeline, now: datetime, console: Console, *, i
     if retention == Retention(None, None):
         return False
     try:
-        # It would bring back, in a new file, what it has read from old ones.
-        with only_one(_COMPACTION):
-            if retention.raw is not None:
-                _drop_raw(pipeline, now - retention.raw, console)
-            if retention.deleted is None:
-                return False
-            if not is_built:
-                _say(console, "keep_deleted_days did nothing: it goes by the warehouse, which this run does not build")
-                return False
+        if retention.raw is not None:
+            _drop_raw(pipeline, now - retention.raw, console)
+        if retention.deleted is None:
+            return False
+        if is_built:
             return _forget_deleted_posts(pipeline, now - retention.deleted, console)
-    except AnotherRun:
-        _say(console, "a compaction is under way: what is due goes the next time")
-        return False
+        _say(console, "keep_deleted_days did nothing: it goes by the warehouse, which this run does not build")
+    except LeaseTaken:
+        # A compaction would bring back, in a new file, what it has read from old ones.
+        _say(console, "another job is writing files of the lake anew: what is due goes the next time")
+    return False
 
 
 def _drop_raw(pipeline: dlt.Pipeline, before: datetime, console: Console) -> None:
-    files, done = LakeFiles(pipeline, duckdb_settings(pipeline.pipeline_name)), Rewritten()
-    for table in files.tables:
-        done.add(files.drop_raw(table, before))
-    if done.files:
-        _say(console, f"raw went out of {done.changed:,} rows; {done.files:,} files")
+    settings = duckdb_settings(pipeline.pipeline_name)
+    if not LakeFiles(pipeline, settings).have_raw(before):
+        return
+    done = Rewritten()
+    with lease(pipeline) as held:
+        files = LakeFiles(pipeline, settings)
+        for table in files.tables:
+            held.renew()
+            done.add(files.drop_raw(table, before))
+    _say(console, f"raw went out of {done.changed:,} rows; {done.files:,} files")
 
 
 def _forget_deleted_posts(pipeline: dlt.Pipeline, before: datetime, console: Console) -> bool:
@@ -110,10 +112,13 @@ def _forget_deleted_posts(pipeline: dlt.Pipeline, before: datetime, console: Con
     due = sorted({*(json.loads(begun) if begun else ()), *_due_posts(settings, before)})
     if not due:
         return False
-    write_people_file(pipeline, _UNDER_WAY, json.dumps(due))
-    files, posts, done = LakeFiles(pipeline, settings), DeletedPosts(due), Rewritten()
-    for table in files.tables:
-        done.add(files.forget_posts(table, posts))
+    posts, done = DeletedPosts(due), Rewritten()
+    with lease(pipeline) as held:
+        write_people_file(pipeline, _UNDER_WAY, json.dumps(due))
+        files = LakeFiles(pipeline, settings)
+        for table in files.tables:
+            held.renew()
+            done.add(files.forget_posts(table, posts))
     # What a cache or another machine has made of the lake before is begun anew, too.
     write_forgotten(pipeline, read_forgotten(pipeline).with_log(done.removed, done.changed, done.files))
     remove_warehouse(pipeline, settings)

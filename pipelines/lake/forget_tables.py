@@ -222,18 +222,25 @@ class LakeFiles:
             before: The time.
         """
         done = Rewritten()
+        for path, row_count in self._with_raw(table, before):
+            self._rewrite(path, lambda rows, _: _without_raw(rows, before), is_dry_run=False)
+            done.add(Rewritten(changed=row_count, files=1))
+        return done
+
+    def have_raw(self, before: datetime) -> bool:
+        """Tell whether any row has `raw` that was observed before a time."""
+        return any(self._with_raw(table, before) for table in self.tables)
+
+    def _with_raw(self, table: str, before: datetime) -> list[tuple[str, int]]:
+        """Find the files, and how many rows of each have `raw` that were observed before a time."""
         if table not in _TABLES or "raw" not in _TABLES[table].schema.names:
-            return done
+            return []
         query = (
             f"select filename, count(*) from {self._relation(table)}"
             " where observed_at < $1 and raw is not null group by filename order by filename"
         )
         with self._connection() as connection:
-            found = connection.execute(query, [before]).fetchall()
-        for file, row_count in found:
-            self._rewrite(self._path(file), lambda rows, _: _without_raw(rows, before), is_dry_run=False)
-            done.add(Rewritten(changed=row_count, files=1))
-        return done
+            return [(self._path(file), rows) for file, rows in connection.execute(query, [before]).fetchall()]
 
     def _change_rows(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,12 +14,15 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 from dlt.common.versioned_state import decompress_state
+from rich.console import Console
 
 from pipelines import bluesky
 from pipelines.events.event_json import read_json_event
 from pipelines.events.repo_event import Delivery
 from pipelines.lake.compaction import compact
+from pipelines.lake.filesystems import use_lake_filesystems
 from pipelines.lake.working_folder import open_pipeline, recover
+from pipelines.retention import keep_no_longer
 from pipelines.sample.streams.events import StreamEvent
 from pipelines.sample.world.days import evening
 from pipelines.sources.repo_events import Batch, repo_events
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
 
     from pipelines.sample.world.world import World
     from tests.conftest import Lake
+    from tests.job import AtChange
 
 Row = dict[str, Any]
 
@@ -48,6 +53,14 @@ def load_events(world: World, day: int, count: int, pipeline: str = "bluesky_web
 def forget(*arguments: str) -> int:
     """Run the command."""
     return bluesky.main(["--forget", *arguments])
+
+
+def keep_no_longer_in(environment: dict[str, str], now: datetime, death: AtChange) -> None:
+    """Take out of the sample's lake what is due, in a process of its own that dies of it."""
+    os.environ.update(environment)
+    use_lake_filesystems()
+    death.arm()
+    keep_no_longer(open_pipeline("bluesky_sample"), now, Console(quiet=True))
 
 
 @dataclass(frozen=True)

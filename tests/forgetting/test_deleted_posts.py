@@ -16,9 +16,10 @@ from rich.console import Console
 
 from pipelines.lake.deleted_posts import DeletedPosts
 from pipelines.lake.duckdb_settings import duckdb_settings
+from pipelines.lake.lease import lease
 from pipelines.lake.scrubbing import table_of
 from pipelines.lake.tables import AUTHOR_FEED, PROFILES, RECORD_CHECKS, REPO_EVENTS, RawTable
-from pipelines.lake.working_folder import only_one, open_pipeline
+from pipelines.lake.working_folder import open_pipeline
 from pipelines.retention import configured_retention, keep_no_longer
 
 if TYPE_CHECKING:
@@ -240,15 +241,16 @@ def test_raw_goes_by_age_and_needs_no_warehouse(small_lake: Lake, monkeypatch: p
     assert contents(small_lake) == after
 
 
-def test_nothing_is_set_as_shipped_and_a_compaction_is_waited_for(
+def test_nothing_is_set_as_shipped_and_who_has_the_lease_is_waited_for(
     small_lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = contents(small_lake)
     assert night(monkeypatch) == (False, "")
-    with only_one("bluesky_compact"):
+    with lease(open_pipeline("bluesky")):
+        before = contents(small_lake)
         said = night(monkeypatch, keep_raw_days=0, keep_deleted_days=0)[1]
-    assert said == "retention  a compaction is under way: what is due goes the next time\n"
-    assert contents(small_lake) == before
+        assert contents(small_lake) == before
+    assert said == "retention  another job is writing files of the lake anew: what is due goes the next time\n"
     monkeypatch.setenv("RETENTION__KEEP_RAW_DAYS", "-1")
     with pytest.raises(ConfigurationValueError, match="keep_raw_days take a number from 0"):
         configured_retention()

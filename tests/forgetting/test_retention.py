@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
 from dataclasses import dataclass
@@ -12,12 +11,11 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
-from pipelines.lake.filesystems import use_lake_filesystems
 from pipelines.lake.working_folder import open_pipeline
 from pipelines.retention import keep_no_longer
 from tests.conftest import shared_world
 from tests.dbt.warehouses import Warehouse, differences_of, new_project
-from tests.forgetting.lakes import found_in, load_events
+from tests.forgetting.lakes import found_in, keep_no_longer_in, load_events
 from tests.job import AtChange, run_process
 from tests.seeds import seeds
 
@@ -157,21 +155,13 @@ def test_a_night_does_it(before: Before, copy: Warehouse, capfd: pytest.CaptureF
     assert differences_of(copy, incremental) <= {"int_withheld_names"}
 
 
-def _keep(environment: dict[str, str], now: datetime, death: AtChange | None) -> None:
-    os.environ.update(environment)
-    use_lake_filesystems()
-    if death:
-        death.arm()
-    keep_no_longer(open_pipeline("bluesky_sample"), now, Console(quiet=True))
-
-
 @pytest.mark.parametrize("seed", seeds(20, by_default=0, on_each_change=2))
 def test_killed_at_any_moment_the_next_run_finishes(before: Before, copy: Warehouse, seed: int) -> None:
     chance, now = random.Random(seed), now_of(copy)
     environment = {"DLT_PROJECT_DIR": str(copy.folder), "DLT_LOCAL_DIR": str(copy.folder)}
     environment |= {"DLT_DATA_DIR": str(copy.folder / "dlt"), "RETENTION__KEEP_DELETED_DAYS": str(KEEP_DAYS)}
     environment["PIPELINES__BLUESKY_SAMPLE__WAREHOUSE"] = f"{copy.name}/{copy.path.name}"
-    assert run_process(_keep, environment, now, AtChange(chance.randint(15, 70))) == KILLED
+    assert run_process(keep_no_longer_in, environment, now, AtChange(chance.randint(15, 70))) == KILLED
     if seed % 2:
         copy.dbt("run", "--full-refresh")
     keep(copy, now)
