@@ -34,6 +34,9 @@ _DIDS: Final = re.compile(
 _NAMES: Final = re.compile(r"(?<![A-Za-z0-9-])[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
 # Behind what is written with a percent sign, as in an address within another, where that may be so twice.
 _NAMES_IN_ADDRESSES: Final = re.compile(r"%(?:25){0,3}[0-9A-Fa-f]{2}([A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)")
+# All characters that stand in a DID, a handle or a word.
+_IN_NAMES: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:%-")
+_REST_OF_NAME: Final = re.compile(r"[A-Za-z0-9._:%-]*")
 _WORDS: Final = re.compile(r"[A-Za-z0-9.%-]+")
 _ESCAPES: Final = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|.)", re.DOTALL)
 _MOST_WORDS_REMEMBERED: Final = 200_000
@@ -50,7 +53,9 @@ Span = tuple[int, int]
 def normalized(identifier: str) -> str:
     """Write a DID or a handle in the one form that is compared."""
     bare = identifier.strip(" \t\r\n-").removeprefix("@").lower()
-    return _ENCODED_COLON.sub(":", bare).removeprefix("www.")
+    if "%" in bare:
+        bare = _ENCODED_COLON.sub(":", bare)
+    return bare.removeprefix("www.")
 
 
 class Scrubber:
@@ -65,7 +70,7 @@ class Scrubber:
                 other look.
         """
         self._is_theirs = is_theirs
-        self._needles = needles
+        self._needles = re.compile("|".join(map(re.escape, sorted(needles)))) if needles else None
         self._names_in_word = lru_cache(_MOST_WORDS_REMEMBERED)(self._find_in_word)
 
     @classmethod
@@ -74,6 +79,10 @@ class Scrubber:
         known = frozenset(identifiers)
         # What is behind the last colon: a colon may be written as %3A.
         return cls(known.__contains__, {name.rpartition(":")[2] for name in known})
+
+    def _of(self, names: Collection[str]) -> Scrubber:
+        """Give one that reads little where these are all names that there are: itself, if it is such a one."""
+        return self if self._needles else Scrubber.of(names)
 
     def finds(self, value: object) -> bool:
         """Tell whether anything in a value, at whatever depth, names one of them."""
@@ -136,7 +145,7 @@ class Scrubber:
         if not names:
             return raw
         try:
-            return Scrubber.of(names)._json(raw.encode()).decode()
+            return self._of(names)._json(raw.encode()).decode()
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
             return None
 
@@ -192,7 +201,7 @@ class Scrubber:
         names = set(self._names_in("\n".join(texts)))
         if not names:
             return row
-        return Scrubber.of(names)._row(table, row)
+        return self._of(names)._row(table, row)
 
     def _row(self, table: RawTable | None, row: Row) -> Row | None:
         if table is not None and self._is_row_theirs(table, row):
@@ -251,15 +260,33 @@ class Scrubber:
         return table_of(kept, rows.schema)
 
     def _names_in_text(self, text: str) -> Iterator[str]:
-        if self._needles:
-            lower = text.lower()
-            if not any(needle in lower for needle in self._needles):
-                return
+        text = self._near_needles(text)
+        if not text:
+            return
         yield from filter(self._is_theirs, map(normalized, set(_DIDS.findall(text))))
         # Addresses and types come again and again: each is taken apart once.
         for word in set(_WORDS.findall(text)):
             if "." in word:
                 yield from self._names_in_word(word)
+
+    def _near_needles(self, text: str) -> str:
+        """Give what of a text has to be read: no name reaches beyond the characters that names are made of."""
+        if self._needles is None:
+            return text
+        lower = text.lower()
+        if len(lower) != len(text):  # A Turkish İ becomes two characters: what is behind it has another place.
+            return text if self._needles.search(lower) else ""
+        parts, end = [], 0
+        for needle in self._needles.finditer(lower):
+            if needle.start() < end:
+                continue
+            begin = needle.start()
+            while begin and text[begin - 1] in _IN_NAMES:
+                begin -= 1
+            rest = _REST_OF_NAME.match(text, needle.end())
+            end = rest.end() if rest else needle.end()
+            parts.append(text[begin:end])
+        return " ".join(parts)
 
     def _find_in_word(self, word: str) -> tuple[str, ...]:
         names = _NAMES.findall(word) + (_NAMES_IN_ADDRESSES.findall(word) if "%" in word else [])
