@@ -20,18 +20,35 @@
 
 {#- All that may be a handle or a DID in a text, in small letters, whole: `x.com` is not in `netflix.com`, nor in
     `x.com.br`. It stands between characters that a name has not, or more than one dot; `www.` and a dot, hyphen or
-    colon at its end are no part of it. An address may be written with percent signs, twice if it stands in another;
-    those of letters that are in no name are left out, as they may be of any encoding. -#}
+    colon at its end are no part of it. What readers take for a name's end is one, too: two hyphens, which are a dash,
+    and a dot where the next sentence begins without a space (`x.com.And`). An address may be written with percent
+    signs, twice if it stands in another; those of letters that are in no name are left out, as they may be of any
+    encoding. Where a handle stands, behind `@` and where addresses have a person, it is there a second time, as
+    `@x.com`. -#}
 {% macro duckdb__names_in(text) -%}
     {%- set invisible = '[\\x{00AD}\\x{200B}-\\x{200F}\\x{202A}-\\x{202E}\\x{2060}-\\x{2064}\\x{FEFF}]' -%}
-    {%- set plain = "regexp_replace(translate(lower(" ~ text ~ "), '。．｡', '...'), '" ~ invisible ~ "', '', 'g')" -%}
+    {%- set written = "regexp_replace(translate(" ~ text ~ ", '。．｡', '...'), '" ~ invisible ~ "', '', 'g')" -%}
+    {%- set plain = "lower(" ~ written ~ ")" -%}
     {%- set once = "lower(url_decode(regexp_replace(" ~ plain ~ ", '%[89a-f][0-9a-f]', ' ', 'g')))" -%}
     {%- set twice = "lower(url_decode(regexp_replace(" ~ once ~ ", '%[89a-f][0-9a-f]', ' ', 'g')))" -%}
     {%- set decoded = "concat_ws(' ', " ~ plain ~ ", " ~ once ~ ", " ~ twice ~ ")" -%}
-    {%- set all = "case when contains(" ~ plain ~ ", '%') then " ~ decoded ~ " else " ~ plain ~ " end" -%}
+    {%- set at_dashes = "regexp_replace(" ~ plain ~ ", '(xn--[a-z0-9-]*)|--+', '\\1 ', 'g')" -%}
+    {%- set next_sentence = "([.][a-z0-9][A-Za-z0-9-]*)[.][A-Z][A-Za-z0-9.-]*" -%}
+    {%- set at_sentences = "lower(regexp_replace(" ~ written ~ ", '" ~ next_sentence ~ "', '\\1 ', 'g'))" -%}
+    {%- set all -%}
+        concat_ws(
+            ' ',
+            case when contains({{ plain }}, '%') then {{ decoded }} else {{ plain }} end,
+            case when contains({{ plain }}, '--') then {{ at_dashes }} end,
+            case when regexp_matches({{ written }}, '{{ next_sentence }}') then {{ at_sentences }} end
+        )
+    {%- endset -%}
     {%- set label = "[a-z0-9](?:[a-z0-9-]*[a-z0-9])?" -%}
+    {%- set name = label ~ "(?:[.]" ~ label ~ ")+" -%}
+    {%- set called = "regexp_replace(" ~ all ~ ", 'at://|/(?:profile|start|starter-pack)/', '@', 'g')" -%}
     {%- set names = [
-        "regexp_extract_all(" ~ all ~ ", '(?:www[.])?(" ~ label ~ "(?:[.]" ~ label ~ ")+)', 1)",
+        "regexp_extract_all(" ~ all ~ ", '(?:www[.])?(" ~ name ~ ")', 1)",
+        "regexp_extract_all(" ~ called ~ ", '@" ~ name ~ "')",
         "regexp_extract_all(" ~ all ~ ", 'did:[a-z]+:[a-z0-9._:%-]+')",
         "regexp_extract_all(" ~ all ~ ", '(did:[a-z]+:(?:[a-z0-9._:%-]*[a-z0-9])?)[._:%-]*', 1)",
     ] -%}

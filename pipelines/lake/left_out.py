@@ -49,15 +49,22 @@ class Named:
     Attributes:
         place: Where it stands, in words for people.
         person: A DID, or a handle in small letters; None where it names nobody for certain.
+        is_looked_up: Whether a job reads it, and asks who has the handle. dbt alone reads what its command line says.
     """
 
     place: str
     person: str | None
+    is_looked_up: bool = True
 
     def __str__(self) -> str:
         """Say what is wrong with it, in one line."""
         if self.person is None:
             return f"{self.place} names nobody for certain: write a handle, a DID or a link to a profile."
+        if not self.is_looked_up:
+            return (
+                f"{self.place} is a handle, and nobody looks up who has it there: write the person's DID, or name them"
+                " in left_out."
+            )
         return f"{self.place} is a handle behind which nobody was found: correct it, or write the person's DID."
 
 
@@ -113,20 +120,23 @@ def read_left_out(pipeline_name: str, variable: object = None) -> LeftOut:
 
     Args:
         pipeline_name: `bluesky`, or `bluesky_sample`: no setting of the real network reaches the sample.
-        variable: dbt's `unpublished_dids`; if None, what `dbt_project.yml` says.
+        variable: dbt's `unpublished_dids`, as `--vars` gives it; if None, what `dbt_project.yml` says.
 
     Raises:
         LakeError: The lake cannot be read as configured.
     """
     settings = duckdb_settings(pipeline_name)
     configured = dlt.config.get("sources.bluesky.left_out") if pipeline_name == "bluesky" else None
-    if variable is None:
-        variable = _variable_of(PROJECT_ROOT / "dbt")
+    in_dbt = (
+        _named(_variable_of(PROJECT_ROOT / "dbt"), f"dbt's variable {VARIABLE}")
+        if variable is None
+        else _named(variable, f"dbt's variable {VARIABLE} in --vars", is_looked_up=False)
+    )
     file, found, kept = read_in_dbt(settings, NAMES_FILE, FOUND_FILE, FORGOTTEN_FILE)
     forgotten = parse_forgotten(kept)
     names = (
         *_named(configured, "left_out in [sources.bluesky]"),
-        *_named(variable, f"dbt's variable {VARIABLE}"),
+        *in_dbt,
         *_named_in_file(file, f"{PEOPLE}/{NAMES_FILE} in the bucket"),
     )
     # Whoever is forgotten is nowhere to be left out of, and would come back into the bucket with their DID.
@@ -170,7 +180,7 @@ def _variable_of(project: Path) -> object:
     return variables.get(VARIABLE)
 
 
-def _named(value: object, place: str) -> Iterator[Named]:
+def _named(value: object, place: str, *, is_looked_up: bool = True) -> Iterator[Named]:
     """Read a setting: a list, a text with names in it, or a list in a text."""
     if value is None:
         return
@@ -181,7 +191,7 @@ def _named(value: object, place: str) -> Iterator[Named]:
     for entry in value if isinstance(value, (list, tuple)) else [value]:
         words += names_in(entry) if isinstance(entry, str) else [_NO_NAME]
     for number, word in enumerate(words, start=1):
-        yield Named(f"Name {number} of {place}", person_named(word))
+        yield Named(f"Name {number} of {place}", person_named(word), is_looked_up)
 
 
 def _named_in_file(content: bytes, place: str) -> Iterator[Named]:

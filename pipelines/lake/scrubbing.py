@@ -34,6 +34,17 @@ _DIDS: Final = re.compile(
 _NAMES: Final = re.compile(r"(?<![A-Za-z0-9-])[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
 # Behind what is written with a percent sign, as in an address within another, where that may be so twice.
 _NAMES_IN_ADDRESSES: Final = re.compile(r"%(?:25){0,3}[0-9A-Fa-f]{2}([A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)")
+# What readers take for a name's end within one: a dash of two hyphens, but in a label that is Punycode, and a dot
+# behind small letters where the next sentence begins without a space, as in `x.com.And`.
+_DASHES: Final = re.compile(r"(?<![A-Za-z0-9-])xn--[A-Za-z0-9-]*|(--+)", re.IGNORECASE)
+_SENTENCES: Final = re.compile(r"(?<=\.)[a-z0-9][A-Za-z0-9-]*(?=\.[A-Z])")
+_LONGEST_NAME: Final = 300
+"""More characters than a handle may have, with `www.` and hyphens around it."""
+
+_TYPE: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]*(?:\.[A-Za-z0-9-]+){2,}(?:#[A-Za-z0-9]+)?")
+# Somebody may have the name of one as a handle: `.post` and `.video` are domains. It stands in each record.
+_TYPES_OF_THE_PROTOCOL: Final = re.compile(r"(?:app\.bsky|chat\.bsky|com\.atproto|tools\.ozone)\.")
+_BEFORE_A_HANDLE: Final = ("@", "%40", "/profile/", "at://", '"handle":"', '"handle": "')
 # All characters that stand in a DID, a handle or a word.
 _IN_NAMES: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:%-")
 _REST_OF_NAME: Final = re.compile(r"[A-Za-z0-9._:%-]*")
@@ -41,6 +52,10 @@ _WORDS: Final = re.compile(r"[A-Za-z0-9.%-]+")
 _ESCAPES: Final = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|.)", re.DOTALL)
 _MOST_WORDS_REMEMBERED: Final = 200_000
 _ADDRESSES: Final = re.compile(r"(?:at|https?)://[^\s\"<>]+", re.IGNORECASE)
+_AT_URIS: Final = re.compile(r"(at://[^/]*)(/[^/]*)?(.*)", re.DOTALL)
+_DEEPEST: Final = 100
+"""Levels of JSON that are read. What the service serves has some twenty."""
+
 _KEPT_IN_A_STUB: Final = ("$type", "did", "handle", "uri")
 _KEPT_OF_A_REPOST: Final = frozenset(
     {"member_did", "observed_at", "item_uri", "item_at", "item_indexed_at", "reason_type", "issues", "raw"}
@@ -70,7 +85,8 @@ class Scrubber:
                 other look.
         """
         self._is_theirs = is_theirs
-        self._needles = re.compile("|".join(map(re.escape, sorted(needles)))) if needles else None
+        self._needles = needles
+        self._any_needle = re.compile("|".join(map(re.escape, sorted(needles))))
         self._names_in_word = lru_cache(_MOST_WORDS_REMEMBERED)(self._find_in_word)
 
     @classmethod
@@ -110,13 +126,13 @@ class Scrubber:
             return FORGOTTEN_DID if _DIDS.fullmatch(value) else FORGOTTEN_HANDLE
         if not _ADDRESSES.fullmatch(value):
             return self.text(value)
-        authority, _, path = value.removeprefix("at://").partition("/")
-        if not value.startswith("at://"):
+        uri = _AT_URIS.fullmatch(value)
+        if uri is None:
             return FORGOTTEN_URL
-        if not self._is_theirs(normalized(authority)):
-            return self.text(value)
-        collection = path.partition("/")[0]
-        return f"at://{FORGOTTEN_DID}" + (f"/{collection}/forgotten" if collection else "")
+        authority, collection, rest = uri.groups(default="")
+        if not self._is_theirs(_person_of(authority)):
+            return authority + collection + self.text(rest)
+        return f"at://{FORGOTTEN_DID}" + (f"{collection}/forgotten" if len(collection) > 1 else "")
 
     def text(self, text: str, ranges: Iterable[Span] = ()) -> str:
         """Write `_` over whatever names them, as many bytes: offsets of facets count bytes, and stay true.
@@ -129,17 +145,17 @@ class Scrubber:
         spans = self._identifiers(text)
         # An address that holds an identifier goes as a whole: its path says what they wrote.
         spans += [match.span() for match in _ADDRESSES.finditer(text) if self.finds(match.group())]
-        in_bytes = [(len(text[:begin].encode()), len(text[:end].encode())) for begin, end in spans]
-        for begin, end in (*ranges, *in_bytes):
+        for begin, end in (*ranges, *_in_bytes(text, spans)):
             if 0 <= begin < end <= len(written):
                 written[begin:end] = b"_" * (end - begin)
         return written.decode("utf-8", "replace")
 
     def json(self, raw: str) -> str | None:
-        """Take them out of JSON. What stands beside keeps its bytes.
+        """Take them out of JSON. Values that stand beside keep their bytes; a JSON that names nobody keeps all.
 
         Returns:
-            The JSON; None where it is no JSON and names them: nobody can tell what of it is theirs.
+            The JSON; None where it names them and is no JSON, or a deeper one than is read: nobody can tell what of it
+            is theirs.
         """
         names = set(self._names_in(raw))
         if not names:
@@ -149,30 +165,51 @@ class Scrubber:
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
             return None
 
-    def _json(self, raw: bytes) -> bytes:
-        if not self.finds(raw.decode()):
+    def _json(self, raw: bytes, depth: int = 0) -> bytes:
+        if not self._may_be_in(raw):
             return raw
+        if depth > _DEEPEST:
+            raise RecursionError
         match raw.lstrip()[:1]:
             case b"{":
-                return self._object(msgspec.json.decode(raw, type=dict[str, msgspec.Raw]))
+                return self._object(msgspec.json.decode(raw, type=dict[str, msgspec.Raw]), depth)
             case b"[":
                 items = msgspec.json.decode(raw, type=list[msgspec.Raw])
-                return b"[" + b",".join(self._json(bytes(item)) for item in items) + b"]"
-        return msgspec.json.encode(self.value(msgspec.json.decode(raw, type=str)))
+                return b"[" + b",".join(self._json(bytes(item), depth + 1) for item in items) + b"]"
+        text = msgspec.json.decode(raw, type=str)
+        without = self.value(text)
+        return raw if without == text else msgspec.json.encode(without)
 
-    def _object(self, fields: dict[str, msgspec.Raw]) -> bytes:
-        texts = {name: _string(fields[name]) for name in ("did", "uri") if name in fields}
-        if any(text and self.finds(text) for text in texts.values()):
+    def _may_be_in(self, raw: bytes) -> bool:
+        """Tell in no time that most of a JSON names nobody: each level of it is asked of."""
+        lower = raw.lower()
+        return b"\\" in lower or any(needle.encode() in lower for needle in self._needles)
+
+    def _object(self, fields: dict[str, msgspec.Raw], depth: int) -> bytes:
+        if any(self._leads_to_them(_string(fields.get(name))) for name in ("did", "uri")):
             fields = {name: fields[name] for name in _KEPT_IN_A_STUB if name in fields}
             if "handle" in fields:
                 fields["handle"] = msgspec.Raw(msgspec.json.encode(FORGOTTEN_HANDLE))
-        parts = {name: self._json(bytes(part)) for name, part in fields.items()}
+        parts = {name: self._field(name, bytes(part), depth) for name, part in fields.items()}
         text = _string(fields.get("text"))
         if text is not None and "facets" in fields:
             parts["text"] = msgspec.json.encode(self.text(text, self._ranges(fields["facets"])))
         return (
             b"{" + b",".join(msgspec.json.encode(self.value(name)) + b":" + part for name, part in parts.items()) + b"}"
         )
+
+    def _field(self, name: str, part: bytes, depth: int) -> bytes:
+        text = _string(msgspec.Raw(part)) if name in ("$type", "handle") else None
+        if text is not None and name == "$type" and _TYPE.fullmatch(text):
+            return part
+        if text is not None and name == "handle" and self._is_theirs(normalized(text)):
+            return msgspec.json.encode(FORGOTTEN_HANDLE)
+        return self._json(part, depth + 1)
+
+    def _leads_to_them(self, value: str | None) -> bool:
+        """Tell whether a DID or an at:// URI is theirs, or names them; a collection is nobody's name."""
+        uri = _AT_URIS.fullmatch(value or "")
+        return self.finds([uri[1], uri[3]] if uri else value)
 
     def _ranges(self, facets: msgspec.Raw) -> list[Span]:
         """Name the parts of a text that mention them, or lead to them, whatever they say."""
@@ -197,8 +234,7 @@ class Scrubber:
             The row; None if it is theirs.
         """
         # All of a row is read at once: of most, nothing has to be taken apart.
-        texts = (value if isinstance(value, str) else repr(value) for value in row.values() if value is not None)
-        names = set(self._names_in("\n".join(texts)))
+        names = set(self._names_in("\n".join(_written(*column) for column in row.items() if column[1] is not None)))
         if not names:
             return row
         return self._of(names)._row(table, row)
@@ -221,9 +257,16 @@ class Scrubber:
                 if self.finds(facet["value"]) and None not in (facet["byte_start"], facet["byte_end"])
             ]
             kept["text"] = self.text(kept["text"], ranges)
-        return {
-            name: self.json(value) if name == "raw" and value else self._inner(value) for name, value in kept.items()
-        }
+        return {name: self._column(name, value) for name, value in kept.items()}
+
+    def _column(self, name: str, value: Any) -> Any:
+        if not value or name == "collection":
+            return value
+        if name == "raw":
+            return self.json(value)
+        if name.endswith("handle") and self._is_theirs(normalized(value)):
+            return FORGOTTEN_HANDLE
+        return self._inner(value)
 
     def _is_row_theirs(self, table: RawTable, row: Row) -> bool:
         if table is REPO_EVENTS and row["did"] is None:
@@ -234,7 +277,9 @@ class Scrubber:
         """Tell whether a post is theirs, by its author's DID: their handle may be somebody else's by now."""
         uri, did = row["post_uri"], row["author_did"]
         authors = [_person_of(name) for name in (uri, did) if name]
-        return any(map(self._is_theirs, authors)) or (did is None and self.finds([uri, row["author_handle"]]))
+        return any(map(self._is_theirs, authors)) or (
+            did is None and (self._leads_to_them(uri) or self._is_theirs(normalized(row["author_handle"] or "")))
+        )
 
     def _inner(self, value: Any) -> Any:
         match value:
@@ -260,24 +305,26 @@ class Scrubber:
         return table_of(kept, rows.schema)
 
     def _names_in_text(self, text: str) -> Iterator[str]:
-        text = self._near_needles(text)
-        if not text:
+        near = self._near_needles(text)
+        if not near:
             return
-        yield from filter(self._is_theirs, map(normalized, set(_DIDS.findall(text))))
+        yield from filter(self._is_theirs, map(normalized, set(_DIDS.findall(near))))
         # Addresses and types come again and again: each is taken apart once.
-        for word in set(_WORDS.findall(text)):
-            if "." in word:
-                yield from self._names_in_word(word)
+        words = (word for word in set(_WORDS.findall(near)) if "." in word)
+        names = {name for word in words for name in self._names_in_word(word)}
+        if any(map(_TYPES_OF_THE_PROTOCOL.match, names)):
+            names &= {normalized(text[begin:end]) for begin, end in self._identifiers(text)}
+        yield from names
 
     def _near_needles(self, text: str) -> str:
         """Give what of a text has to be read: no name reaches beyond the characters that names are made of."""
-        if self._needles is None:
+        if not self._needles:
             return text
         lower = text.lower()
         if len(lower) != len(text):  # A Turkish İ becomes two characters: what is behind it has another place.
-            return text if self._needles.search(lower) else ""
+            return text if self._any_needle.search(lower) else ""
         parts, end = [], 0
-        for needle in self._needles.finditer(lower):
+        for needle in self._any_needle.finditer(lower):
             if needle.start() < end:
                 continue
             begin = needle.start()
@@ -289,13 +336,58 @@ class Scrubber:
         return " ".join(parts)
 
     def _find_in_word(self, word: str) -> tuple[str, ...]:
-        names = _NAMES.findall(word) + (_NAMES_IN_ADDRESSES.findall(word) if "%" in word else [])
-        return tuple(filter(self._is_theirs, map(normalized, names)))
+        names = (normalized(word[begin:end]) for begin, end in _names_at(word))
+        return tuple(dict.fromkeys(filter(self._is_theirs, names)))
 
     def _identifiers(self, text: str) -> list[Span]:
-        matches = (match for form in (_DIDS, _NAMES, _NAMES_IN_ADDRESSES) for match in form.finditer(text))
-        spans = ((match.group(match.re.groups), match.span(match.re.groups)) for match in matches)
-        return [span for name, span in spans if self._is_theirs(normalized(name))]
+        spans = [match.span() for match in _DIDS.finditer(text) if self._is_theirs(normalized(match.group()))]
+        for begin, end in _names_at(text):
+            name = normalized(text[begin:end])
+            if self._is_theirs(name) and (
+                not _TYPES_OF_THE_PROTOCOL.match(name) or text.endswith(_BEFORE_A_HANDLE, 0, begin)
+            ):
+                spans.append((begin, end))
+        return spans
+
+
+def _names_at(text: str) -> Iterator[Span]:
+    """Give where a text may have a handle, as it is written and as readers see its end."""
+    for form in (_NAMES, _NAMES_IN_ADDRESSES):
+        for match in form.finditer(text):
+            begin, end = match.span(form.groups)
+            yield begin, end
+            if "--" in match.group() or _SENTENCES.search(text, begin, end):
+                yield from _readings(text, begin, end)
+
+
+def _readings(text: str, begin: int, end: int) -> Iterator[Span]:
+    dashes = [dash.span(1) for dash in _DASHES.finditer(text, begin, end) if dash.group(1)]
+    begins, ends = [begin, *(after for _, after in dashes)], [*(before for before, _ in dashes), end]
+    for first, last in zip(begins, ends, strict=True):
+        yield first, last
+        for sentence in _SENTENCES.finditer(text, first, min(last, first + _LONGEST_NAME)):
+            yield first, sentence.end()
+
+
+def _in_bytes(text: str, spans: Sequence[Span]) -> list[Span]:
+    """Give spans of characters as spans of UTF-8 bytes."""
+    if text.isascii():
+        return list(spans)
+    offsets, read, size = {}, 0, 0
+    for place in sorted({place for span in spans for place in span}):
+        size += len(text[read:place].encode())
+        offsets[place] = size
+        read = place
+    return [(offsets[begin], offsets[end]) for begin, end in spans]
+
+
+def _written(column: str, value: Any) -> str:
+    """Write a column as a text in which names are looked for."""
+    if column == "collection":
+        return ""
+    if not isinstance(value, str):
+        return repr(value)
+    return f"@{value}" if column.endswith("handle") else value
 
 
 def table_of(rows: Sequence[Row], schema: pa.Schema) -> pa.Table:

@@ -38,17 +38,21 @@ def served_names(raw: str) -> Iterator[tuple[str, str]]:
 
 
 def _names_in(view: Any) -> Iterator[tuple[str, str]]:
-    if isinstance(view, list):
-        for part in view:
-            yield from _names_in(part)
-    if not isinstance(view, dict):
-        return
-    for name, part in view.items():
-        if name in _PEOPLE:
-            yield from _name_in(part)
-        # What has a URI is a view of a record, which is beside it; an embed's record is another view.
-        elif name in _VIEWS and not (name == "record" and "uri" in view):
-            yield from _names_in(part)
+    # A list of what is left to read: views may be nested deeper than Python calls may.
+    unread = [view]
+    while unread:
+        part = unread.pop()
+        if isinstance(part, list):
+            unread += part
+        if not isinstance(part, dict):
+            continue
+        for name, inner in part.items():
+            if name in _PEOPLE:
+                yield from _name_in(inner)
+                unread.append(inner)  # The pack that they joined by has a creator.
+            # What has a URI is a view of a record, which is beside it; an embed's record is another view.
+            elif name in _VIEWS and not (name == "record" and "uri" in part):
+                unread.append(inner)
 
 
 def _name_in(profile: Any) -> Iterator[tuple[str, str]]:
@@ -56,4 +60,3 @@ def _name_in(profile: Any) -> Iterator[tuple[str, str]]:
         did, handle = profile.get("did"), profile.get("handle")
         if isinstance(did, str) and isinstance(handle, str) and is_did(did) and is_handle(handle.lower()):
             yield did, handle.lower()
-        yield from _names_in(profile)  # The pack that they joined by has a creator.

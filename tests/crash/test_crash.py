@@ -72,7 +72,8 @@ def cases() -> Iterator[ParameterSet]:
         marks = RARE if name in STAGES_BETWEEN else pytest.mark.slow
         yield pytest.param(stage, False, id=name, marks=() if name in STAGES else marks)
         if stage.owner in (FILES, FSSPEC, "shutil"):
-            yield pytest.param(stage, True, id=f"{name}, folder lost", marks=marks)
+            lost_marks = pytest.mark.slow if name in STAGES else RARE
+            yield pytest.param(stage, True, id=f"{name}, folder lost", marks=lost_marks)
 
 
 @pytest.mark.parametrize(("stage", "is_folder_lost"), [*cases()])

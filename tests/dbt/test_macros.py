@@ -115,13 +115,19 @@ def test_a_tag_is_what_people_read(written: str, tag: str) -> None:
 
 
 NAMED = {
-    "thanks @Me.co...and all": {"me.co"},
+    "thanks @Me.co...and all": {"me.co", "@me.co"},
     "me.co. -me.co- www.me.co _me.co_ (me.co)": {"me.co"},
     "a-me.co welcome.me.co.example": {"a-me.co", "welcome.me.co.example"},
     "https://x.test/?q=caf%E9&to=https%3A%2F%2FMe.co%2F": {"x.test", "2fme.co", "me.co"},
     "100% https%253A%252F%252Fme.co%252F %zz %": {"252fme.co", "2fme.co", "me.co"},
     "DID%3APLC%3Agone%FF": {"did:plc:gone"},
     "nobody e.g. 3 . 4": {"e.g"},
+    "thanks to @x.co.And to y.co.and": {"x.co.and", "@x.co.and", "x.co", "@x.co", "y.co.and"},
+    "Me.Co.And is another's, as al.X.Co is": {"me.co.and", "al.x.co"},
+    "me.co--you.co--": {"me.co--you.co", "me.co", "you.co"},
+    "xn--me.co xn----7me.co": {"xn--me.co", "xn----7me.co"},
+    "https://bsky.app/profile/me.co/x https://a.test/me.co at://me.co/y": {"bsky.app", "a.test", "me.co", "@me.co"},
+    "https%3A%2F%2Fbsky.app%2Fprofile%2Fme.co": {"2fbsky.app", "2fme.co", "bsky.app", "me.co", "@me.co"},
     "": set(),
 }
 

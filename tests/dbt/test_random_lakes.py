@@ -12,6 +12,7 @@ from pipelines.lake.bucket import PROJECT_ROOT
 from tests.dbt.laws import broken_laws
 from tests.dbt.raw_lakes import OTHER_PACK, PACK, Load, did, night, post_uri, repost_uri
 from tests.dbt.warehouses import WHAT_IS_KEPT, Warehouse, differences_of, new_project
+from tests.seeds import seeds
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -130,8 +131,7 @@ class Chance:
         return content | {count: self.random.choice([None, 0, 1, 5]) for count in counts}
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", seeds(3, by_default=0, on_each_change=1))
 def test_night_by_night_or_all_at_once_is_the_same(seed: int, tmp_path: Path, parsed_project: Path) -> None:
     chance = Chance(seed)
     nights = Warehouse(new_project(tmp_path / "project", parsed_project))
@@ -187,8 +187,7 @@ def parts_alone(seed: int, folder: Path, parsed_project: Path, nights: range) ->
     return differences_of(built, at_once)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", seeds(2, by_default=0, on_each_change=1))
 def test_any_part_built_alone_is_made_right_by_the_next_build(seed: int, tmp_path: Path, parsed_project: Path) -> None:
     assert parts_alone(seed, tmp_path, parsed_project, NIGHTS) == set()
 

@@ -120,6 +120,70 @@ def test_hyphens_around_a_name_are_no_part_of_it() -> None:
     assert BY_NAME.text(f"x-{HANDLE} {HANDLE}-x") == f"x-{HANDLE} {HANDLE}-x"
 
 
+@pytest.mark.parametrize("scrubber", [BY_NAME, BY_HASH])
+@pytest.mark.parametrize(
+    ("text", "after"),
+    [
+        (f"thanks to {HANDLE}.And to all", f"thanks to {'_' * 16}.And to all"),
+        (f"{HANDLE}.And.So.on", f"{'_' * 16}.And.So.on"),
+        (f"{HANDLE}--and", f"{'_' * 16}--and"),
+        (f"so--{HANDLE}--and--{HANDLE}---", f"so--{'_' * 16}--and--{'_' * 16}---"),
+        (f"é {HANDLE}--é", f"é {'_' * 18}é"),
+        (f"see https://a.example/{HANDLE}.And", f"see {'_' * 38}"),
+    ],
+)
+def test_a_name_ends_where_readers_see_its_end(text: str, after: str, scrubber: Scrubber) -> None:
+    assert scrubber.text(text) == after
+    raw = json.dumps({"text": text})
+    assert json.loads(scrubber.json(raw) or "")["text"] == after
+    for other in (f"d{HANDLE}", f"a.{HANDLE}", f"so.{HANDLE}"):
+        assert scrubber.json(raw.replace(HANDLE, other)) == raw.replace(HANDLE, other)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        f"{HANDLE}.and",
+        f"{HANDLE}-x",
+        f"{HANDLE}x",
+        "Nils.Example.Org.Br",
+        f"xn--{HANDLE}",
+        f"xn----{HANDLE}",
+        f"a.XN--{HANDLE}",
+    ],
+)
+def test_a_longer_name_is_another(name: str) -> None:
+    assert not BY_NAME.finds(f"see {name} and https://{name}/")
+
+
+@pytest.mark.parametrize("handle", ["app.bsky.feed.post", "fm.teal.feed.play"])
+def test_the_name_of_a_type_is_nobodys_whoever_has_it_as_a_handle(handle: str) -> None:
+    post = {"$type": handle, "text": "hello", "uri": f"at://{OTHER}/{handle}/3k", "via": {"$type": f"{handle}#via"}}
+    raw = json.dumps(post, separators=(",", ":"))
+    known = {"did": OTHER, "collection": handle, "uri": post["uri"], "subject_uri": post["uri"], "rkey": "3k"}
+    for scrubber in (Scrubber.of({DID, handle}), Forgotten().with_people({DID, handle}).scrubber):
+        assert scrubber is not None
+        assert scrubber.json(raw) == raw
+        event = row(REPO_EVENTS, **known, raw=raw)
+        assert scrubber.row(REPO_EVENTS, event) == event
+        item = row(AUTHOR_FEED, member_did=OTHER, post_uri=post["uri"], text="hello", raw=raw)
+        assert scrubber.row(AUTHOR_FEED, item) == item
+        text = f"at @{handle}, https://bsky.app/profile/{handle}"
+        assert handle not in scrubber.text(text)
+        assert json.loads(scrubber.json(json.dumps({"handle": handle})) or "") == {"handle": FORGOTTEN_HANDLE}
+        taken = scrubber.row(AUTHOR_FEED, row(AUTHOR_FEED, author_did=OTHER, author_handle=handle, text="mine"))
+        assert taken == row(AUTHOR_FEED, author_did=OTHER, author_handle=FORGOTTEN_HANDLE, text="mine")
+
+
+def test_a_constant_of_the_protocol_is_nobodys_name_wherever_it_stands() -> None:
+    handle = "app.bsky.feed.post"
+    scrubber = Scrubber.of({DID, handle})
+    asked = {handle: 1, "lxm": handle, "text": f"https://pds.example/xrpc/get?collection={handle}&a=1"}
+    assert scrubber.json(json.dumps(asked)) == json.dumps(asked)
+    with_them = json.loads(scrubber.json(json.dumps({**asked, "by": DID})) or "")
+    assert with_them == {**asked, "by": FORGOTTEN_DID}
+
+
 @pytest.mark.parametrize("before", ["\n", "\t", "\r", "\u200b", "é", "…", '"'])
 @pytest.mark.parametrize("is_ascii", [True, False])
 @pytest.mark.parametrize("scrubber", [BY_NAME, BY_HASH])
@@ -152,6 +216,27 @@ def test_a_long_address_takes_no_longer_than_its_length() -> None:
     begun = time.process_time()
     assert not Scrubber(lambda _: False).finds(f"x.y%{'25' * 100_000}")
     assert time.process_time() - begun < 5
+
+
+@pytest.mark.parametrize("inner", [f"{HANDLE} é " * 20_000, f"x{HANDLE} \\n " * 20_000, "a.A" * 100_000 + HANDLE])
+def test_json_takes_no_longer_than_its_length_however_deep_it_is(inner: str) -> None:
+    raw = '{"a":[' * 45 + json.dumps({"text": inner, "by": DID}, ensure_ascii=False) + "]}" * 45
+    begun = time.process_time()
+    after = BY_NAME.json(raw)
+    assert time.process_time() - begun < 2
+    assert after is not None
+    assert not BY_NAME.finds(after)
+
+
+@pytest.mark.parametrize("depth", [101, 900, 100_000])
+def test_json_that_is_deeper_than_is_read_goes_as_a_whole_if_it_names_them(depth: int) -> None:
+    raw = "[" * depth + f'"{DID}"' + "]" * depth
+    assert BY_NAME.json(raw) is None
+    assert BY_NAME.json(raw.replace(DID, OTHER)) == raw.replace(DID, OTHER)
+    nobody = "[" * 900 + "]" * 900
+    assert json.loads(BY_NAME.json(f'{{"a":{nobody},"by":"{DID}"}}') or "")["by"] == FORGOTTEN_DID
+    kept = BY_NAME.row(AUTHOR_FEED, row(AUTHOR_FEED, member_did=OTHER, text="hello", raw=raw))
+    assert kept == row(AUTHOR_FEED, member_did=OTHER, text="hello")
 
 
 def test_what_is_no_json_goes_as_a_whole() -> None:

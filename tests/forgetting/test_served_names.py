@@ -68,6 +68,12 @@ def test_what_cannot_be_read_says_nothing() -> None:
     assert [list(served_names(raw)) for raw in ("", "{", '{"post":' * 9_000)] == [[], [], []]
 
 
+def test_no_view_is_too_deep_to_be_read_or_to_be_left_alone() -> None:
+    for depth in (1, 400, *range(800, 1000, 5)):
+        found = list(served_names('{"parent":' * depth + json.dumps({"author": NILS}) + "}" * depth))
+        assert found == [(DID, "nils.example")] or (found == [] and depth > 400)
+
+
 def test_a_record_that_lies_makes_nobody_else_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     post = {**POST, "author": {"did": OTHER, "handle": "mara.example"}, "record": {"x": LIE, "y": {"author": LIE}}}
     shown = {"post": post, "reply": {"parent": {**POST, "author": NILS}}}

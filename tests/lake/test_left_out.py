@@ -63,6 +63,16 @@ def test_the_variable_of_dbt_is_read_by_the_same_rules(lake: Lake, value: object
     assert left_out.unresolved == ()
 
 
+def test_a_handle_that_dbt_alone_is_given_says_that_nobody_looks_it_up(lake: Lake) -> None:
+    [name] = read_left_out(lake.pipeline_name, [DID, f"@{HANDLE}"]).unresolved
+    assert str(name) == (
+        "Name 2 of dbt's variable unpublished_dids in --vars is a handle, and nobody looks up who has it there: write"
+        " the person's DID, or name them in left_out."
+    )
+    keep_found(lake.pipeline(), Found({HANDLE: OTHER}))
+    assert read_left_out(lake.pipeline_name, [f"@{HANDLE}"]).dids == {OTHER}, "where a job has found them before"
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_the_file_has_a_name_a_line_and_comments(lake: Lake, encoding: str) -> None:
     text = f"# {HANDLE}: asked by mail\r\n\r\n{DID}   # since May\r\nhttps://bsky.app/profile/{DID}#top\r\nAlice B\r\n"

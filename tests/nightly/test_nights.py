@@ -12,6 +12,7 @@ import pytest
 from pipelines.sample.appview.server import SampleServer
 from tests.browser import needs_browser
 from tests.nightly.runner import STEPS, Runner
+from tests.seeds import RARE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -142,10 +143,16 @@ def test_fork_without_settings_keeps_its_lake_in_a_mock_cache_through_a_bad_nigh
         assert outcomes["Pull"] == outcomes["Keep the lake in the cache"] == "skipped", "no empty lake takes its place"
 
 
-@pytest.mark.slow
 @needs_browser
+@pytest.mark.parametrize(
+    "steps",
+    [
+        pytest.param(("Pull", "Build", "Keep the warehouse"), marks=pytest.mark.slow, id="some"),
+        pytest.param(STEPS, marks=RARE, id="all"),
+    ],
+)
 def test_a_night_that_is_killed_in_any_step_leaves_the_next_able_to_finish(
-    world: World, bucket: Bucket, tmp_path: Path
+    world: World, bucket: Bucket, tmp_path: Path, steps: tuple[str, ...]
 ) -> None:
     with SampleServer(world) as server:
 
@@ -153,7 +160,7 @@ def test_a_night_that_is_killed_in_any_step_leaves_the_next_able_to_finish(
             server.day = day
             return Runner(tmp_path / f"night {day}", settings_of(server), bucket.secrets, environment=ONLY_MODELS)
 
-        for day, step in enumerate(STEPS, 1):
+        for day, step in enumerate(steps, 1):
             night = runner(day)
             asked, data = len(server.requests), night.checkout / "_data"
             in_the_middle = {
@@ -163,14 +170,14 @@ def test_a_night_that_is_killed_in_any_step_leaves_the_next_able_to_finish(
             outcomes = night.run(kills=step, when=in_the_middle.get(step, lambda: True))
             assert [name for name, outcome in outcomes.items() if outcome == "failure"] == [step], night.log
 
-        last_day = len(STEPS) + 1
+        last_day = len(steps) + 1
         last = runner(last_day)
         outcomes = last.run()
         assert "failure" not in outcomes.values(), last.log
 
     stored = stored_items(bucket)
     # The first night that came to the end of its pull saw everything; those after it, what was new.
-    assert items_of(world, STEPS.index("Pull") + 2).keys() <= stored
+    assert items_of(world, steps.index("Pull") + 2).keys() <= stored
     assert {item for item, is_new in items_of(world, last_day).items() if is_new} <= stored
     assert kept_item_count(bucket) == len(stored)
     assert (last.checkout / "site" / "index.html").exists()

@@ -164,6 +164,9 @@ def quoting(tmp_path_factory: pytest.TempPathFactory, parsed_project: Path) -> W
     text = f"Hello @{UNSEEN}!"
     mention = {"feature": "mention", "value": did("unseen"), "byte_start": 6, "byte_end": 7 + len(UNSEEN)}
     load.post("writer", "mention", at, night(3, 12), text=text, facets=[mention])
+    for liar, claimed in {"fan": "x.test", "writer": MOVED}.items():
+        lie = {"feature": "mention", "value": did("unseen"), "byte_start": 0, "byte_end": len(f"@{claimed}")}
+        load.post(liar, f"lie-{liar}", at, night(3, 12), text=f"@{claimed}", facets=[lie])
     links = {
         "unseen": (f"https://bsky.app/profile/{UNSEEN}", "Somebody"),
         "short": ("https://me.co/", "Me"),
@@ -191,8 +194,8 @@ def quoting(tmp_path_factory: pytest.TempPathFactory, parsed_project: Path) -> W
 
 @pytest.mark.slow
 def test_whoever_names_them_is_left_out_of_what_is_quoted(quoting: Warehouse) -> None:
-    rkeys = ["address", "card", "longer", "moved", "near", "nobody", "passed", "plain", "short", "unseen", "wordless"]
-    quoted = [post_uri("writer", rkey) for rkey in rkeys]
+    rkeys = ["address", "card", "lie-writer", "longer", "moved", "near", "nobody", "passed", "plain", "short", "unseen"]
+    quoted = [post_uri("writer", rkey) for rkey in [*rkeys, "wordless"]]
     for report in ("rpt_top_posts", "rpt_latest_posts"):
         assert quoting.rows(f"select distinct post_uri from {report} order by 1") == [(uri,) for uri in quoted]
     links = quoting.rows("select distinct link_uri from rpt_links order by 1")
@@ -259,7 +262,7 @@ def test_a_pack_of_somebody_withheld_has_another_name_in_reports(quoting: Wareho
 def test_what_is_counted_names_nobody(quoting: Warehouse) -> None:
     # A post that is not quoted is counted all the same.
     query = "select post_count from rpt_activity_by_period where pack_uri = 'all' and period = 'week'"
-    assert quoting.rows(query) == [(21,)]
+    assert quoting.rows(query) == [(23,)]
 
 
 @pytest.mark.slow

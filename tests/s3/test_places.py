@@ -22,6 +22,7 @@ from tests.place_laws import (
     load_small_files,
 )
 from tests.s3.conftest import BUCKET, KEY, SECRET, S3Server
+from tests.seeds import seeds
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,8 +76,7 @@ def test_a_prefix_is_read_where_it_was_written_or_refused(
     assert assert_read_or_refused(s3, tmp_path, settings) == works
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(25))
+@pytest.mark.parametrize("seed", seeds(25, by_default=0, on_each_change=8))
 def test_any_prefix_is_read_where_it_was_written_or_refused(s3: S3Server, tmp_path: Path, seed: int) -> None:
     dice = random.Random(seed)
     prefix = "x" + "".join(dice.choices(ALPHABET, k=dice.randint(1, 6))) + "y"

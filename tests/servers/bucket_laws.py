@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from unittest.mock import patch
 
 import duckdb
+import pytest
 
 from pipelines.lake.bucket import PROJECT_ROOT
 from pipelines.lake.duckdb_settings import duckdb_settings
@@ -19,7 +20,7 @@ from pipelines.sample.world.days import evening
 from tests.dbt_command import run_dbt
 from tests.forgetting.bucket_law import assert_somebody_is_forgotten_for_good, load_events_there
 from tests.job import AtCall
-from tests.servers.bucket_jobs import stream_and_compact
+from tests.servers.bucket_jobs import compete_for_a_lease, stream_and_compact
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,6 +53,11 @@ def run_command(nights: BucketNights, *words: str | Path, folder: Path = PROJECT
 def places(nights: BucketNights) -> dict[str, str]:
     """Keep what is written in the project's folder."""
     return nights.dbt_folders | {"DLT_LOCAL_DIR": str(nights.project), "HOME": str(nights.project / "home")}
+
+
+def dlt_settings() -> dict[str, str]:
+    """Give what a new process needs to find the same lake."""
+    return {name: value for name, value in os.environ.items() if name.startswith("DLT_")}
 
 
 def dbt(nights: BucketNights, *words: str) -> None:
@@ -117,9 +123,8 @@ class BucketLaws:
         nights.pull(1, "machine")
         log = enumerate(world.events(evening(0), evening(3)), start=1)
         events = [StreamEvent(number, event) for number, event in log]
-        environment = {name: value for name, value in os.environ.items() if name.startswith("DLT_")}
         with SampleJetstream(events) as jetstream:
-            leg = new_python.submit(stream_and_compact, jetstream.url, environment).result()
+            leg = new_python.submit(stream_and_compact, jetstream.url, dlt_settings()).result()
         assert leg.members == set(nights.members)
         assert leg.loaded == (len(events), 0), "the position is found in the bucket"
         first, second = leg.compactions
@@ -135,6 +140,10 @@ class BucketLaws:
             new_python.submit(load_events_there, environment, day, count).result()
 
         assert_somebody_is_forgotten_for_good(nights, load_there)
+
+    @pytest.mark.usefixtures("nights")
+    def test_of_those_who_try_at_once_one_has_the_lease(self, new_python: ProcessPoolExecutor) -> None:
+        new_python.submit(compete_for_a_lease, dlt_settings()).result()
 
     def test_the_nightly_keeps_a_large_warehouse_in_the_bucket(self, nights: BucketNights) -> None:
         settings = duckdb_settings("bluesky")

@@ -1,7 +1,12 @@
 {#- The handles and DIDs of people who may not be published, in small letters: no word that a report shows may hold one.
-    People whom the settings leave out are here even if nothing of theirs was ever seen, and so are handles that others
-    mention them by. A handle that a member who may be published has now is that person's name, whoever had it before;
-    of people who are no members nobody knows what they have now. -#}
+    People whom the settings leave out are here even if nothing of theirs was ever seen. A handle that a member who may
+    be published has now is that person's name, whoever had it before; of people who are no members nobody knows what
+    they have now.
+
+    A handle that nobody but a mention tells is withheld with `@` before it: where handles stand (`names_in`), and not
+    as a word or a link's domain. Else whoever lays a mention of somebody withheld over `@nytimes.com` would take that
+    domain out of all reports. It is no name of theirs, either, where the service showed it as somebody's who may be
+    published, or where more people mention somebody else by it. -#}
 with left_out as (
     {{ left_out() }}
 ),
@@ -21,16 +26,15 @@ withheld_dids as (
     where did is not null
 ),
 
--- Where a facet mentions one of them, the text under it is what the writer calls them.
 mentioning as (
     select distinct post_uri
     from {{ ref('fct_mentions') }}
-    where mentioned_did in (select withheld_dids.did from withheld_dids)
 ),
 
 posts as (
     select
         posts.post_uri,
+        posts.author_did,
         posts.text,
         posts.facets
     from {{ ref('int_posts') }} as posts
@@ -38,8 +42,33 @@ posts as (
 ),
 
 mentions as (
-    select * from {{ explode('posts', ['post_uri', 'text'], 'facets', element='facet') }} as exploded
-    where facet.feature = 'mention' and facet.value in (select withheld_dids.did from withheld_dids)
+    select
+        author_did,
+        facet.value as mentioned_did,
+        {{ handle_in_bytes('text', 'facet.byte_start', 'facet.byte_end') }} as handle
+    from {{ explode('posts', ['author_did', 'text'], 'facets', element='facet') }} as exploded
+    where facet.feature = 'mention'
+),
+
+called as (
+    select
+        handle,
+        mentioned_did,
+        count(distinct author_did) as caller_count
+    from mentions
+    where handle is not null
+    group by handle, mentioned_did
+),
+
+-- Anybody may lay a mention over any handle: whom more people mean by it decides. As many is enough.
+called_withheld as (
+    select called.handle
+    from called
+    left join withheld_dids on called.mentioned_did = withheld_dids.did
+    group by called.handle
+    having
+        max(case when withheld_dids.did is not null then called.caller_count end)
+        >= coalesce(max(case when withheld_dids.did is null then called.caller_count end), 0)
 ),
 
 names as (
@@ -60,9 +89,6 @@ names as (
     select seen.author_handle as withheld_name
     from {{ ref('int_posts') }} as seen
     inner join withheld on seen.author_did = withheld.did
-    union
-    select {{ handle_in_bytes('text', 'facet.byte_start', 'facet.byte_end') }} as withheld_name
-    from mentions
 ),
 
 in_small_letters as (
@@ -70,13 +96,21 @@ in_small_letters as (
     from names
 ),
 
-handles_in_use as (
-    select distinct lower(handle) as handle
+known_handles as (
+    select
+        lower(handle) as handle,
+        bool_or(is_current_member) as is_in_use
     from {{ ref('dim_authors') }}
-    where is_publishable and is_current_member and handle is not null
+    where is_publishable and handle is not null
+    group by lower(handle)
 )
 
 select known.withheld_name
 from in_small_letters as known
-left join handles_in_use on known.withheld_name = handles_in_use.handle
-where known.withheld_name not in ('', 'handle.invalid') and handles_in_use.handle is null
+left join known_handles on known.withheld_name = known_handles.handle
+where known.withheld_name not in ('', 'handle.invalid') and not coalesce(known_handles.is_in_use, false)
+union all
+select '@' || called_withheld.handle as withheld_name
+from called_withheld
+left join known_handles on called_withheld.handle = known_handles.handle
+where called_withheld.handle != 'handle.invalid' and known_handles.handle is null

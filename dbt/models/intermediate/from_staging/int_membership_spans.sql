@@ -36,7 +36,7 @@ members as (
     from memberships
 ),
 
--- The rows of a pack's members carry the observed_at of the pack's own row.
+-- The rows of a pack's members carry the observed_at of the pack's own row. Whoever opts out is absent from then on.
 absences as (
     select
         members.pack_uri,
@@ -50,6 +50,12 @@ absences as (
             and members.did = memberships.did
             and complete_looks.observed_at = memberships.observed_at
     where memberships.did is null
+    union all
+    select
+        pack_uri,
+        did,
+        observed_at
+    from {{ ref('int_opt_outs') }}
 ),
 
 looks as (
@@ -71,15 +77,6 @@ looks as (
         null as hidden_because,
         false as is_member
     from absences
-    union all
-    select
-        pack_uri,
-        did,
-        observed_at,
-        false as is_listed,
-        null as hidden_because,
-        false as is_member
-    from {{ ref('int_opt_outs') }}
 ),
 
 changes as (
