@@ -10,7 +10,10 @@ as they were and files that are clean; the command, given anybody or nobody else
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import dlt
@@ -136,6 +139,7 @@ def _forget_everywhere(
     remove_left_overs(pipeline)
     _forget_in_spool(scrubber)
     _remove_what_was_made(pipeline, settings)
+    _remove_what_dbt_wrote()
     for name in names:
         remove_working_folder(name)
     # What was made since the first line, by a run on another machine, is from before too.
@@ -182,6 +186,16 @@ def _remove_what_was_made(pipeline: dlt.Pipeline, settings: DuckDBSettings) -> N
     remove_warehouse(pipeline, settings)
     page = settings.warehouse_path.with_name("report.html")
     for file in (page, page.with_name(f".{page.name}.partial")):
+        file.unlink(missing_ok=True)
+
+
+def _remove_what_dbt_wrote() -> None:
+    """Remove dbt's logs, statements and results: a name on its command line stands there, or a value in an error."""
+    target = Path(os.environ.get("DBT_TARGET_PATH") or PROJECT_ROOT / "dbt" / "target")
+    logs = Path(os.environ.get("DBT_LOG_PATH") or PROJECT_ROOT / "dbt" / "logs")
+    for folder in (target / "compiled", target / "run"):
+        shutil.rmtree(folder, ignore_errors=True)
+    for file in (target / "run_results.json", *logs.glob("dbt.log*")):
         file.unlink(missing_ok=True)
 
 
