@@ -5,13 +5,10 @@ from __future__ import annotations
 import time
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Any, Final
 
 from pipelines.lake.bucket import PROJECT_ROOT
 from pipelines.lake.duckdb_settings import duckdb_settings
-
-if TYPE_CHECKING:
-    from dbt_common.events.base_types import EventMsg
 
 DBT_PROJECT: Final = PROJECT_ROOT / "dbt"
 
@@ -82,7 +79,7 @@ def _run_dbt(is_sample: bool, *command: str) -> BuildOutcome:
     flags = ["--target", target, "--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)]
     said: list[str] = []
 
-    def keep_error(event: EventMsg) -> None:
+    def keep_error(event: Any) -> None:  # dbt's type for it lacks `msg`
         if event.info.level == "error":
             said.append(event.info.msg)
 
