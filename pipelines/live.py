@@ -491,7 +491,9 @@ def run_compaction(pipeline: dlt.Pipeline, console: Terminal) -> int:
         f"{done.replaced:,} small files are now in {done.written:,} large ones too;"
         f" {done.deleted:,} that an earlier run replaced were deleted, {done.waiting:,} will be, an hour from now"
     )
-    return 0
+    for path, reason in done.damaged.items():
+        print(f"{path} is damaged, and stays as it is: {reason}", file=sys.stderr)
+    return 2 if done.damaged else 0
 
 
 def _until_told(work: Callable[[threading.Event], None]) -> int | None:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import runpy
+import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import duckdb
 
 from pipelines import live
-from pipelines.lake.bucket import PROJECT_ROOT
+from pipelines.lake.bucket import PROJECT_ROOT, filesystem_client
 from pipelines.lake.compaction import READERS_NEED, compact
 from pipelines.lake.duckdb_settings import duckdb_settings
+from pipelines.lake.lease import Lease, LeaseTaken
 from pipelines.lake.tables import REPO_EVENTS
 
 if TYPE_CHECKING:
@@ -34,6 +37,25 @@ def assert_compaction_stays_there(pipeline: dlt.Pipeline) -> None:
     assert _rows_by_file() == small | {"compact": sum(small.values())}
     compact(pipeline, now=time.time() + READERS_NEED)
     assert _rows_by_file() == {"compact": sum(small.values())}
+
+
+def assert_one_of_many_has_a_lease(pipeline: dlt.Pipeline) -> None:
+    """Let eight try to make the same lease at once, as eight machines would."""
+    client = filesystem_client(pipeline)
+    folder = f"{client.dataset_path.rstrip('/')}/_leases"
+    client.fs_client.makedirs(folder, exist_ok=True)
+    ready = threading.Barrier(8)
+
+    def has_it(_: int) -> bool:
+        ready.wait()
+        try:
+            Lease(client.fs_client, folder, 1)
+        except LeaseTaken:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as machines:
+        assert sum(machines.map(has_it, range(8))) == 1
 
 
 def _rows_by_file() -> Counter[str]:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import glob
 import json
+import re
 import tempfile
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.lake.bucket import filesystem_client
+from pipelines.lake.lease import lease
 from pipelines.lake.tables import LIVE_TABLES, REPO_EVENTS, RawTable
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ LARGE_BYTES: Final = 64 * 1024 * 1024
 MOST_ROWS: Final = 250_000
 """Rows of one compacted file, which are held in memory at once."""
 
-_PREFIX: Final = "compact-"
+_COMPACTED: Final = re.compile(r"compact-([0-9]+)-[0-9a-f]+\.parquet")
 _REPLACES: Final = b"replaces"
 
 
@@ -47,12 +49,14 @@ class Compaction:
         written: Large files.
         deleted: Files deleted that an earlier run had replaced.
         waiting: Files that a later run has to delete.
+        damaged: Files that cannot be read, with the reason; they are left as they are.
     """
 
     replaced: int = 0
     written: int = 0
     deleted: int = 0
     waiting: int = 0
+    damaged: dict[str, str] = field(default_factory=dict)
 
 
 def compact(pipeline: dlt.Pipeline, *, now: float | None = None) -> Compaction:
@@ -61,18 +65,23 @@ def compact(pipeline: dlt.Pipeline, *, now: float | None = None) -> Compaction:
     Args:
         pipeline: Any pipeline of that lake.
         now: Seconds since 1970; the present if not given.
+
+    Raises:
+        LeaseTaken: Another job is writing files of the lake anew.
     """
     client = filesystem_client(pipeline)
     files, done = client.fs_client, Compaction()
-    files.invalidate_cache()
-    for table in LIVE_TABLES:
-        folders: dict[str, dict[str, int]] = {}
-        folder = glob.escape(client.get_table_dir(table.name))
-        found: dict[str, dict[str, Any]] = files.glob(f"{folder}*/*.parquet", detail=True)
-        for path, info in found.items():
-            folders.setdefault(path.rpartition("/")[0], {})[path] = info["size"]
-        for _, sizes in sorted(folders.items()):
-            _compact_folder(files, table, sizes, now=time.time() if now is None else now, done=done)
+    with lease(pipeline) as held:
+        files.invalidate_cache()
+        for table in LIVE_TABLES:
+            folders: dict[str, dict[str, int]] = {}
+            folder = glob.escape(client.get_table_dir(table.name))
+            found: dict[str, dict[str, Any]] = files.glob(f"{folder}*/*.parquet", detail=True)
+            for path, info in found.items():
+                folders.setdefault(path.rpartition("/")[0], {})[path] = info["size"]
+            for _, sizes in sorted(folders.items()):
+                held.renew()
+                _compact_folder(files, table, sizes, now=time.time() if now is None else now, done=done)
     return done
 
 
@@ -80,11 +89,19 @@ def _compact_folder(files: Any, table: RawTable, sizes: dict[str, int], *, now: 
     folder = next(iter(sizes)).rpartition("/")[0]
     replaced: set[str] = set()
     unfinished: set[str] = set()
-    for path in sizes:
-        if not _name(path).startswith(_PREFIX):
+    row_counts: dict[str, int] = {}
+    # Compacted files come first: what they replace need not be looked at.
+    for path in sorted(sizes, key=lambda path: (not _COMPACTED.fullmatch(_name(path)), path)):
+        written_at, is_small = _COMPACTED.fullmatch(_name(path)), sizes[path] < LARGE_BYTES
+        if path in replaced or not (written_at or is_small):
             continue
-        left = [f"{folder}/{name}" for name in _replaced_by(files, path) if f"{folder}/{name}" in sizes]
-        if now - float(_name(path).split("-")[1]) >= READERS_NEED:
+        footer = _read_footer(files, path, done)
+        if footer is None:
+            continue
+        if is_small:
+            row_counts[path] = footer.num_rows
+        left = [f"{folder}/{name}" for name in _replaced_by(footer) if f"{folder}/{name}" in sizes]
+        if written_at and now - float(written_at[1]) >= READERS_NEED:
             for old in left:
                 files.rm_file(old)
             done.deleted += len(left)
@@ -92,34 +109,39 @@ def _compact_folder(files: Any, table: RawTable, sizes: dict[str, int], *, now: 
             unfinished.add(path)
             done.waiting += len(left)
         replaced.update(left)
-    small = [
-        path for path, size in sizes.items() if size < LARGE_BYTES and path not in replaced and path not in unfinished
-    ]
-    for group in _groups(files, sorted(small)):
-        _write(files, table, folder, group, now)
-        done.written += 1
-        done.replaced += len(group)
-        done.waiting += len(group)
+    small = {path: row_counts[path] for path in sorted(row_counts.keys() - replaced - unfinished)}
+    for group in _groups(small):
+        parts = {path: rows for path in group if (rows := _read_rows(files, path, done)) is not None}
+        if len(parts) > 1:
+            _write(files, table, folder, parts, now)
+            done.written += 1
+            done.replaced += len(parts)
+            done.waiting += len(parts)
 
 
 def _name(path: str) -> str:
     return path.rpartition("/")[2]
 
 
-def _replaced_by(files: Any, path: str) -> list[str]:
-    with files.open(path, "rb") as file:
-        metadata = pq.read_schema(file).metadata or {}
-    names: list[str] = json.loads(metadata.get(_REPLACES, b"[]"))
+def _read_footer(files: Any, path: str, done: Compaction) -> pq.FileMetaData | None:
+    try:
+        with files.open(path, "rb") as file:
+            return pq.read_metadata(file)
+    except pa.ArrowInvalid as error:
+        done.damaged[path] = str(error).splitlines()[0]
+        return None
+
+
+def _replaced_by(footer: pq.FileMetaData) -> list[str]:
+    names: list[str] = json.loads((footer.metadata or {}).get(_REPLACES, b"[]"))
     return names
 
 
-def _groups(files: Any, paths: list[str]) -> list[list[str]]:
+def _groups(row_counts: dict[str, int]) -> list[list[str]]:
     """Put files together as far as their rows fit into one."""
     groups: list[list[str]] = [[]]
     rows = 0
-    for path in paths:
-        with files.open(path, "rb") as file:
-            count = pq.read_metadata(file).num_rows
+    for path, count in row_counts.items():
         if groups[-1] and rows + count > MOST_ROWS:
             groups.append([])
             rows = 0
@@ -128,18 +150,23 @@ def _groups(files: Any, paths: list[str]) -> list[list[str]]:
     return [group for group in groups if len(group) > 1]
 
 
-def _write(files: Any, table: RawTable, folder: str, paths: list[str], now: float) -> None:
-    parts = []
-    for path in paths:
-        with files.open(path, "rb") as file:
-            parts.append(pq.read_table(file))
+def _read_rows(files: Any, path: str, done: Compaction) -> pa.Table | None:
+    content = files.cat_file(path)  # What the bucket has to say is no damage of the file.
+    try:
+        return pq.read_table(pa.BufferReader(content))
+    except (pa.ArrowException, OSError) as error:
+        done.damaged[path] = str(error).splitlines()[0]
+        return None
+
+
+def _write(files: Any, table: RawTable, folder: str, parts: dict[str, pa.Table], now: float) -> None:
     # A file from before a column was added has it as null.
-    rows = pa.concat_tables(parts, promote_options="default")
+    rows = pa.concat_tables(parts.values(), promote_options="default")
     order = ("did", "event_at") if table is REPO_EVENTS else ("service", "observed_at")
     rows = rows.sort_by([(column, "ascending") for column in order])
-    replaces = json.dumps([_name(path) for path in paths]).encode()
+    replaces = json.dumps([_name(path) for path in parts]).encode()
     rows = rows.replace_schema_metadata({**(rows.schema.metadata or {}), _REPLACES: replaces})
-    name = f"{_PREFIX}{int(now)}-{uuid.uuid4().hex[:10]}.parquet"
+    name = f"compact-{int(now)}-{uuid.uuid4().hex[:10]}.parquet"
     with tempfile.TemporaryDirectory() as local:
         written = Path(local) / name
         pq.write_table(rows, written, compression="zstd", row_group_size=50_000)

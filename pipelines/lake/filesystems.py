@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import uuid
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,13 +36,22 @@ class AtomicLocalFileSystem(LocalFileSystem):  # type: ignore[misc]
         with self._in_place(path) as temporary:
             super().write_text(temporary, value, *args, **kwargs)
 
+    def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **kwargs: Any) -> None:
+        """Write bytes; with the mode `create` only one of those who make the file at the same moment succeeds."""
+        with self._in_place(path, is_new=mode == "create") as temporary:
+            super().pipe_file(temporary, value, **kwargs)
+
     @contextmanager
-    def _in_place(self, path: str) -> Iterator[str]:
+    def _in_place(self, path: str, *, is_new: bool = False) -> Iterator[str]:
         target = Path(self._strip_protocol(path))
         # No reader takes a hidden file without a known ending for a part of a table.
-        temporary = target.with_name(f".{target.name}.partial")
+        temporary = target.with_name(f".{target.name}{f'.{uuid.uuid4().hex}' if is_new else ''}.partial")
         yield str(temporary)
-        temporary.replace(target)
+        if is_new:
+            target.hardlink_to(temporary)
+            temporary.unlink()
+        else:
+            temporary.replace(target)
 
 
 def use_lake_filesystems() -> None:

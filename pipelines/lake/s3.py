@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any, Final
+
 from s3fs import S3FileSystem
+
+_IS_THERE: Final = ("PreconditionFailed", "ConditionalRequestConflict", "412")
 
 
 class ExistingBucketFileSystem(S3FileSystem):  # type: ignore[misc]
@@ -15,3 +19,13 @@ class ExistingBucketFileSystem(S3FileSystem):  # type: ignore[misc]
 
     def makedirs(self, path: str, exist_ok: bool = False) -> None:
         """Do nothing: there are no folders in a bucket."""
+
+    async def _pipe_file(self, path: str, data: bytes, *args: Any, mode: str = "overwrite", **kwargs: Any) -> Any:
+        try:
+            return await super()._pipe_file(path, data, *args, mode=mode, **kwargs)
+        except OSError as error:
+            # s3fs knows only AWS's own answer to a file that is to be made and is there.
+            response = getattr(error.__cause__, "response", {})
+            if mode == "create" and response.get("Error", {}).get("Code") in _IS_THERE:
+                raise FileExistsError(path) from error
+            raise

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import dlt
 from dlt.common.pipeline import get_dlt_pipelines_dir
+from dlt.pipeline.exceptions import PipelineStepFailed
 from filelock import FileLock, Timeout
 
 from pipelines.lake.bucket import LakeError, check_lake, explain_lake_error, lake_location
+from pipelines.lake.damaged import remove_damaged_files
 from pipelines.lake.forgotten import forgotten, read_forgotten
 
 if TYPE_CHECKING:
@@ -108,7 +111,7 @@ def recover(pipeline: dlt.Pipeline) -> dlt.Pipeline:
     """Finish what an earlier run left behind, then take the state from the lake: it must match what is in it.
 
     What a crash left in a shape that cannot be finished is given up. It has moved no cursor in the lake, so what it
-    held is asked for again.
+    held is asked for again. A state in the lake that is damaged is removed: the one before it counts.
 
     Returns:
         The pipeline to go on with.
@@ -122,7 +125,14 @@ def recover(pipeline: dlt.Pipeline) -> dlt.Pipeline:
         if _is_lake_error(error):
             raise
     pipeline = _begin_anew(pipeline)
-    pipeline.sync_destination()
+    try:
+        pipeline.sync_destination()
+    except PipelineStepFailed:
+        damaged = remove_damaged_files(pipeline)
+        if not damaged:
+            raise
+        print(*damaged, sep="\n", file=sys.stderr)
+        pipeline.sync_destination()
     return pipeline
 
 

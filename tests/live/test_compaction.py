@@ -15,6 +15,7 @@ from pipelines.events.repo_event import Delivery
 from pipelines.lake import compaction
 from pipelines.lake.compaction import READERS_NEED, compact
 from pipelines.lake.filesystems import AtomicLocalFileSystem
+from pipelines.live import main
 from pipelines.sources.repo_events import Batch, repo_events
 from tests.conftest import isolated_lake
 
@@ -115,3 +116,22 @@ def test_large_files_and_too_many_rows_at_once_are_left_alone(lake_of_small_file
     monkeypatch.setattr(compaction, "LARGE_BYTES", min(sizes))
     monkeypatch.setattr(compaction, "MOST_ROWS", 10**6)
     assert compact(pipeline()).written == 0
+
+
+def test_what_cannot_be_read_is_named_and_left_and_costs_no_other_file(lake_of_small_files, capsys):  # type: ignore[no-untyped-def]
+    live = lake_of_small_files
+    first, second, *others = files(live)
+    whole = second.read_bytes()
+    first.write_bytes(b"")
+    second.write_bytes(whole[:40] + bytes(len(whole) // 2) + whole[40 + len(whole) // 2 :])
+    for number, file in enumerate(others):
+        file.rename(file.with_name(("compact-notes.parquet", "compact-1e9-x.parquet", "it's [a] file.parquet")[number]))
+    others = sorted(set(files(live)) - {first, second})
+    done = compact(pipeline())
+    assert done.damaged.keys() == {str(first), str(second)}
+    assert (done.replaced, done.written) == (len(others), 1)
+    compact(pipeline(), now=time.time() + READERS_NEED)
+    assert len(files(live)) == 3, "both of the damaged ones, and one for the others"
+    assert main(["compact"]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert [line.split(" is damaged")[0] for line in said] == [str(first), str(second)]

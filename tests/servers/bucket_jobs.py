@@ -19,6 +19,7 @@ from pipelines.lake.members import read_members
 from pipelines.lake.working_folder import open_pipeline, recover
 from pipelines.sample.world.days import evening
 from pipelines.sources.micro_batches import BatchLimits, MicroBatches
+from tests.place_laws import assert_one_of_many_has_a_lease
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,15 +42,24 @@ class Leg:
 
 def stream_and_compact(jetstream: str, environment: Mapping[str, str]) -> Leg:
     """Load what a Jetstream has, go on from there, and compact the files."""
-    os.environ.update(environment)
-    use_project_settings()
-    use_lake_filesystems()
-    pipeline = dlt.pipeline("bluesky_compact")
+    pipeline = _compaction(environment)
     return Leg(
         read_members(pipeline).dids,
         (_stream(jetstream), _stream(jetstream)),
         (compact(pipeline), compact(pipeline, now=time.time() + READERS_NEED)),
     )
+
+
+def compete_for_a_lease(environment: Mapping[str, str]) -> None:
+    """Try for the lake's lease from eight sides at once."""
+    assert_one_of_many_has_a_lease(_compaction(environment))
+
+
+def _compaction(environment: Mapping[str, str]) -> dlt.Pipeline:
+    os.environ.update(environment)
+    use_project_settings()
+    use_lake_filesystems()
+    return dlt.pipeline("bluesky_compact")
 
 
 def _stream(jetstream: str) -> int:

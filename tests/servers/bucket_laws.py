@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from unittest.mock import patch
 
 import duckdb
+import pytest
 
 from pipelines.lake.bucket import PROJECT_ROOT
 from pipelines.lake.duckdb_settings import duckdb_settings
@@ -18,7 +19,7 @@ from pipelines.sample.streams.jetstream import SampleJetstream
 from pipelines.sample.world.days import evening
 from tests.dbt_command import run_dbt
 from tests.job import AtCall
-from tests.servers.bucket_jobs import stream_and_compact
+from tests.servers.bucket_jobs import compete_for_a_lease, stream_and_compact
 
 if TYPE_CHECKING:
     from concurrent.futures import ProcessPoolExecutor
@@ -51,6 +52,11 @@ def places(nights: BucketNights) -> dict[str, str]:
     """Keep what is written in the project's folder."""
     folders = {"DLT_LOCAL_DIR": "", "HOME": "home", "DBT_LOG_PATH": "logs", "DBT_TARGET_PATH": "target"}
     return {name: str(nights.project / folder) for name, folder in folders.items()}
+
+
+def dlt_settings() -> dict[str, str]:
+    """Give what a new process needs to find the same lake."""
+    return {name: value for name, value in os.environ.items() if name.startswith("DLT_")}
 
 
 def dbt(nights: BucketNights, *words: str) -> None:
@@ -116,9 +122,8 @@ class BucketLaws:
         nights.pull(1, "machine")
         log = enumerate(world.events(evening(0), evening(3)), start=1)
         events = [StreamEvent(number, event) for number, event in log]
-        environment = {name: value for name, value in os.environ.items() if name.startswith("DLT_")}
         with SampleJetstream(events) as jetstream:
-            leg = new_python.submit(stream_and_compact, jetstream.url, environment).result()
+            leg = new_python.submit(stream_and_compact, jetstream.url, dlt_settings()).result()
         assert leg.members == set(nights.members)
         assert leg.loaded == (len(events), 0), "the position is found in the bucket"
         first, second = leg.compactions
@@ -128,6 +133,10 @@ class BucketLaws:
         assert len(nights.query(f"from glob({files})")) == 1
         rows = nights.query(f"select count(*), count(distinct position) from read_parquet({files})")
         assert rows == [(len(events), len(events))]
+
+    @pytest.mark.usefixtures("nights")
+    def test_of_those_who_try_at_once_one_has_the_lease(self, new_python: ProcessPoolExecutor) -> None:
+        new_python.submit(compete_for_a_lease, dlt_settings()).result()
 
     def test_the_nightly_keeps_a_large_warehouse_in_the_bucket(self, nights: BucketNights) -> None:
         settings = duckdb_settings("bluesky")
