@@ -26,6 +26,7 @@ from pipelines.lake.forget_states import forget_in_states, remove_left_overs
 from pipelines.lake.forget_tables import LakeFiles, Rewritten
 from pipelines.lake.forget_warehouse import remove_warehouse
 from pipelines.lake.forgotten import read_forgotten, write_forgotten
+from pipelines.lake.lease import lease
 from pipelines.lake.left_out import forget_left_out
 from pipelines.lake.people_files import read_people_file, remove_people_file, write_people_file
 from pipelines.lake.scrubbing import Scrubber, normalized
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from pipelines.lake.duckdb_settings import DuckDBSettings
+    from pipelines.lake.lease import Lease
 
 PIPELINES: Final = (
     "bluesky",
@@ -92,7 +94,7 @@ def forget(person: str, console: Console, *, is_sample: bool, is_dry_run: bool) 
             handles |= {authority} - shared
         identifiers = sorted({normalized(did), *handles})
         # A DID that is mistyped is a DID: nobody says that it leads to nobody.
-        if not (handles or shared) and not _forget_in_tables(files, identifiers, is_dry_run=True).files:
+        if not (handles or shared) and not _forget_in_tables(files, identifiers).files:
             if not read_forgotten(pipeline).names(did):
                 raise LakeError(f"No file of the lake names {did}: nothing was changed.")
             _say(console, "They are forgotten, and no file names them.")
@@ -103,7 +105,7 @@ def forget(person: str, console: Console, *, is_sample: bool, is_dry_run: bool) 
         if packs:
             _say(console, f"They founded {packs} of the packs: what the lake knows of these packs goes with them.")
         if is_dry_run:
-            _say_rows(console, "would go", _forget_in_tables(files, identifiers, is_dry_run=True))
+            _say_rows(console, "would go", _forget_in_tables(files, identifiers))
             _say(console, "So would the warehouse and the page, which the next night makes anew.")
         else:
             write_people_file(pipeline, _UNDER_WAY, json.dumps(identifiers))
@@ -133,7 +135,8 @@ def _forget_everywhere(
     # From here on nobody brings them back, whatever becomes of this run.
     write_forgotten(pipeline, read_forgotten(pipeline).with_people(identifiers))
     scrubber = Scrubber.of(identifiers)
-    done = _forget_in_tables(LakeFiles(pipeline, settings), identifiers, is_dry_run=False)
+    with lease(pipeline) as held:
+        done = _forget_in_tables(LakeFiles(pipeline, settings), identifiers, held)
     forget_in_states(pipeline, scrubber)
     forget_left_out(pipeline, scrubber)
     remove_left_overs(pipeline)
@@ -152,10 +155,13 @@ def _forget_everywhere(
     )
 
 
-def _forget_in_tables(files: LakeFiles, identifiers: Iterable[str], *, is_dry_run: bool) -> Rewritten:
+def _forget_in_tables(files: LakeFiles, identifiers: Iterable[str], held: Lease | None = None) -> Rewritten:
+    """Write the files anew by a lease; without one, count what would go."""
     done = Rewritten()
     for table in files.tables:
-        done.add(files.forget(table, identifiers, is_dry_run=is_dry_run))
+        if held:
+            held.renew()
+        done.add(files.forget(table, identifiers, is_dry_run=held is None))
     return done
 
 
