@@ -30,6 +30,8 @@ class BucketNights:
     Attributes:
         project: The folder that holds `.dlt`.
         bucket: The bucket's settings, by the names of environment variables, as far as they are not in `.dlt`.
+        names: Who is followed.
+        packs: And whose members are.
         feeds: What was in the members' feeds on the days that were pulled: member and URI.
         start: Runs the job, with the arguments of `run_job`.
     """
@@ -37,12 +39,14 @@ class BucketNights:
     server: SampleServer
     project: Path
     bucket: dict[str, str]
+    names: tuple[str, ...] = MEMBERS
+    packs: tuple[str, ...] = ()
     feeds: set[tuple[str, str]] = field(default_factory=set)
     start: Callable[..., int] = run_job
 
     @property
     def members(self) -> list[str]:
-        return [self.server.world.actor(name).did for name in MEMBERS]
+        return [self.server.world.actor(name).did for name in self.names]
 
     @property
     def output(self) -> str:
@@ -53,17 +57,25 @@ class BucketNights:
     def _output(self) -> Path:
         return self.project / "output.txt"
 
-    def run(self, machine: str, *, death: AtCall | None = None) -> int:
-        """Run the job on a machine: one that did so before has dlt's working folder."""
-        settings = self.bucket | {
+    @property
+    def dbt_folders(self) -> dict[str, str]:
+        """Where dbt keeps what it writes beside the warehouse."""
+        return {"DBT_TARGET_PATH": str(self.project / "target"), "DBT_LOG_PATH": str(self.project / "logs")}
+
+    def run(self, machine: str, *arguments: str, death: AtCall | None = None) -> int:
+        """Run the job, which only pulls if not told else, on a machine; where it ran before is dlt's working folder."""
+        settings = self.bucket | self.dbt_folders
+        settings |= {
             "DLT_PROJECT_DIR": str(self.project),
             "DLT_DATA_DIR": str(self.project / machine),
             "SOURCES__BLUESKY__SERVICE": self.server.url,
-            "SOURCES__BLUESKY__STARTER_PACKS": "[]",
+            "SOURCES__BLUESKY__PLC_DIRECTORY": self.server.url,
+            "SOURCES__BLUESKY__STARTER_PACKS": json.dumps(self.packs),
             "SOURCES__BLUESKY__ACTORS": json.dumps(self.members),
             "SOURCES__BLUESKY__REQUESTS_PER_SECOND": "10000",
         }
-        return self.start(settings, self._output, death=death)
+        options = {"arguments": arguments} if arguments else {}
+        return self.start(settings, self._output, death=death, **options)
 
     def pull(self, day: int, machine: str) -> Counter[str]:
         """Pull a day, and give how many pages each member's feed took."""
@@ -78,11 +90,12 @@ class BucketNights:
         self.feeds |= {(did, item.uri) for did in self.members for item in self.server.world.on(day).feed(did)}
 
     def query(self, sql: str) -> list[tuple[object, ...]]:
-        """Ask DuckDB, which has the same settings; `$lake` is where the tables are."""
+        """Ask DuckDB, which has the same settings; `$lake` is where the tables are, `$bucket` the folder around it."""
         with patch.dict(os.environ, self.bucket), duckdb.connect() as connection:
             settings = duckdb_settings("bluesky")
             settings.configure(connection)
-            return connection.execute(sql.replace("$lake", settings.lake_path)).fetchall()
+            bucket = settings.lake_path.rpartition("/")[0]
+            return connection.execute(sql.replace("$lake", settings.lake_path).replace("$bucket", bucket)).fetchall()
 
     def items(self) -> set[tuple[object, ...]]:
         """The feed items in the bucket, by member and URI."""

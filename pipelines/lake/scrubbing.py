@@ -45,6 +45,9 @@ _TYPE: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]*(?:\.[A-Za-z0-9-]+){2,}(?:#[A-Z
 # Somebody may have the name of one as a handle: `.post` and `.video` are domains. It stands in each record.
 _TYPES_OF_THE_PROTOCOL: Final = re.compile(r"(?:app\.bsky|chat\.bsky|com\.atproto|tools\.ozone)\.")
 _BEFORE_A_HANDLE: Final = ("@", "%40", "/profile/", "at://", '"handle":"', '"handle": "')
+# All characters that stand in a DID, a handle or a word.
+_IN_NAMES: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:%-")
+_REST_OF_NAME: Final = re.compile(r"[A-Za-z0-9._:%-]*")
 _WORDS: Final = re.compile(r"[A-Za-z0-9.%-]+")
 _ESCAPES: Final = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|.)", re.DOTALL)
 _MOST_WORDS_REMEMBERED: Final = 200_000
@@ -65,7 +68,9 @@ Span = tuple[int, int]
 def normalized(identifier: str) -> str:
     """Write a DID or a handle in the one form that is compared."""
     bare = identifier.strip(" \t\r\n-").removeprefix("@").lower()
-    return _ENCODED_COLON.sub(":", bare).removeprefix("www.")
+    if "%" in bare:
+        bare = _ENCODED_COLON.sub(":", bare)
+    return bare.removeprefix("www.")
 
 
 class Scrubber:
@@ -81,6 +86,7 @@ class Scrubber:
         """
         self._is_theirs = is_theirs
         self._needles = needles
+        self._any_needle = re.compile("|".join(map(re.escape, sorted(needles))))
         self._names_in_word = lru_cache(_MOST_WORDS_REMEMBERED)(self._find_in_word)
 
     @classmethod
@@ -89,6 +95,10 @@ class Scrubber:
         known = frozenset(identifiers)
         # What is behind the last colon: a colon may be written as %3A.
         return cls(known.__contains__, {name.rpartition(":")[2] for name in known})
+
+    def _of(self, names: Collection[str]) -> Scrubber:
+        """Give one that reads little where these are all names that there are: itself, if it is such a one."""
+        return self if self._needles else Scrubber.of(names)
 
     def finds(self, value: object) -> bool:
         """Tell whether anything in a value, at whatever depth, names one of them."""
@@ -151,7 +161,7 @@ class Scrubber:
         if not names:
             return raw
         try:
-            return Scrubber.of(names)._json(raw.encode()).decode()
+            return self._of(names)._json(raw.encode()).decode()
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
             return None
 
@@ -227,7 +237,7 @@ class Scrubber:
         names = set(self._names_in("\n".join(_written(*column) for column in row.items() if column[1] is not None)))
         if not names:
             return row
-        return Scrubber.of(names)._row(table, row)
+        return self._of(names)._row(table, row)
 
     def _row(self, table: RawTable | None, row: Row) -> Row | None:
         if table is not None and self._is_row_theirs(table, row):
@@ -295,17 +305,35 @@ class Scrubber:
         return table_of(kept, rows.schema)
 
     def _names_in_text(self, text: str) -> Iterator[str]:
-        if self._needles:
-            lower = text.lower()
-            if not any(needle in lower for needle in self._needles):
-                return
-        yield from filter(self._is_theirs, map(normalized, set(_DIDS.findall(text))))
+        near = self._near_needles(text)
+        if not near:
+            return
+        yield from filter(self._is_theirs, map(normalized, set(_DIDS.findall(near))))
         # Addresses and types come again and again: each is taken apart once.
-        words = (word for word in set(_WORDS.findall(text)) if "." in word)
+        words = (word for word in set(_WORDS.findall(near)) if "." in word)
         names = {name for word in words for name in self._names_in_word(word)}
         if any(map(_TYPES_OF_THE_PROTOCOL.match, names)):
             names &= {normalized(text[begin:end]) for begin, end in self._identifiers(text)}
         yield from names
+
+    def _near_needles(self, text: str) -> str:
+        """Give what of a text has to be read: no name reaches beyond the characters that names are made of."""
+        if not self._needles:
+            return text
+        lower = text.lower()
+        if len(lower) != len(text):  # A Turkish İ becomes two characters: what is behind it has another place.
+            return text if self._any_needle.search(lower) else ""
+        parts, end = [], 0
+        for needle in self._any_needle.finditer(lower):
+            if needle.start() < end:
+                continue
+            begin = needle.start()
+            while begin and text[begin - 1] in _IN_NAMES:
+                begin -= 1
+            rest = _REST_OF_NAME.match(text, needle.end())
+            end = rest.end() if rest else needle.end()
+            parts.append(text[begin:end])
+        return " ".join(parts)
 
     def _find_in_word(self, word: str) -> tuple[str, ...]:
         names = (normalized(word[begin:end]) for begin, end in _names_at(word))

@@ -51,7 +51,7 @@ class Forgetful:
 
     @property
     def places(self) -> tuple[Path, ...]:
-        return (self.lake.folder / "_data", self.lake.folder.with_name("dlt"))
+        return (self.lake.folder / "_data", self.lake.folder / "dbt", self.lake.folder.with_name("dlt"))
 
 
 def pull(lake: Lake, server: SampleServer) -> str:
@@ -93,6 +93,10 @@ def forgetful(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forgetful]:
         spool.append(webhook_bodies(world, did))
         spool.close()
         (lake.folder / "_data" / "report.html").write_text(f"a page with {did}")
+        for name in ("logs/dbt.log", "logs/dbt.log.1", "target/run_results.json", "target/compiled/inline.sql"):
+            written = lake.folder / "dbt" / name
+            written.parent.mkdir(parents=True, exist_ok=True)
+            written.write_text(f"dbt build --vars '{{unpublished_dids: [{did}]}}'")
         people = lake.dataset.parent / "people"
         people.mkdir()
         (people / "left_out.txt").write_text(f"{did}\n@bia.bsky.test\n")

@@ -102,6 +102,13 @@ def test_a_text_keeps_its_bytes_count_so_that_facets_stay_true(text: str) -> Non
         assert after == text
 
 
+@given(st.lists(plain | names | st.sampled_from(["İ", "-", "_", "%", ":", "\\", " "]), max_size=6).map("".join))
+def test_whoever_knows_their_names_finds_what_is_found_by_their_hashes(text: str) -> None:
+    assert BY_HASH is not None
+    assert BY_NAME.finds(text) == BY_HASH.finds(text)
+    assert BY_NAME.value(text) == BY_HASH.value(text)
+
+
 def test_letters_written_as_numbers_are_letters() -> None:
     raw = '{"a":"\\u0064id:plc:mpyqgmifpweqk32rnmzeisfp","b":1.50}'
     assert json.loads(BY_NAME.json(raw) or "") == {"a": FORGOTTEN_DID, "b": 1.5}

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import duckdb
+import pytest
 
 from tests.bucket_nights import BucketNights
+from tests.forgetting.bucket_law import assert_somebody_is_forgotten_for_good, load_events_there
 from tests.forgetting.lakes import found_in
-from tests.job import run_job
 from tests.s3.conftest import BUCKET, S3Server
 
 if TYPE_CHECKING:
@@ -28,9 +29,7 @@ def test_no_byte_of_theirs_is_left_in_the_bucket(s3: S3Server, sample_server: Sa
         warehouse.execute("create table people as select $1 as did", [otto.did])
     assert {string for string, _ in found_in(s3.folder, strings[:2])} == set(strings[:2])
 
-    settings = s3.settings() | {"DLT_PROJECT_DIR": str(lake.folder), "DLT_DATA_DIR": str(lake.folder / "machine")}
-    code = run_job(settings, lake.folder / "forgetting.txt", arguments=("--forget", f"@{handle}"))
-    assert code == 0, (lake.folder / "forgetting.txt").read_text()
+    assert nights.run("machine", "--forget", f"@{handle}") == 0, nights.output
     assert not kept.exists()
     assert found_in(s3.folder, strings) == []
     assert found_in(lake.folder / "machine", strings) == []
@@ -38,3 +37,9 @@ def test_no_byte_of_theirs_is_left_in_the_bucket(s3: S3Server, sample_server: Sa
     assert nights.run("another machine") == 2
     assert "actors in [sources.bluesky] names somebody who is forgotten" in nights.output
     assert found_in(s3.folder, strings) == []
+
+
+@pytest.mark.slow
+def test_caches_audits_and_builds_bring_nobody_back(s3: S3Server, sample_server: SampleServer, lake: Lake) -> None:
+    nights = BucketNights(sample_server, lake.folder, s3.settings())
+    assert_somebody_is_forgotten_for_good(nights, load_events_there)

@@ -18,10 +18,12 @@ from pipelines.sample.streams.events import StreamEvent
 from pipelines.sample.streams.jetstream import SampleJetstream
 from pipelines.sample.world.days import evening
 from tests.dbt_command import run_dbt
+from tests.forgetting.bucket_law import assert_somebody_is_forgotten_for_good, load_events_there
 from tests.job import AtCall
 from tests.servers.bucket_jobs import compete_for_a_lease, stream_and_compact
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from concurrent.futures import ProcessPoolExecutor
 
     from pipelines.sample.world.world import World
@@ -50,8 +52,7 @@ def run_command(nights: BucketNights, *words: str | Path, folder: Path = PROJECT
 
 def places(nights: BucketNights) -> dict[str, str]:
     """Keep what is written in the project's folder."""
-    folders = {"DLT_LOCAL_DIR": "", "HOME": "home", "DBT_LOG_PATH": "logs", "DBT_TARGET_PATH": "target"}
-    return {name: str(nights.project / folder) for name, folder in folders.items()}
+    return nights.dbt_folders | {"DLT_LOCAL_DIR": str(nights.project), "HOME": str(nights.project / "home")}
 
 
 def dlt_settings() -> dict[str, str]:
@@ -133,6 +134,12 @@ class BucketLaws:
         assert len(nights.query(f"from glob({files})")) == 1
         rows = nights.query(f"select count(*), count(distinct position) from read_parquet({files})")
         assert rows == [(len(events), len(events))]
+
+    def test_somebody_is_forgotten_for_good(self, nights: BucketNights, new_python: ProcessPoolExecutor) -> None:
+        def load_there(environment: Mapping[str, str], day: int, count: int) -> None:
+            new_python.submit(load_events_there, environment, day, count).result()
+
+        assert_somebody_is_forgotten_for_good(nights, load_there)
 
     @pytest.mark.usefixtures("nights")
     def test_of_those_who_try_at_once_one_has_the_lease(self, new_python: ProcessPoolExecutor) -> None:
