@@ -26,12 +26,12 @@ import dlt
 import pyarrow as pa
 from dlt.common.configuration import with_config
 from dlt.common.configuration.exceptions import ConfigurationValueError
-from rich.console import Console
+from dlt.common.exceptions import SignalReceivedException
 
 from pipelines import live, report
 from pipelines.audits import Auditing, AuditSummary, audits_due
 from pipelines.checks import Checking, Checks
-from pipelines.explain import explain
+from pipelines.command import run_command
 from pipelines.forgetting import forget
 from pipelines.lake.bucket import LakeError, lake_location, use_project_settings
 from pipelines.lake.filesystems import use_lake_filesystems
@@ -40,6 +40,7 @@ from pipelines.lake.working_folder import AnotherRun, only_one, open_pipeline, r
 from pipelines.left_out import find_left_out
 from pipelines.network.appview import PAGE_LIMIT, NetworkError
 from pipelines.progress import show_progress
+from pipelines.retention import keep_no_longer
 from pipelines.sample.appview.server import SampleServer
 from pipelines.sample.world.world import World
 from pipelines.sources.bluesky import MOST_DAYS, bluesky
@@ -47,6 +48,7 @@ from pipelines.sources.clients import configured_network
 from pipelines.sources.member_states import member_states as find_member_states
 from pipelines.sources.pull_run import PullRun
 from pipelines.sources.roster import Roster
+from pipelines.terminal import complain
 from pipelines.warehouse import BuildOutcome, build_questions, build_warehouse
 
 if TYPE_CHECKING:
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
 
     from pipelines.network.connect import Network
     from pipelines.sources.feed_walk import MemberState
+    from pipelines.terminal import Terminal
 
 SAMPLE_REQUESTS_PER_SECOND: Final = 1_000.0
 """The pace on localhost, where the sample's server needs no sparing."""
@@ -243,7 +246,7 @@ def newest_pull(pipeline: dlt.Pipeline) -> datetime | None:
     return max((datetime.fromisoformat(state["pulled_at"]) for state in member_states(pipeline).values()), default=None)
 
 
-def pull(pipeline: dlt.Pipeline, night: Night, console: Console) -> int:
+def pull(pipeline: dlt.Pipeline, night: Night, console: Terminal) -> int:
     """Pull one night into the lake, print the summary, and return the exit code."""
     begun = time.monotonic()
     reader = LakeReader(pipeline.pipeline_name)
@@ -258,7 +261,7 @@ def pull(pipeline: dlt.Pipeline, night: Night, console: Console) -> int:
     return night.exit_code
 
 
-def print_summary(night: Night, lake: str, console: Console) -> None:
+def print_summary(night: Night, lake: str, console: Terminal) -> None:
     """Print what a night brought: one line, and after the command's last night all facts."""
     run, roster = night.run, night.run.roster or Roster()
     stats = run.stats
@@ -274,19 +277,14 @@ def print_summary(night: Night, lake: str, console: Console) -> None:
         "files": f"{night.file_count:,}, {night.byte_count / 1e6:,.1f} MB",
         "lake": lake,
     }
-    _say(console, *roster.problems, *run.notes)
+    console.say(*roster.problems, *run.notes)
     if night.label:
-        _say(console, f"{night.label}: items {facts['items']}; members {facts['members']}")
+        console.say(f"{night.label}: items {facts['items']}; members {facts['members']}")
     if night.is_last:
-        _say(console, *(f"{name:>9}  {fact}" for name, fact in facts.items()))
+        console.say(*(f"{name:>9}  {fact}" for name, fact in facts.items()))
 
 
-def _say(console: Console, *lines: str) -> None:
-    for line in lines:
-        console.print(line, markup=False, highlight=False)
-
-
-def publish(options: argparse.Namespace, pipeline: dlt.Pipeline, night: Night, console: Console) -> int:
+def publish(options: argparse.Namespace, pipeline: dlt.Pipeline, night: Night, console: Terminal) -> int:
     """Find who is left out, build the warehouse, ask for what it doubts, and make the page.
 
     The options may leave out all but the first.
@@ -296,10 +294,16 @@ def publish(options: argparse.Namespace, pipeline: dlt.Pipeline, night: Night, c
     """
     may_publish = is_everybody_found(pipeline, night)
     exit_code = 0 if may_publish else 2
-    if not options.no_transform:
+    if options.no_transform:
+        keep_no_longer(pipeline, night.run.clock(), console, is_built=False)
+    else:
         # A pull has loaded something in any case; a check is nothing without its warehouse.
         failed = 1 if options.check else 2
         if not build("questions", build_questions, options, console):
+            return failed
+        if keep_no_longer(pipeline, night.run.clock(), console) and not build(
+            "questions", build_questions, options, console
+        ):
             return failed
         checks = check(pipeline, night, console)
         audits = audit(pipeline, night, console, is_all=options.audit)
@@ -308,8 +312,7 @@ def publish(options: argparse.Namespace, pipeline: dlt.Pipeline, night: Night, c
             return failed
     if options.no_report or not may_publish:
         return exit_code
-    flags = [flag for flag, is_set in (("--sample", options.sample), ("--open", options.open)) if is_set]
-    return 2 if report.main(flags) else exit_code
+    return 2 if report.make_page(console, is_sample=options.sample, is_opened=options.open) else exit_code
 
 
 def is_everybody_found(pipeline: dlt.Pipeline, night: Night) -> bool:
@@ -320,32 +323,32 @@ def is_everybody_found(pipeline: dlt.Pipeline, night: Night) -> bool:
     try:
         unresolved = find_left_out(pipeline, connected(night).appview).unresolved
     except LakeError as error:
-        print(error, file=sys.stderr)
+        complain(str(error))
         return False
     for name in unresolved:
-        print(f"Nobody is published, and the page stays as it was. {name}", file=sys.stderr)
+        complain(f"Nobody is published, and the page stays as it was. {name}")
     return not unresolved
 
 
-def build(name: str, step: Callable[[bool], BuildOutcome], options: argparse.Namespace, console: Console) -> bool:
+def build(name: str, step: Callable[[bool], BuildOutcome], options: argparse.Namespace, console: Terminal) -> bool:
     """Build the warehouse or a part, say how it went, and tell whether it went well."""
     try:
         outcome = step(options.sample)
     except LakeError as error:
-        print(error, file=sys.stderr)
+        complain(str(error))
         return False
-    _say(console, f"{name}  {outcome}")
+    console.say(f"{name}  {outcome}")
     return outcome.is_success
 
 
-def check(pipeline: dlt.Pipeline, night: Night, console: Console) -> Checks:
+def check(pipeline: dlt.Pipeline, night: Night, console: Terminal) -> Checks:
     """Ask for what the warehouse doubts, load the answers, and say what came of it."""
     checks = Checking(pipeline, connected(night), night.run.clock).check()
-    _say(console, f"   checks  {checks}")
+    console.say(*f"   checks  {checks}".split("\n"))
     return checks
 
 
-def audit(pipeline: dlt.Pipeline, night: Night, console: Console, *, is_all: bool) -> AuditSummary:
+def audit(pipeline: dlt.Pipeline, night: Night, console: Terminal, *, is_all: bool) -> AuditSummary:
     """Audit the members whose audit is due, load what comes of it, and say it."""
     network, states = connected(night), member_states(pipeline)
     gap_at = Checking(pipeline, network, night.run.clock).newest_gap()
@@ -354,7 +357,7 @@ def audit(pipeline: dlt.Pipeline, night: Night, console: Console, *, is_all: boo
     left_alone = {member["did"] for member in roster.members} - night.run.followed
     due = [did for did in due if did not in left_alone]
     audits = Auditing(pipeline, network, night.run.clock).audit(states, due)
-    _say(console, f"   audits  {audits}")
+    console.say(*f"   audits  {audits}".split("\n"))
     # Of some members the audit has said that nothing lacks.
     states = member_states(pipeline)
     night.run.doubtful = {did for did in night.run.doubtful if states[did]["doubtful_end_uri"] is not None}
@@ -378,7 +381,7 @@ def connected(night: Night) -> Network:
     return network
 
 
-def dry_run(pipeline: dlt.Pipeline, night: Night, console: Console) -> int:
+def dry_run(pipeline: dlt.Pipeline, night: Night, console: Terminal) -> int:
     """Read the packs and the profiles, print what a pull would ask for beyond them, and load nothing."""
     source = bluesky(**night.settings, run=night.run)
     with show_progress(night.run, console):
@@ -391,8 +394,7 @@ def dry_run(pipeline: dlt.Pipeline, night: Night, console: Console) -> int:
         pages += 1 if is_known else max(1, math.ceil(posts / PAGE_LIMIT))
     new_count = sum(did not in states for did in roster.dids)
     pace = night.run.requests_per_second
-    _say(
-        console,
+    console.say(
         *roster.problems,
         f"  members  {len(roster.dids):,}, {new_count:,} of them for the first time",
         f"    asked  {night.run.stats.requests:,} requests for packs, lists and profiles",
@@ -413,29 +415,29 @@ def is_catch_up_wanted(options: argparse.Namespace, catch_up: bool = dlt.config.
     return catch_up and not options.sample
 
 
-def catch_up(options: argparse.Namespace, console: Console) -> str:
+def catch_up(options: argparse.Namespace, console: Terminal) -> str:
     """Load what members did since the last run, and say what came of it.
 
     A Jetstream that cannot be reached keeps the pull from nothing: the next run asks for the same again, from the
     position that is stored. The same where a live job is listening all the time.
 
     Raises:
-        KeyboardInterrupt: A signal ended it.
+        SignalReceivedException: A signal ended it.
     """
     try:
         loaded = live.catch_up(console, is_sample=options.sample)
     except (NetworkError, AnotherRun) as error:
-        print(f"No catch-up: {error}", file=sys.stderr)
+        complain(f"No catch-up: {error}")
         return "no catch-up: see the line above"
     if loaded is None:
         return ""
-    if loaded.was_told_to_stop:
-        raise KeyboardInterrupt
+    if loaded.ended_by:
+        raise SignalReceivedException(loaded.ended_by)
     missing = f"; {len(loaded.gaps):,} gaps: only the members' repositories know what went in them"
     return f"{loaded.event_count:,} since the last run" + (missing if loaded.gaps else "")
 
 
-def run_night(options: argparse.Namespace, pipeline: dlt.Pipeline, night: Night, console: Console) -> int:
+def run_night(options: argparse.Namespace, pipeline: dlt.Pipeline, night: Night, console: Terminal) -> int:
     """Pull one night, unless only checks are wanted; publish the command's last one; and return the exit code."""
     if not options.check and pull(pipeline, night, console) == 1:
         return 1
@@ -454,33 +456,27 @@ def main(arguments: list[str] | None = None, *, run: PullRun | None = None) -> i
         run: The run of the real network, for callers who hand in clients or another size of a load.
     """
     options = parse_arguments(arguments)
-    console = Console(soft_wrap=True)
     use_lake_filesystems()
     # Arrow's own allocator keeps what each thread has freed, which takes a third more memory at eight feeds at once.
     pa.set_memory_pool(pa.system_memory_pool())
-    try:
-        use_project_settings()
-        if options.forget is not None:
-            forget(options.forget, console, is_sample=options.sample, is_dry_run=options.dry_run)
-            return 0
-        pulls = not (options.dry_run or options.check)
-        events = catch_up(options, console) if pulls and is_catch_up_wanted(options) else ""
-        name = "bluesky_sample" if options.sample else "bluesky"
-        with only_one(name):
-            pipeline = recover(open_pipeline(name))
-            with closing(sample_nights(pipeline, options) if options.sample else real_night(options, run)) as nights:
-                if options.dry_run:
-                    return dry_run(pipeline, next(nights), console)
-                return max(run_night(options, pipeline, replace(night, events=events), console) for night in nights)
-    except KeyboardInterrupt:
-        print("Interrupted. Nothing is lost: the next run goes on from the last complete load.", file=sys.stderr)
-        return 130
-    except Exception as error:
-        reason = explain(error)
-        if reason is None:
-            raise
-        print(reason, file=sys.stderr)
-        return 1
+    return run_command(lambda console: run_job(options, run, console))
+
+
+def run_job(options: argparse.Namespace, run: PullRun | None, console: Terminal) -> int:
+    """Do what the command line asks for, and return the exit code."""
+    use_project_settings()
+    if options.forget is not None:
+        forget(options.forget, console, is_sample=options.sample, is_dry_run=options.dry_run)
+        return 0
+    pulls = not (options.dry_run or options.check)
+    events = catch_up(options, console) if pulls and is_catch_up_wanted(options) else ""
+    name = "bluesky_sample" if options.sample else "bluesky"
+    with only_one(name):
+        pipeline = recover(open_pipeline(name))
+        with closing(sample_nights(pipeline, options) if options.sample else real_night(options, run)) as nights:
+            if options.dry_run:
+                return dry_run(pipeline, next(nights), console)
+            return max(run_night(options, pipeline, replace(night, events=events), console) for night in nights)
 
 
 if __name__ == "__main__":

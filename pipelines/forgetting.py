@@ -20,11 +20,13 @@ import dlt
 
 from pipelines.events.event_json import read_json_event
 from pipelines.events.spool import Spool
-from pipelines.lake.bucket import PROJECT_ROOT, LakeError, filesystem_client
+from pipelines.lake.bucket import PROJECT_ROOT, LakeError
 from pipelines.lake.duckdb_settings import duckdb_settings
 from pipelines.lake.forget_states import forget_in_states, remove_left_overs
 from pipelines.lake.forget_tables import LakeFiles, Rewritten
+from pipelines.lake.forget_warehouse import remove_warehouse
 from pipelines.lake.forgotten import read_forgotten, write_forgotten
+from pipelines.lake.lease import lease
 from pipelines.lake.left_out import forget_left_out
 from pipelines.lake.people_files import read_people_file, remove_people_file, write_people_file
 from pipelines.lake.scrubbing import Scrubber, normalized
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from pipelines.lake.duckdb_settings import DuckDBSettings
+    from pipelines.lake.lease import Lease
 
 PIPELINES: Final = (
     "bluesky",
@@ -91,7 +94,7 @@ def forget(person: str, console: Console, *, is_sample: bool, is_dry_run: bool) 
             handles |= {authority} - shared
         identifiers = sorted({normalized(did), *handles})
         # A DID that is mistyped is a DID: nobody says that it leads to nobody.
-        if not (handles or shared) and not _forget_in_tables(files, identifiers, is_dry_run=True).files:
+        if not (handles or shared) and not _forget_in_tables(files, identifiers).files:
             if not read_forgotten(pipeline).names(did):
                 raise LakeError(f"No file of the lake names {did}: nothing was changed.")
             _say(console, "They are forgotten, and no file names them.")
@@ -102,7 +105,7 @@ def forget(person: str, console: Console, *, is_sample: bool, is_dry_run: bool) 
         if packs:
             _say(console, f"They founded {packs} of the packs: what the lake knows of these packs goes with them.")
         if is_dry_run:
-            _say_rows(console, "would go", _forget_in_tables(files, identifiers, is_dry_run=True))
+            _say_rows(console, "would go", _forget_in_tables(files, identifiers))
             _say(console, "So would the warehouse and the page, which the next night makes anew.")
         else:
             write_people_file(pipeline, _UNDER_WAY, json.dumps(identifiers))
@@ -132,7 +135,8 @@ def _forget_everywhere(
     # From here on nobody brings them back, whatever becomes of this run.
     write_forgotten(pipeline, read_forgotten(pipeline).with_people(identifiers))
     scrubber = Scrubber.of(identifiers)
-    done = _forget_in_tables(LakeFiles(pipeline, settings), identifiers, is_dry_run=False)
+    with lease(pipeline) as held:
+        done = _forget_in_tables(LakeFiles(pipeline, settings), identifiers, held)
     forget_in_states(pipeline, scrubber)
     forget_left_out(pipeline, scrubber)
     remove_left_overs(pipeline)
@@ -151,10 +155,13 @@ def _forget_everywhere(
     )
 
 
-def _forget_in_tables(files: LakeFiles, identifiers: Iterable[str], *, is_dry_run: bool) -> Rewritten:
+def _forget_in_tables(files: LakeFiles, identifiers: Iterable[str], held: Lease | None = None) -> Rewritten:
+    """Write the files anew by a lease; without one, count what would go."""
     done = Rewritten()
     for table in files.tables:
-        done.add(files.forget(table, identifiers, is_dry_run=is_dry_run))
+        if held:
+            held.renew()
+        done.add(files.forget(table, identifiers, is_dry_run=held is None))
     return done
 
 
@@ -181,16 +188,11 @@ def _forget_in_spool(scrubber: Scrubber) -> None:
 
 
 def _remove_what_was_made(pipeline: dlt.Pipeline, settings: DuckDBSettings) -> None:
-    """Remove the warehouse, here and where nights keep it, and the page: the lake has all that is to be in them."""
-    warehouse = settings.warehouse_path
-    page = warehouse.with_name("report.html")
-    for file in (warehouse, Path(f"{warehouse}.wal"), page, page.with_name(f".{page.name}.partial")):
+    """Remove the warehouse and the page: the lake has all that is to be in them."""
+    remove_warehouse(pipeline, settings)
+    page = settings.warehouse_path.with_name("report.html")
+    for file in (page, page.with_name(f".{page.name}.partial")):
         file.unlink(missing_ok=True)
-    shutil.rmtree(f"{warehouse}.tmp", ignore_errors=True)
-    client = filesystem_client(pipeline)
-    kept = f"{client.bucket_path}/warehouse/{warehouse.name}"
-    if not client.config.is_local_filesystem and client.fs_client.exists(kept):
-        client.fs_client.rm_file(kept)
 
 
 def _remove_what_dbt_wrote() -> None:

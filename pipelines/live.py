@@ -21,13 +21,14 @@ import threading
 import time
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import dlt
 from dlt.common.configuration import with_config
 from dlt.common.typing import TSecretStrValue
-from rich.console import Console
 
+from pipelines.command import run_command
 from pipelines.events.firehose import Firehose
 from pipelines.events.jetstream import Jetstream, LegacyJetstream
 from pipelines.events.kafka import Kafka, load_decoder
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from dlt.common.pipeline import LoadInfo
 
     from pipelines.events.repo_event import Feed, Gap
+    from pipelines.terminal import Terminal
 
 MEMBERS_ARE_READ_EVERY: Final = 600.0
 """Seconds after which a run looks whether somebody else is to be followed."""
@@ -133,12 +135,12 @@ class LoadedStream:
     Attributes:
         event_count: Events that it loaded.
         gaps: One line for each stretch of time that is missing.
-        was_told_to_stop: Whether a signal ended it.
+        ended_by: Number of the signal that ended it, if one did.
     """
 
     event_count: int
     gaps: tuple[str, ...]
-    was_told_to_stop: bool
+    ended_by: int | None
 
     @property
     def exit_code(self) -> int:
@@ -364,7 +366,7 @@ def stream_feed(
 
 
 def load_stream(
-    pipeline: dlt.Pipeline, options: StreamOptions, members: Members, limits: StreamLimits, console: Console
+    pipeline: dlt.Pipeline, options: StreamOptions, members: Members, limits: StreamLimits, console: Terminal
 ) -> LoadedStream:
     """Load what a stream delivers.
 
@@ -391,7 +393,7 @@ def load_stream(
     return run_live(batches, options, console)
 
 
-def catch_up(console: Console, *, is_sample: bool, limits: StreamLimits = DEFAULT_LIMITS) -> LoadedStream | None:
+def catch_up(console: Terminal, *, is_sample: bool, limits: StreamLimits = DEFAULT_LIMITS) -> LoadedStream | None:
     """Load what members did since a Jetstream was last read, before a pull; None where nobody is followed yet.
 
     Args:
@@ -438,7 +440,7 @@ def _refresh_members(pipeline: dlt.Pipeline, feed: Firehose | Jetstream) -> Call
     return refresh
 
 
-def run_live(batches: MicroBatches, options: LoadOptions, console: Console) -> LoadedStream:
+def run_live(batches: MicroBatches, options: LoadOptions, console: Terminal) -> LoadedStream:
     """Load until told to stop, and say what happened.
 
     Raises:
@@ -454,16 +456,16 @@ def run_live(batches: MicroBatches, options: LoadOptions, console: Console) -> L
 
     batches.after_load = look_for_the_first
     with show_live(batches, console):
-        was_told = _until_told(
+        ended_by = _until_told(
             lambda is_over: batches.load_until(
                 is_over, seconds=options.seconds, until_caught_up=options.until_caught_up
             )
         )
     print_summary(batches, console)
-    return LoadedStream(batches.run.loaded_count, tuple(batches.run.gaps), was_told_to_stop=was_told)
+    return LoadedStream(batches.run.loaded_count, tuple(batches.run.gaps), ended_by)
 
 
-def run_bridge(pipeline: dlt.Pipeline, options: BridgeOptions, limits: StreamLimits, console: Console) -> int:
+def run_bridge(pipeline: dlt.Pipeline, options: BridgeOptions, limits: StreamLimits, console: Terminal) -> int:
     """Fill the Kafka topic until told to stop."""
     dids = None if options.takes_all else followed(lake_members(pipeline))
     bridge = kafka_bridge(jetstream_feed(dids=dids, is_legacy=False, limits=limits))
@@ -471,39 +473,39 @@ def run_bridge(pipeline: dlt.Pipeline, options: BridgeOptions, limits: StreamLim
 
     def name_gap(gap: Gap) -> None:
         gaps.append(gap)
-        console.print(str(gap), markup=False, highlight=False)
+        console.say(str(gap))
 
     _until_told(
         lambda is_over: bridge.run_until(
             is_over, seconds=options.seconds, until_caught_up=options.until_caught_up, on_gap=name_gap
         )
     )
-    console.print(f"{bridge.sent:,} events sent", highlight=False)
+    console.say(f"{bridge.sent:,} events sent")
     return 2 if gaps else 0
 
 
-def run_compaction(pipeline: dlt.Pipeline, console: Console) -> int:
+def run_compaction(pipeline: dlt.Pipeline, console: Terminal) -> int:
     """Compact the tables of the live job, and say what was done."""
     done = compact(pipeline)
-    console.print(
+    console.say(
         f"{done.replaced:,} small files are now in {done.written:,} large ones too;"
-        f" {done.deleted:,} that an earlier run replaced were deleted, {done.waiting:,} will be, an hour from now",
-        highlight=False,
+        f" {done.deleted:,} that an earlier run replaced were deleted, {done.waiting:,} will be, an hour from now"
     )
     for path, reason in done.damaged.items():
         print(f"{path} is damaged, and stays as it is: {reason}", file=sys.stderr)
     return 2 if done.damaged else 0
 
 
-def _until_told(work: Callable[[threading.Event], None]) -> bool:
+def _until_told(work: Callable[[threading.Event], None]) -> int | None:
     """Do something in a thread until SIGTERM or SIGINT asks for its end; a second one does not wait for it.
 
     Not in the main thread: there, dlt would take the signals for itself and break a load off.
 
     Returns:
-        Whether it was asked.
+        The number of the signal; None if nobody asked.
     """
     is_over = threading.Event()
+    asked: list[int] = []
     failure: list[BaseException] = []
 
     def run() -> None:
@@ -516,6 +518,7 @@ def _until_told(work: Callable[[threading.Event], None]) -> bool:
         if is_over.is_set():
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
+        asked.append(number)
         is_over.set()
 
     handlers = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
@@ -527,10 +530,10 @@ def _until_told(work: Callable[[threading.Event], None]) -> bool:
         signal.signal(number, handler)
     if failure:
         raise failure[0]
-    return is_over.is_set()
+    return asked[0] if asked else None
 
 
-def print_summary(batches: MicroBatches, console: Console) -> None:
+def print_summary(batches: MicroBatches, console: Terminal) -> None:
     """Say what a run brought, and where it is."""
     run, seconds = batches.run, time.monotonic() - batches.run.begun_at
     is_clock_wrong = isinstance(batches.clock, ServiceClock) and batches.clock.is_machine_wrong
@@ -545,7 +548,7 @@ def print_summary(batches: MicroBatches, console: Console) -> None:
     }
     for name, fact in facts.items():
         if fact:
-            console.print(f"{name:>10}  {fact}", markup=False, highlight=False)
+            console.say(f"{name:>10}  {fact}")
 
 
 def main(arguments: list[str] | None = None, *, limits: StreamLimits = DEFAULT_LIMITS) -> int:
@@ -556,28 +559,29 @@ def main(arguments: list[str] | None = None, *, limits: StreamLimits = DEFAULT_L
         limits: How long a stream waits, and how much it holds.
     """
     options = parse_arguments(arguments)
-    console = Console(soft_wrap=True)
     use_lake_filesystems()
-    try:
-        use_project_settings()
-        pipeline = open_pipeline(_pipeline_name(options))
-        with only_one(pipeline.pipeline_name):
-            return _run(pipeline, options, limits, console)
-    except KeyboardInterrupt:
-        print("Interrupted. Nothing is lost: the next run goes on from the last complete load.", file=sys.stderr)
-        return 130
-    except Exception as error:
-        sample = None
-        if isinstance(options, StreamOptions) and not options.is_sample:
-            sample = f"python pipelines/live.py {options.feed} --sample"
-        reason = str(error) if isinstance(error, KafkaUnusable) else explain(error, sample=sample)
-        if reason is None:
-            raise
-        print(reason, file=sys.stderr)
-        return 1
+    return run_command(
+        lambda console: _run_alone(options, limits, console), explain_error=partial(_explain, options=options)
+    )
 
 
-def _run(pipeline: dlt.Pipeline, options: Options, limits: StreamLimits, console: Console) -> int:
+def _run_alone(options: Options, limits: StreamLimits, console: Terminal) -> int:
+    use_project_settings()
+    pipeline = open_pipeline(_pipeline_name(options))
+    with only_one(pipeline.pipeline_name):
+        return _run(pipeline, options, limits, console)
+
+
+def _explain(error: BaseException, options: Options) -> str | None:
+    if isinstance(error, KafkaUnusable):
+        return str(error)
+    sample = None
+    if isinstance(options, StreamOptions) and not options.is_sample:
+        sample = f"python pipelines/live.py {options.feed} --sample"
+    return explain(error, sample=sample)
+
+
+def _run(pipeline: dlt.Pipeline, options: Options, limits: StreamLimits, console: Terminal) -> int:
     match options:
         case CompactOptions():
             return run_compaction(pipeline, console)

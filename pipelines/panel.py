@@ -14,20 +14,23 @@ from rich.table import Table
 from rich.text import Text
 
 from pipelines.progress import SECONDS_BETWEEN_LINES, shown
+from pipelines.terminal import styled
 
 if TYPE_CHECKING:
     import threading
     from collections import Counter
     from contextlib import AbstractContextManager
 
-    from rich.console import Console, RenderableType
+    from rich.console import RenderableType
 
     from pipelines.sources.micro_batches import MicroBatches
+    from pipelines.terminal import Terminal
 
 _SHOWN: Final = 8
+_WIDEST: Final = 40
 
 
-def show_live(batches: MicroBatches, console: Console) -> AbstractContextManager[None]:
+def show_live(batches: MicroBatches, console: Terminal) -> AbstractContextManager[None]:
     """Show what a live run does while the block runs.
 
     Args:
@@ -37,7 +40,7 @@ def show_live(batches: MicroBatches, console: Console) -> AbstractContextManager
     return shown(partial(_draw if console.is_terminal else _print_lines, batches, console))
 
 
-def _draw(batches: MicroBatches, console: Console, is_over: threading.Event) -> None:
+def _draw(batches: MicroBatches, console: Terminal, is_over: threading.Event) -> None:
     said = 0
     with Live(panel(batches), console=console, refresh_per_second=4, transient=True) as live:
         while not is_over.wait(0.25):
@@ -46,21 +49,21 @@ def _draw(batches: MicroBatches, console: Console, is_over: threading.Event) -> 
     _name_gaps(batches, console, said)
 
 
-def _print_lines(batches: MicroBatches, console: Console, is_over: threading.Event) -> None:
+def _print_lines(batches: MicroBatches, console: Terminal, is_over: threading.Event) -> None:
     said, next_line = 0, time.monotonic() + SECONDS_BETWEEN_LINES
     while not is_over.wait(0.5):
         said = _name_gaps(batches, console, said)
         if time.monotonic() >= next_line:
             next_line += SECONDS_BETWEEN_LINES
-            console.print(status_line(batches), markup=False, highlight=False)
+            console.say(status_line(batches))
     _name_gaps(batches, console, said)
 
 
-def _name_gaps(batches: MicroBatches, console: Console, said: int) -> int:
+def _name_gaps(batches: MicroBatches, console: Terminal, said: int) -> int:
     """Print the gaps that were not yet said, and tell how many are now."""
     gaps = list(batches.run.gaps)
     for gap in gaps[said:]:
-        console.print(gap, style="yellow", markup=False, highlight=False)
+        console.say(gap, style="yellow")
     return len(gaps)
 
 
@@ -94,7 +97,7 @@ def panel(batches: MicroBatches) -> RenderableType:
     if run.unreadable_count:
         facts.add_row("unreadable", f"{run.unreadable_count:,}, kept as they came")
     if run.trouble:
-        facts.add_row("lake", Text(f"takes nothing: {run.trouble}", style="red"))
+        facts.add_row("lake", styled(f"takes nothing: {run.trouble}", "red"))
     counts = Table.grid(padding=(0, 4))
     counts.add_row(
         _ranking("posts by language", run.totals.posts, minute.posts),
@@ -102,14 +105,14 @@ def panel(batches: MicroBatches) -> RenderableType:
     )
     return Panel(
         Group(facts, Text(), counts),
-        title=f"{batches.feed.name}  {batches.feed.service}",
+        title=styled(f"{batches.feed.name}  {batches.feed.service}", "none"),
         subtitle="Ctrl-C ends it and keeps everything",
     )
 
 
 def _ranking(title: str, since_start: Counter[str], last_minute: Counter[str]) -> Table:
     table = Table(title=title, title_justify="left", box=None, padding=(0, 1))
-    table.add_column("")
+    table.add_column("", no_wrap=True, overflow="ellipsis", max_width=_WIDEST)
     table.add_column("since start", justify="right")
     table.add_column("last minute", justify="right")
     for name, count in since_start.copy().most_common(_SHOWN):

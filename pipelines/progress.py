@@ -13,9 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
-    from rich.console import Console
-
     from pipelines.sources.pull_run import PullRun
+    from pipelines.terminal import Terminal
 
 SECONDS_BETWEEN_LINES: Final = 15.0
 
@@ -37,7 +36,7 @@ def shown(show: Callable[[threading.Event], None]) -> Iterator[None]:
         watcher.join()
 
 
-def show_progress(run: PullRun, console: Console) -> AbstractContextManager[None]:
+def show_progress(run: PullRun, console: Terminal) -> AbstractContextManager[None]:
     """Show how many members of a run were walked, while the block runs.
 
     Args:
@@ -47,8 +46,8 @@ def show_progress(run: PullRun, console: Console) -> AbstractContextManager[None
     return shown(partial(_show_bar if console.is_terminal else _print_lines, run, console))
 
 
-def _show_bar(run: PullRun, console: Console, is_over: threading.Event) -> None:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+def _show_bar(run: PullRun, console: Terminal, is_over: threading.Event) -> None:
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("members", total=None)
         while not is_over.wait(0.1):
@@ -60,7 +59,7 @@ def _show_bar(run: PullRun, console: Console, is_over: threading.Event) -> None:
             )
 
 
-def _print_lines(run: PullRun, console: Console, is_over: threading.Event) -> None:
+def _print_lines(run: PullRun, console: Terminal, is_over: threading.Event) -> None:
     while not is_over.wait(SECONDS_BETWEEN_LINES):
         members = f"{run.outcomes.total():,} of {len(run.roster.dids):,} members" if run.roster else "reading the packs"
-        console.print(f"{members}, {run.item_count:,} items, {run.stats.requests:,} requests")
+        console.say(f"{members}, {run.item_count:,} items, {run.stats.requests:,} requests")

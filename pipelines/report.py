@@ -22,14 +22,17 @@ from typing import TYPE_CHECKING, Final
 import dlt
 import duckdb
 
+from pipelines.command import run_command
 from pipelines.lake.bucket import LakeError
 from pipelines.lake.duckdb_settings import duckdb_settings, explain_warehouse_error, open_warehouse
 from pipelines.lake.forget_warehouse import expect_built_after_forgetting
 from pipelines.lake.left_out import LeftOut, read_left_out
 from pipelines.page.content import read_content
+from pipelines.terminal import complain
 
 if TYPE_CHECKING:
     from pipelines.page.content import Content
+    from pipelines.terminal import Terminal
 
 ASSETS: Final = Path(__file__).parent / "page"
 
@@ -175,8 +178,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--sample", action="store_true", help="the page of the sample network")
     parser.add_argument("--open", action="store_true", help="open it in the browser")
     options = parser.parse_args(arguments)
+    return run_command(lambda console: make_page(console, is_sample=options.sample, is_opened=options.open))
+
+
+def make_page(console: Terminal, *, is_sample: bool, is_opened: bool) -> int:
+    """Build the report, say how that went, and return the exit code.
+
+    Args:
+        console: Where to say it.
+        is_sample: Whether the page of the sample network is meant.
+        is_opened: Whether a browser opens it.
+    """
     try:
-        name = "bluesky_sample" if options.sample else "bluesky"
+        name = "bluesky_sample" if is_sample else "bluesky"
         settings = duckdb_settings(name)
         warehouse = settings.warehouse_path
         expect_built_after_forgetting(settings)
@@ -188,13 +202,13 @@ def main(arguments: list[str] | None = None) -> int:
             contact=dlt.config.get("page.contact", str),
         )
     except (ReportError, LakeError) as error:
-        print(error, file=sys.stderr)
+        complain(str(error))
         return 1
     except OSError as error:
-        print(f"The page cannot be written: {error}", file=sys.stderr)
+        complain(f"The page cannot be written: {error}")
         return 1
-    print(f"report  {summary}")
-    if options.open:
+    console.say(f"report  {summary}")
+    if is_opened:
         webbrowser.open(summary.page.as_uri())
     return 0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from pipelines.lake.bucket import PROJECT_ROOT
 from pipelines.lake.duckdb_settings import duckdb_settings
@@ -47,6 +47,7 @@ def build_warehouse(is_sample: bool) -> BuildOutcome:
 
     Raises:
         LakeError: The settings or the warehouse cannot be used.
+        KeyboardInterrupt: A signal ended it.
     """
     # Unit tests are of the SQL, not of the lake: they say in development, and in CI, what no night can change.
     return _run_dbt(is_sample, "build", "--exclude-resource-type=unit_test")
@@ -60,6 +61,7 @@ def build_questions(is_sample: bool) -> BuildOutcome:
 
     Raises:
         LakeError: The settings or the warehouse cannot be used.
+        KeyboardInterrupt: A signal ended it.
     """
     return _run_dbt(is_sample, "run", "--select", *(f"+{model}" for model in CHECKED_MODELS))
 
@@ -75,9 +77,19 @@ def _run_dbt(is_sample: bool, *command: str) -> BuildOutcome:
     duckdb_settings("bluesky_sample" if is_sample else "bluesky").open_warehouse().close()
     target = "sample" if is_sample else "bluesky"
     flags = ["--target", target, "--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)]
-    outcome = dbtRunner().invoke(["--quiet", "--no-use-colors", *command, *flags])
+    said: list[str] = []
+
+    def keep_error(event: Any) -> None:  # dbt's type for it lacks `msg`
+        if event.info.level == "error":
+            said.append(event.info.msg)
+
+    outcome = dbtRunner(callbacks=[keep_error]).invoke(["--quiet", "--log-level=none", *command, *flags])
     # Else this process would hold the file until its end, and nobody could open it.
     DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
+    if isinstance(outcome.exception, KeyboardInterrupt):
+        raise outcome.exception  # What it broke off is no error of a model.
+    if said:
+        print("\n".join(said))
     results = outcome.result.results if isinstance(outcome.result, RunExecutionResult) else []
     counts = Counter(str(result.node.resource_type) for result in results)
     return BuildOutcome(target, outcome.success, counts, time.monotonic() - begun)

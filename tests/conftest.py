@@ -16,7 +16,6 @@ import duckdb
 import pytest
 from filelock import FileLock
 from hypothesis import HealthCheck, settings
-from rich.console import Console
 
 from pipelines import bluesky
 from pipelines.lake.bucket import PROJECT_ROOT, use_project_settings
@@ -31,6 +30,7 @@ from pipelines.network.repositories import Repositories
 from pipelines.sample.appview.server import SampleServer
 from pipelines.sample.world.world import World
 from pipelines.sources.pull_run import ITEMS_PER_LOAD, LoadRoom, PullRun
+from pipelines.terminal import Terminal
 from tests.dbt_command import run_dbt
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ class Lake:
         night = bluesky.Night(seeds | settings, run)
         output = io.StringIO()
         asked_before = len(server.requests)
-        console = Console(file=output, soft_wrap=True, width=200)
+        console = Terminal(output, width=200)
         exit_code = bluesky.pull(recover(open_pipeline(self.pipeline_name)), night, console)
         requests = Counter(request.nsid.rpartition(".")[2] for request in server.requests[asked_before:])
         return Pull(exit_code, run, output.getvalue(), requests)

@@ -1,4 +1,4 @@
-"""The nightly job in a process of its own, which may end by SIGKILL at a chosen point."""
+"""The nightly job in a process of its own, which may get a signal, mostly SIGKILL, at a chosen point."""
 
 from __future__ import annotations
 
@@ -38,12 +38,14 @@ class AtCall:
     Attributes:
         owner: Its module or class, as `package.module` or `package.module:Class`.
         when: `half`: it writes the file that its second argument names, and half of that is there.
+        number: The signal that comes there.
     """
 
     owner: str
     function: str
     when: Literal["before", "half", "after"]
     call: int = 1
+    number: int = signal.SIGKILL
 
     def arm(self) -> None:
         owner = pkgutil.resolve_name(self.owner)
@@ -57,12 +59,12 @@ class AtCall:
                 calls += 1
                 is_last = calls == self.call
             if is_last and self.when == "before":
-                _die()
+                _get_signal(self.number)
             result = function(*args, **kwargs)
             if is_last and self.when == "half":
                 os.truncate(args[1], Path(args[1]).stat().st_size // 2)
-            if is_last:
-                _die()
+            if is_last and self.when != "before":
+                _get_signal(self.number)
             return result
 
         setattr(owner, self.function, dying)
@@ -76,6 +78,7 @@ class AtChange:
     """
 
     change: int
+    number: int = signal.SIGKILL
 
     def arm(self) -> None:
         changes = 0
@@ -85,7 +88,7 @@ class AtChange:
             if event in _CHANGES or (event == "open" and isinstance(args[2], int) and args[2] & _WRITING):
                 changes += 1
                 if changes == self.change:
-                    _die()
+                    _get_signal(self.number)
 
         sys.addaudithook(count)
 
@@ -103,8 +106,8 @@ class _CountedRoom(LoadRoom):
         """Count no items."""
 
 
-def _die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
+def _get_signal(number: int) -> None:
+    os.kill(os.getpid(), number)
 
 
 def run_job(

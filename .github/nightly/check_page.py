@@ -13,6 +13,8 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
+from others_words import annotate
+
 BROWSERS: Final = ("google-chrome", "chromium", "chromium-browser", "chrome")
 MOST_BYTES: Final = 2_000_000
 
@@ -60,7 +62,7 @@ def main(page: str) -> int:
     """Check a page; return the exit code."""
     problems = problems_of(Path(page))
     for problem in problems:
-        print(f"::error::{problem}")
+        annotate("error", problem)
     if not problems:
         print(f"{page} opens without a network and shows its charts.")
     return 1 if problems else 0

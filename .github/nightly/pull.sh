@@ -14,8 +14,10 @@ for pack in "${packs[@]}"; do
 done
 
 mkdir -p _data
-python pipelines/bluesky.py "${options[@]}" 2>&1 | tee _data/pull.log
-exit_code=${PIPESTATUS[0]}
+# shellcheck disable=SC2016  # The inner shell's own.
+bash "$(dirname "$0")/as_data.sh" bash -o pipefail -c '"$@" 2>&1 | tee _data/pull.log' - \
+  python pipelines/bluesky.py "${options[@]}"
+exit_code=$?
 if [ "$exit_code" = 2 ]; then
   echo "unread=yes" >> "${GITHUB_OUTPUT:-/dev/null}"
   echo "::warning::Something could not be read this night; the rest is loaded."

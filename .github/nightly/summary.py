@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import duckdb
+from others_words import annotate, code_block, in_markdown, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,20 +22,17 @@ def lines() -> Iterator[str]:
     """Give the summary as Markdown; what a failed night did not come to is left out."""
     yield "## The night"
     if PULL_LOG.exists():
-        log = PULL_LOG.read_text(encoding="utf-8").splitlines()
-        # The bucket's address is the repository's secret, and summaries are for everybody.
-        yield from (
-            "```",
-            *(line for line in log if not line.strip().lower().startswith(("lake ", "the lake "))),
-            "```",
-        )
+        log = without_secrets(PULL_LOG.read_text(encoding="utf-8", errors="backslashreplace"))
+        # Where the lake is, is nobody else's business, also where no secret says it.
+        lines = (line for line in log.split("\n") if not line.strip().lower().startswith(("lake ", "the lake ")))
+        yield from code_block(lines)
     else:
         yield "Nothing was pulled."
     if WAREHOUSE.exists():
         try:
             yield from _marts()
         except duckdb.Error as error:
-            yield f"The warehouse cannot be read: {str(error).splitlines()[0]}"
+            yield f"The warehouse cannot be read: {in_markdown(without_secrets(str(error).splitlines()[0]))}"
     if REPORT.exists():
         yield f"\nReport: {REPORT.stat().st_size / 1e6:.2f} MB."
 
@@ -45,7 +43,7 @@ def _marts() -> Iterator[str]:
         names = [column[0] for column in health.description or ()]
         yield from ("", "| | |", "|---|---:|")
         for name, value in zip(names, health.fetchone() or (), strict=False):
-            yield f"| {name.replace('_', ' ')} | {value} |"
+            yield f"| {name.replace('_', ' ')} | {in_markdown(str(value))} |"
         changes = marts.execute(
             """
             select table_name || '.' || column_name, change, coalesce(previous_data_type || ' to ', '') || data_type
@@ -57,8 +55,9 @@ def _marts() -> Iterator[str]:
     if changes:
         yield from ("", "### What Bluesky sends has changed", "| column | change | type |", "|---|---|---|")
     for column, change, data_type in changes:
-        print(f"::warning title=Schema change::{column}: {change.replace('_', ' ')}, {data_type}")
-        yield f"| {column} | {change.replace('_', ' ')} | {data_type} |"
+        words = [column, change.replace("_", " "), data_type]
+        annotate("warning", "{}: {}, {}".format(*words), title="Schema change")
+        yield f"| {' | '.join(map(in_markdown, words))} |"
 
 
 def main() -> int:

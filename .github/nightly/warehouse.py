@@ -10,6 +10,7 @@ import sys
 
 import dlt
 import duckdb
+from others_words import annotate
 
 from pipelines.lake.bucket import LakeError, check_lake, filesystem_client, use_project_settings
 from pipelines.lake.duckdb_settings import duckdb_settings
@@ -25,7 +26,7 @@ def main(action: str) -> int:
         check_lake(pipeline)
         warehouse = duckdb_settings("bluesky").warehouse_path
     except (LakeError, PlaceError) as error:
-        print(f"::error::{error}")
+        annotate("error", str(error))
         return 1
     if client.config.is_local_filesystem:
         print("The lake is a folder: the warehouse stays beside it.")

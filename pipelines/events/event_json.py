@@ -294,11 +294,16 @@ def _position_of(frame: bytes, otherwise: int) -> int:
     """Find the sequence number of a frame that does not fit: the stream goes on after it."""
     try:
         match msgspec.json.decode(frame):
-            case {"payload": {"seq": int(seq)}} if 0 <= seq <= LARGEST_COUNT:
-                return seq
+            case {"payload": {"seq": seq}} if is_number(seq):
+                return int(seq)
     except _NOT_READABLE:
         pass
     return otherwise
+
+
+def is_number(value: object) -> bool:
+    """Tell whether something can be the number of an event: a whole one, not negative, of at most 53 bits."""
+    return type(value) is int and 0 <= value <= LARGEST_COUNT
 
 
 def write_json_event(event: RepoEvent) -> bytes:

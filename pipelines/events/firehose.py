@@ -14,10 +14,10 @@ import libipld
 import msgspec
 
 from pipelines.events.bookmark import Edge, Numbering, Unwanted
-from pipelines.events.event_json import StreamError, StreamInfo
+from pipelines.events.event_json import StreamError, StreamInfo, is_number
 from pipelines.events.repo_event import ACCOUNT, COMMIT, IDENTITY, SYNC, RepoEvent, time_of_rev, unreadable
 from pipelines.events.stream import DEFAULT_LIMITS, Answer, Stream
-from pipelines.network.lexicon import LARGEST_COUNT, parse_datetime
+from pipelines.network.lexicon import parse_datetime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -81,8 +81,8 @@ class Firehose(Stream):
     def _read(self, frame: bytes, last_position: int) -> Iterable[RepoEvent | Unwanted | StreamInfo]:
         try:
             header, body = libipld.decode_dag_cbor_multi(frame)
-            if not 0 <= body.get("seq", 0) <= LARGEST_COUNT:
-                raise ValueError("its number is out of range")
+            if not is_number(body.get("seq", 0)):
+                raise ValueError("its number is none, or out of range")
             if header.get("op") == -1:
                 raise StreamError(str(body.get("error")), body.get("message"))
             match header.get("t"):
@@ -97,7 +97,7 @@ class Firehose(Stream):
         return ()
 
     def _read_commit(self, body: dict[str, Any]) -> Sequence[RepoEvent | Unwanted]:
-        did, rev, seq = body["repo"], body["rev"], body["seq"]
+        did, rev, seq = _text(body["repo"]), _text(body["rev"]), body["seq"]
         at = parse_datetime(body["time"]) or time_of_rev(rev)
         if self._dids is not None and did not in self._dids:
             return (Unwanted(seq, at),)
@@ -111,7 +111,7 @@ class Firehose(Stream):
         for op in wanted:
             collection, _, rkey = op["path"].partition("/")
             cid = op.get("cid")
-            event = RepoEvent(COMMIT, seq, did, at, rev, op["action"], collection, rkey)
+            event = RepoEvent(COMMIT, seq, did, at, rev, _text(op["action"]), collection, rkey)
             if cid is not None:
                 event.cid = libipld.encode_multibase("b", cid)
                 block = blocks.get(cid)
@@ -123,19 +123,19 @@ class Firehose(Stream):
         return events
 
     def _read_change(self, kind: str, body: dict[str, Any]) -> Sequence[RepoEvent | Unwanted]:
-        did, seq, at = body["did"], body["seq"], parse_datetime(body["time"])
+        did, seq, at = _text(body["did"]), body["seq"], parse_datetime(body["time"])
         if self._dids is not None and did not in self._dids:
             return (Unwanted(seq, at),)
         body.pop("blocks", None)
         event = RepoEvent(kind, seq, did, at, raw=_encode(to_json(body)))
         match kind:
             case value if value == IDENTITY:
-                event.handle = body.get("handle")
+                event.handle = _text_or_none(body.get("handle"))
             case value if value == ACCOUNT:
-                event.is_active = body["active"]
-                event.status = None if event.is_active else body.get("status")
+                event.is_active = body["active"] is True
+                event.status = None if event.is_active else _text_or_none(body.get("status"))
             case value if value == SYNC:
-                event.rev = body.get("rev")
+                event.rev = _text_or_none(body.get("rev"))
         return [event]
 
     def _wants(self, path: str) -> bool:
@@ -144,6 +144,16 @@ class Firehose(Stream):
 
     def _after_error(self, error: StreamError) -> Answer:
         return Answer.NUMBERED_ANEW if error.error == "FutureCursor" else super()._after_error(error)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"a text is {type(value).__name__}")
+    return value
+
+
+def _text_or_none(value: object) -> str | None:
+    return None if value is None else _text(value)
 
 
 def to_json(value: Any) -> Any:

@@ -20,6 +20,7 @@ from pipelines.events.event_json import StreamError, StreamInfo, read_frame, rea
 from pipelines.events.repo_event import EPOCH
 from pipelines.events.stream import DEFAULT_LIMITS, LARGEST_FRAME, Answer, Stream
 from pipelines.network.connections import Connections, ProxyUnusable
+from pipelines.network.exchange import Exchange
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -41,6 +42,7 @@ _OLDEST: Final = 10**15
 """From here on, version 2 takes a cursor for microseconds since 1970, and begins with the oldest event that it has."""
 
 _DICTIONARY_TIMEOUT: Final = 15.0
+_LARGEST_DICTIONARY: Final = 16 * 1024 * 1024
 
 
 class Jetstream(Stream):
@@ -120,7 +122,8 @@ class Jetstream(Stream):
         url = self.base_url.replace("ws", "http", 1) + "/xrpc/network.bsky.jetstream.getZstdDictionary"
         headers = {"User-Agent": self._user_agent}
         try:
-            answer = Connections().request("GET", url, headers=headers, timeout=_DICTIONARY_TIMEOUT)
+            exchange = Exchange(_DICTIONARY_TIMEOUT, _LARGEST_DICTIONARY)
+            answer = Connections().request("GET", url, exchange, headers=headers)
             self._hear(answer.headers)
             return zstandard.ZstdCompressionDict(answer.data) if answer.status == HTTPStatus.OK else None
         except (ProxyUnusable, HTTPError, zstandard.ZstdError):

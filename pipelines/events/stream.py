@@ -430,6 +430,6 @@ def _time_of(text: str | None) -> datetime | None:
 def _refused(error: InvalidStatus) -> Refused:
     try:
         rejection = msgspec.json.decode(error.response.body or b"", type=_Rejection)
-    except msgspec.DecodeError:
+    except (ValueError, RecursionError):
         rejection = _Rejection("", error.response.reason_phrase)
     return Refused(error.response.status_code, rejection.error, rejection.message)

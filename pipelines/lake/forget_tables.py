@@ -1,6 +1,6 @@
-"""Taking a person out of the lake's Parquet files.
+"""Taking a person, the words of deleted posts, or an old `raw` out of the lake's Parquet files.
 
-DuckDB finds the rows that name them, in all files of a table at once and within its memory limit. Only files that hold
+DuckDB finds the rows that hold them, in all files of a table at once and within its memory limit. Only files that hold
 such a row are written anew, a batch of rows at a time, with the schema and the metadata that they had: by pyarrow,
 which wrote them, since a COPY of DuckDB's would lose which columns may be null and which files a compacted one
 replaces.
@@ -16,16 +16,20 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
+from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipelines.lake.bucket import filesystem_client
+from pipelines.lake.deleted_posts import URI_COLUMNS
 from pipelines.lake.duckdb_settings import as_pattern
-from pipelines.lake.scrubbing import FORGOTTEN_HANDLE, Scrubber, normalized, table_of
+from pipelines.lake.scrubbing import FORGOTTEN_HANDLE, Row, Scrubber, normalized, table_of
 from pipelines.lake.served_names import served_names
 from pipelines.lake.tables import (
     AUTHOR_FEED,
@@ -39,10 +43,12 @@ from pipelines.lake.tables import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
 
     import dlt
 
+    from pipelines.lake.deleted_posts import DeletedPosts
     from pipelines.lake.duckdb_settings import DuckDBSettings
 
 ROWS_AT_ONCE: Final = 10_000
@@ -196,14 +202,67 @@ class LakeFiles:
             is_dry_run: Whether to count only.
         """
         names = frozenset(identifiers)
-        scrubber, done = Scrubber.of(names), Rewritten()
-        named = list(self._rows_that_name(table, names))
+        change = partial(Scrubber.of(names).row, _TABLES.get(table))
+        return self._change_rows(self._rows_that_name(table, names), change, is_dry_run=is_dry_run)
+
+    def forget_posts(self, table: str, posts: DeletedPosts) -> Rewritten:
+        """Take the words of deleted posts out of a table.
+
+        Args:
+            table: Its name.
+            posts: Which.
+        """
+        return self._change_rows(self._rows_of_posts(table, posts), partial(posts.row, _TABLES.get(table)))
+
+    def drop_raw(self, table: str, before: datetime) -> Rewritten:
+        """Take `raw` out of the rows that were observed before a time.
+
+        Args:
+            table: Its name.
+            before: The time.
+        """
+        done = Rewritten()
+        for path, row_count in self._with_raw(table, before):
+            self._rewrite(path, lambda rows, _: _without_raw(rows, before), is_dry_run=False)
+            done.add(Rewritten(changed=row_count, files=1))
+        return done
+
+    def have_raw(self, before: datetime) -> bool:
+        """Tell whether any row has `raw` that was observed before a time."""
+        return any(self._with_raw(table, before) for table in self.tables)
+
+    def _with_raw(self, table: str, before: datetime) -> list[tuple[str, int]]:
+        """Find the files, and how many rows of each have `raw` that were observed before a time."""
+        if table not in _TABLES or "raw" not in _TABLES[table].schema.names:
+            return []
+        query = (
+            f"select filename, count(*) from {self._relation(table)}"
+            " where observed_at < $1 and raw is not null group by filename order by filename"
+        )
+        with self._connection() as connection:
+            return [(self._path(file), rows) for file, rows in connection.execute(query, [before]).fetchall()]
+
+    def _change_rows(
+        self,
+        found: Iterable[tuple[str, set[int]]],
+        change: Callable[[Row], Row | None],
+        *,
+        is_dry_run: bool = False,
+    ) -> Rewritten:
+        """Change rows of files that are given with their numbers; a row for which nothing comes goes."""
 
         def rewrite(file: tuple[str, set[int]]) -> Rewritten:
-            return self._rewrite(file[0], scrubber, _TABLES.get(table), file[1], is_dry_run=is_dry_run)
+            path, numbers = file
+            done = Rewritten()
+            is_changed = self._rewrite(
+                path, lambda rows, begin: _changed(rows, begin, numbers, change, done), is_dry_run=is_dry_run
+            )
+            done.files = int(is_changed)
+            return done
 
+        done = Rewritten()
         with ThreadPoolExecutor(_FILES_AT_ONCE) as threads:
-            for part in threads.map(rewrite, named):
+            for part in threads.map(rewrite, list(found)):
                 done.add(part)
         return done
 
@@ -250,24 +309,45 @@ class LakeFiles:
                 conditions.append(f"({'raw is null and ' if is_in_raw else ''}({' or '.join(tests)}))")
             if not conditions:
                 return
-            found = connection.execute(
-                f"select filename, list(file_row_number) from {self._relation(table)}"
-                f" where {' or '.join(conditions)} group by filename order by filename",
-                needles,
-            )
-            for file, numbers in found.fetchall():
-                yield self._root + file.removeprefix(self._settings.lake_path), set(numbers)
+        yield from self._rows_where(table, " or ".join(conditions), needles)
 
-    def _rewrite(
-        self,
-        path: str,
-        scrubber: Scrubber,
-        table: RawTable | None,
-        numbers: set[int],
-        *,
-        is_dry_run: bool,
-    ) -> Rewritten:
-        done, begin = Rewritten(), 0
+    def _rows_of_posts(self, table: str, posts: DeletedPosts) -> Iterator[tuple[str, set[int]]]:
+        """Find the files that may hold words of deleted posts, with the numbers of the rows in them."""
+        columns = _TABLES[table].schema.names if table in _TABLES else []
+        conditions = [f"regexp_matches({name}, $1)" for name in ("link_uri", "raw") if name in columns]
+        parameters: list[object] = [posts.pattern]
+        if table in URI_COLUMNS:
+            conditions.append(f"{URI_COLUMNS[table]} in (select unnest($2::varchar[]))")
+            parameters.append(sorted(posts.uris))
+        if conditions:
+            yield from self._rows_where(table, " or ".join(conditions), parameters)
+
+    def _rows_where(self, table: str, condition: str, parameters: Sequence[object]) -> Iterator[tuple[str, set[int]]]:
+        query = (
+            f"select filename, list(file_row_number) from {self._relation(table)}"
+            f" where {condition} group by filename order by filename"
+        )
+        with self._connection() as connection:
+            for file, numbers in connection.execute(query, list(parameters)).fetchall():
+                yield self._path(file), set(numbers)
+
+    def _path(self, file: str) -> str:
+        """Name a file as fsspec does."""
+        return self._root + file.removeprefix(self._settings.lake_path)
+
+    def _rewrite(self, path: str, change: Callable[[pa.Table, int], pa.Table], *, is_dry_run: bool) -> bool:
+        """Write a file anew.
+
+        Args:
+            path: Which.
+            change: Gets some of its rows and the number of the first, and gives them back, the same table if nothing
+                has to change.
+            is_dry_run: Whether to leave the file as it is.
+
+        Returns:
+            Whether anything had to change.
+        """
+        is_changed, begin = False, 0
         # Only what is clean is ever written beside: where a crash leaves it, it names nobody.
         with tempfile.TemporaryDirectory() as local:
             written = Path(local, path.rpartition("/")[2])
@@ -276,25 +356,44 @@ class LakeFiles:
                 with pq.ParquetWriter(written, schema, compression="zstd") as writer:
                     for batch in file.iter_batches(batch_size=ROWS_AT_ONCE):
                         rows = pa.Table.from_batches([batch]).replace_schema_metadata(schema.metadata)
-                        named = [number in numbers for number in range(begin, begin + len(rows))]
-                        writer.write_table(_without(rows, named, scrubber, table, done))
+                        kept = change(rows, begin)
+                        is_changed |= kept is not rows
+                        writer.write_table(kept)
                         begin += len(rows)
-            if done == Rewritten():
-                return done
-            done.files = 1
-            if not is_dry_run:
+            if is_changed and not is_dry_run:
                 self._files.put_file(str(written), path)
-        return done
+        return is_changed
 
 
-def _without(
-    rows: pa.Table, named: list[bool], scrubber: Scrubber, table: RawTable | None, done: Rewritten
+def _changed(
+    rows: pa.Table, begin: int, numbers: set[int], change: Callable[[Row], Row | None], done: Rewritten
 ) -> pa.Table:
+    """Change the rows of the given numbers. All stay in their order: the warehouse knows them by it."""
+    named = [number in numbers for number in range(begin, begin + len(rows))]
     if not any(named):
         return rows
-    before: list[dict[str, Any]] = rows.filter(pa.array(named)).to_pylist()
-    after = [scrubber.row(table, row) for row in before]
+    before: list[Row] = rows.filter(pa.array(named)).to_pylist()
+    after = [change(row) for row in before]
+    if all(new is old for old, new in zip(before, after, strict=True)):
+        return rows
     done.removed += sum(row is None for row in after)
     done.changed += sum(new is not None and new is not old for old, new in zip(before, after, strict=True))
-    kept = table_of([row for row in after if row is not None], rows.schema)
-    return pa.concat_tables([rows.filter(pa.array([not is_named for is_named in named])), kept])
+    changed = table_of([row for row in after if row is not None], rows.schema)
+    # The changed rows stand behind the old ones, and each is taken from there.
+    next_changed, left = count(len(rows)), iter(after)
+    order = [
+        number if not is_named else next(next_changed)
+        for number, is_named in enumerate(named)
+        if not is_named or next(left) is not None
+    ]
+    return pa.concat_tables([rows, changed]).take(pa.array(order, pa.int64()))
+
+
+def _without_raw(rows: pa.Table, before: datetime) -> pa.Table:
+    """Take `raw` out of old rows."""
+    position = rows.schema.get_field_index("raw")
+    is_old = pc.less(rows["observed_at"], pa.scalar(before, rows.schema.field("observed_at").type))
+    if not pc.any(pc.and_(is_old, pc.is_valid(rows["raw"]))).as_py():
+        return rows
+    kept = pc.if_else(is_old, pa.scalar(None, rows["raw"].type), rows["raw"])
+    return rows.set_column(position, rows.schema.field(position), kept)

@@ -1,21 +1,35 @@
-"""A warehouse from before somebody was forgotten, e.g. out of a cache, holds them: it is built anew."""
+"""A warehouse from before something was forgotten, e.g. out of a cache, holds it: it is built anew."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pipelines.lake.bucket import LakeError
+from pipelines.lake.bucket import LakeError, filesystem_client
 from pipelines.lake.duckdb_settings import has_relation
 from pipelines.lake.forgotten import FORGOTTEN_FILE, parse_forgotten
 from pipelines.lake.people_files import read_in_dbt
 
 if TYPE_CHECKING:
+    import dlt
     import duckdb
 
     from pipelines.lake.duckdb_settings import DuckDBSettings
 
 _MARK: Final = "lake_generation"
+
+
+def remove_warehouse(pipeline: dlt.Pipeline, settings: DuckDBSettings) -> None:
+    """Remove the warehouse, here and where nights keep it: the lake has all that is to be in it."""
+    warehouse = settings.warehouse_path
+    for file in (warehouse, Path(f"{warehouse}.wal")):
+        file.unlink(missing_ok=True)
+    shutil.rmtree(f"{warehouse}.tmp", ignore_errors=True)
+    client = filesystem_client(pipeline)
+    kept = f"{client.bucket_path}/warehouse/{warehouse.name}"
+    if not client.config.is_local_filesystem and client.fs_client.exists(kept):
+        client.fs_client.rm_file(kept)
 
 
 def begin_anew_after_forgetting(settings: DuckDBSettings) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import time
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
@@ -32,7 +30,7 @@ from pipelines.network.errors import (
     RequestRejected,
     one_line,
 )
-from pipelines.network.headers import date_of, host_of
+from pipelines.network.headers import date_of, host_of, read_date
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,6 +50,9 @@ _BY_ERROR: Final[dict[str, type[RequestRejected]]] = {
     "MethodNotImplemented": MethodNotSupported,
     "XRPCNotSupported": MethodNotSupported,
 }
+LONGEST_WAIT_ASKED: Final = 366 * 86_400.0
+"""Seconds. A `Retry-After` of more than a year tells nothing, and is passed over."""
+
 _NO_SUCH_METHOD: Final = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED)
 # The reference servers send these with the error `InvalidRequest`, so that only the message tells them apart.
 _BY_MESSAGE: Final[dict[str, type[RequestRejected]]] = {
@@ -125,16 +126,24 @@ class AttemptFailed(Exception):  # noqa: N818
         what: What happened.
         retry_after: Seconds that the service asks to wait; None if it names none.
         damaged_body: The part that came of a body that cannot be read.
+        is_lasting: Whether the body came whole, and another attempt would bring the like.
     """
 
     def __init__(
-        self, kind: type[NetworkError], what: str, *, retry_after: float | None = None, damaged_body: bytes = b""
+        self,
+        kind: type[NetworkError],
+        what: str,
+        *,
+        retry_after: float | None = None,
+        damaged_body: bytes = b"",
+        is_lasting: bool = False,
     ) -> None:
         super().__init__(what)
         self.kind = kind
         self.what = what
         self.retry_after = retry_after
         self.damaged_body = damaged_body
+        self.is_lasting = is_lasting
 
     def as_error(self, request: Request, attempts: int) -> NetworkError:
         """Turn it into the error that the caller sees, after so many attempts."""
@@ -162,17 +171,14 @@ def describe(error: HTTPError, timeout: float) -> str:
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds to wait (https://www.rfc-editor.org/rfc/rfc9110#name-retry-after: seconds, or a date)."""
     value = headers.get("Retry-After", "").strip()
-    if not value:
-        return None
     try:
         seconds = float(value)
     except ValueError:
-        try:
-            date = date_of(headers)
-            seconds = parsedate_to_datetime(value).timestamp() - (time.time() if date is None else date.timestamp())
-        except ValueError:
+        until, date = read_date(value), date_of(headers)
+        if until is None:
             return None
-    return max(0.0, seconds) if math.isfinite(seconds) else None
+        seconds = until.timestamp() - (time.time() if date is None else date.timestamp())
+    return max(0.0, seconds) if seconds <= LONGEST_WAIT_ASKED else None
 
 
 def status_line(answer: Answer) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from pipelines.network import salvage
+from pipelines.network.budgets import UNLIMITED, Budget
 from pipelines.network.errors import (
     AccountDeactivated,
     AccountSuspended,
@@ -27,7 +28,7 @@ from pipelines.network.errors import (
 )
 from pipelines.network.headers import user_agent
 from pipelines.network.identifiers import is_did
-from pipelines.network.paging import read_cursor
+from pipelines.network.paging import RawItems, read_cursor
 from pipelines.network.xrpc import RequestStats, XrpcClient
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ __all__ = [
     "ServiceFailed",
     "ServiceUnreachable",
     "user_agent",
+    "walk_budget",
 ]
 
 PAGE_LIMIT: Final = 100
@@ -69,8 +71,6 @@ POSTS_LIMIT: Final = 25
 
 RELATIONSHIPS_LIMIT: Final = 30
 """Others per call of getRelationships: the most that its lexicon allows."""
-
-RawItems = list[msgspec.Raw]
 
 
 @dataclass(frozen=True)
@@ -153,6 +153,20 @@ _list_item = msgspec.json.Decoder(_ListItem)
 _resolved_handle = msgspec.json.Decoder(_ResolvedHandle)
 
 
+def walk_budget() -> Budget:
+    """Give what a walk through one feed may cost.
+
+    Two million items are more than anybody is known to have written, and come to some 8 GB; six hours are as long as a
+    job on GitHub may take.
+    """
+    return Budget("one feed", requests=20_000, size=16 * 1024**3, seconds=6 * 3600)
+
+
+def _list_budget() -> Budget:
+    """Give what reading one list may cost: half a million members, two requests a second."""
+    return Budget("one list", requests=5_000, size=4 * 1024**3, seconds=3600)
+
+
 class AppView(XrpcClient):
     """A client of an AppView; see `XrpcClient` for its settings.
 
@@ -192,6 +206,7 @@ class AppView(XrpcClient):
             lambda page: [_item_uri(item) for item in page.items],
             subject=list_uri,
             salvage=_saved_list_page,
+            budget=_list_budget(),
         )
 
     def profiles(self, dids: Sequence[str]) -> RawItems:
@@ -228,18 +243,20 @@ class AppView(XrpcClient):
 
         return self.query("app.bsky.actor.getProfile", {"actor": actor}, decode, subject=actor)
 
-    def feed_page(self, actor: str, cursor: str | None = None) -> FeedPage:
+    def feed_page(self, actor: str, cursor: str | None = None, *, budget: Budget = UNLIMITED) -> FeedPage:
         """Ask for a page of an actor's posts, replies and reposts (`app.bsky.feed.getAuthorFeed`), without pins.
 
         Args:
             actor: DID or handle.
             cursor: From the page before; None for the first page.
+            budget: What the walk that the page is read for may still cost.
 
         Raises:
             ActorNotFound: Also for accounts that are deactivated, suspended or gone; `profile` tells them apart.
         """
         params: Params = {"actor": actor, "limit": PAGE_LIMIT, "cursor": cursor}
-        return self.query("app.bsky.feed.getAuthorFeed", params, _feed_page, subject=actor, salvage=_saved_feed_page)
+        nsid = "app.bsky.feed.getAuthorFeed"
+        return self.query(nsid, params, _feed_page, subject=actor, salvage=_saved_feed_page, budget=budget)
 
     def posts(self, uris: Sequence[str]) -> RawItems:
         """Ask for posts, wherever they stand in a feed (`app.bsky.feed.getPosts`).
@@ -349,5 +366,5 @@ def _saved_feed_page(body: bytes) -> FeedPage | None:
 def _item_uri(item: msgspec.Raw) -> str | bytes:
     try:
         return _list_item.decode(item).uri
-    except ValueError:
+    except (ValueError, RecursionError):
         return bytes(item)

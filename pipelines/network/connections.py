@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import urllib.request
+from contextlib import suppress
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
@@ -11,8 +13,11 @@ import urllib3
 from urllib3.exceptions import LocationParseError, ProxySchemeUnknown
 
 from pipelines.network.did_documents import LOCALHOST
+from pipelines.network.exchange import POOL_CLASSES, AddressRefused, Exchange, under_way
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from urllib3 import BaseHTTPResponse
 
 
@@ -35,19 +40,35 @@ class Connections:
         self._making = threading.Lock()
         self._managers: dict[str | None, urllib3.PoolManager] = {}
 
-    def request(self, method: str, url: str, **how: Any) -> BaseHTTPResponse:
+    def request(self, method: str, url: str, exchange: Exchange, **how: Any) -> BaseHTTPResponse:
         """Send a request as `urllib3.PoolManager.request` does.
+
+        Args:
+            method: As there.
+            url: As there.
+            exchange: What the request may take, its answer included.
+            how: As there.
 
         Raises:
             ProxyUnusable: The proxy's address cannot be used.
+            AddressRefused: The service is at an address that the exchange refuses.
             HTTPError: There is no answer.
         """
-        return self._manager(proxy_of(url)).request(method, url, **how)
+        proxy = proxy_of(url)
+        if proxy is not None and exchange.refuses is not None:
+            _refuse_written_address(url, exchange.refuses)
+        timeout = urllib3.Timeout(total=max(exchange.seconds_left, 0.001))
+        token = under_way.set(exchange)
+        try:
+            return self._manager(proxy).request(method, url, timeout=timeout, **how)
+        finally:
+            under_way.reset(token)
 
     def _manager(self, proxy: str | None) -> urllib3.PoolManager:
         with self._making:
             if proxy not in self._managers:
                 self._managers[proxy] = self._make(proxy)
+                self._managers[proxy].pool_classes_by_scheme = POOL_CLASSES
             return self._managers[proxy]
 
     def _make(self, proxy: str | None) -> urllib3.PoolManager:
@@ -63,6 +84,14 @@ class Connections:
                 "the proxy that the environment names has no address like http://host:port:"
                 " correct HTTP_PROXY or HTTPS_PROXY, or name the service in NO_PROXY"
             ) from None
+
+
+def _refuse_written_address(url: str, refuses: Callable[[str], bool]) -> None:
+    """Refuse an address that stands in the URL itself. A name is resolved by the proxy, where nobody can look."""
+    host = urlsplit(url).hostname or ""
+    with suppress(ValueError):
+        if refuses(str(ip_address(host))):
+            raise AddressRefused("it is at an address inside this machine or a private network")
 
 
 def proxy_of(url: str) -> str | None:

@@ -29,6 +29,10 @@ class ServiceFailed(NetworkError):
     """The service answered every attempt with a server error, or with a body that cannot be read."""
 
 
+class BudgetSpent(ServiceFailed):
+    """A conversation takes more requests, bytes or seconds than a run spends on it; see `budgets.py`."""
+
+
 class RateLimited(NetworkError):
     """The service answered 429 at every attempt, or asks for a longer wait than a run should make."""
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 import importlib.metadata
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+POSSIBLE_YEARS: Final = range(2000, 2100)
+"""Years of answers. This machine's clock says nothing of them, as it may be the one that is wrong; and near the ends of
+the calendar, at the year 9999, a sum of times is an error."""
 
 
 def user_agent(contact: str | None = None) -> str:
@@ -39,8 +43,14 @@ def host_of(url: str) -> str:
 
 def date_of(headers: Mapping[str, str]) -> datetime | None:
     """Read when an answer was made, by the service's clock (`Date`, in whole seconds); None if it does not tell."""
+    return read_date(headers.get("Date", ""))
+
+
+def read_date(value: str) -> datetime | None:
+    """Read a date of HTTP; None if it is none, or one that no service of this protocol can mean."""
     try:
-        date = parsedate_to_datetime(headers["Date"])
-        return date.astimezone(UTC) if date.tzinfo else date.replace(tzinfo=UTC)
-    except (KeyError, ValueError, OverflowError):
+        date = parsedate_to_datetime(value)
+        date = date.astimezone(UTC) if date.tzinfo else date.replace(tzinfo=UTC)
+    except (ValueError, TypeError, OverflowError):
         return None
+    return date if date.year in POSSIBLE_YEARS else None

@@ -15,9 +15,12 @@ from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 
-LARGEST_COUNT: Final = 2**53
+LARGEST_COUNT: Final = 2**53 - 1
 """The data model's integers have 53 bits (https://atproto.com/specs/data-model). A larger one may fit a column, and
 breaks the first sum over it."""
+
+MOST_ISSUES: Final = 100
+"""Values of one item that are read around one by one. Each costs another pass over the item."""
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=LARGEST_COUNT)]
 """A number that is counted."""
@@ -348,6 +351,8 @@ def _decode_what_fits(raw: bytes, lexicon: type[T]) -> tuple[T, list[str]]:
             at = _PATH_IN_ERROR.search(issue)
             path = at.group(1) if at else "$"
             issues.append(f"{path}: {issue[: at.start()] if at else issue}")
+            if len(issues) >= MOST_ISSUES:
+                path = path.partition("[")[0]  # From here on, a list with a value that does not fit goes as a whole.
             if not _set_null(item, path):
                 return lexicon(), issues
 

@@ -17,11 +17,30 @@ if TYPE_CHECKING:
 LONGEST_WINDOW: Final = 900.0
 """Seconds. The pacer takes a longer window to end after this time, so that an answer tells the run of a longer wait."""
 
+LARGEST_LIMIT: Final = 10**9
+"""Requests a window. What a service says beyond it is passed over, like all numbers that cannot be meant."""
+
+LATEST_RESET: Final = 1e11
+"""Epoch seconds, in the year 5138: what is larger is passed over."""
+
+LONGEST_POLICY: Final = 100
+MOST_WINDOWS: Final = 8
+"""Windows of one service that are kept in mind. Each answer may name one, by a text of the service's own."""
+
 PACE: Final = 0.99
 """Share of the allowed rate that is used. The rest absorbs the lateness of threads, which could otherwise put one
 request too many into a second."""
 
 _POLICY: Final = re.compile(r"\s*\d+\s*;\s*w=(\d+(?:\.\d+)?)\s*")
+
+
+class NotDue(Exception):  # noqa: N818 (it is an answer)
+    """No request may be sent in the time that there is."""
+
+
+def _lock_timeout(seconds: float) -> float:
+    """Write a time to wait as locks take it, for whom -1 is without end."""
+    return -1 if seconds > threading.TIMEOUT_MAX else max(0.0, seconds)
 
 
 @dataclass
@@ -96,23 +115,37 @@ class Pacer:
         self._is_first_over = False
         self._windows: dict[str, _Window] = {}
 
-    def acquire(self) -> float:
+    def acquire(self, latest: float = math.inf) -> float:
         """Wait until one request may be sent.
+
+        Args:
+            latest: The moment, on the pacer's clock, up to which it is worth waiting.
 
         Returns:
             The seconds that this took.
+
+        Raises:
+            NotDue: No request may be sent up to then.
         """
         begin = self._clock()
-        with self._turn, self._changed:
-            slot = self._clock()
-            while (due := self._due_at()) > self._clock():
-                slot = due
-                self._wait(self._changed, due - self._clock())
-            # The next slot counts from this slot, so that the lateness of threads does not add up.
-            self._last_slot = min(slot, self._clock())
-            self._last_sent = self._clock()
-            self._in_flight += 1
-            return self._last_sent - begin
+        if not self._turn.acquire(timeout=_lock_timeout(latest - begin)):
+            raise NotDue
+        try:
+            with self._changed:
+                slot = self._clock()
+                while (due := self._due_at()) > (now := self._clock()):
+                    # An answer that is under way may tell of an earlier moment.
+                    if now >= latest or (due > latest and not self._in_flight):
+                        raise NotDue
+                    slot = due
+                    self._wait(self._changed, min(due, latest) - now)
+                # The next slot counts from this slot, so that the lateness of threads does not add up.
+                self._last_slot = min(slot, self._clock())
+                self._last_sent = self._clock()
+                self._in_flight += 1
+                return self._last_sent - begin
+        finally:
+            self._turn.release()
 
     def observe(self, headers: Mapping[str, str]) -> None:
         """Read the rate limits that a response reports.
@@ -168,13 +201,14 @@ class Pacer:
     def _read(self, headers: Mapping[str, str]) -> None:
         try:
             limit = int(headers["RateLimit-Limit"])
-            remaining = int(headers["RateLimit-Remaining"])
+            remaining = min(int(headers["RateLimit-Remaining"]), limit)
             reset = float(headers["RateLimit-Reset"])
         except (KeyError, ValueError):
             return
-        if not math.isfinite(reset):
+        # A service that answers allows something: with a limit of 0, no request would ever be due.
+        if not 0 < limit <= LARGEST_LIMIT or remaining < 0 or not 0 <= reset <= LATEST_RESET:
             return
-        policy = headers.get("RateLimit-Policy", f"{limit}")
+        policy = headers.get("RateLimit-Policy", f"{limit}")[:LONGEST_POLICY]
         given_length = _POLICY.fullmatch(policy)
         length = min(float(given_length[1]) if given_length else math.inf, LONGEST_WINDOW)
         # Reset and Date are rounded down to seconds, so this is the latest that the end can be. Later answers in the
@@ -191,6 +225,8 @@ class Pacer:
             or reset > known.reset + 1
             or (reset > known.reset and (known.is_expected or remaining > known.remaining))
         ):
+            if known is None and len(self._windows) == MOST_WINDOWS:
+                del self._windows[min(self._windows, key=lambda name: self._windows[name].reset_at)]
             self._windows[policy] = _Window(limit, length, reset, remaining, reset_at)
         elif reset >= known.reset - 1:
             known.remaining = min(known.remaining, remaining)

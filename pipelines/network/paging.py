@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from typing import Annotated, Final, Protocol
 
 import msgspec
 
 EMPTY_PAGES_IN_A_ROW: Final = 10
 """After so many empty pages, each with another cursor, a client stops asking."""
+
+
+MOST_ITEMS: Final = 1_000
+"""Items that a page may have. At most a hundred are asked for; ten times that is a service of other habits, and more of
+them one that does not do what it is asked."""
+
+LONGEST_CURSOR: Final = 4_096
+"""Bytes of a cursor. It is sent back in a URL, and servers take no longer ones."""
+
+RawItems = Annotated[list[msgspec.Raw], msgspec.Meta(max_length=MOST_ITEMS)]
+"""The items of a page, each as the bytes that the service sent."""
 
 
 class Page(Protocol):
@@ -29,11 +40,12 @@ def read_cursor(raw: msgspec.Raw) -> tuple[str | None, bool]:
     """Read a cursor apart from its page, so that the page's items can be read beside a bad one.
 
     Returns:
-        The cursor, or None; and whether the page has a cursor of another type than text.
+        The cursor, or None; and whether the page has a cursor of another type than text, or none that can be sent.
     """
-    if not bytes(raw):
+    text = bytes(raw)
+    if not text:
         return None, False
     try:
-        return msgspec.json.decode(raw, type=str | None) or None, False
-    except ValueError:
+        return msgspec.json.decode(text, type=str | None) or None, len(text) > LONGEST_CURSOR
+    except (ValueError, RecursionError):
         return None, True

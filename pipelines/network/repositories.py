@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from pipelines.network import salvage
+from pipelines.network.addresses import Outside
+from pipelines.network.budgets import Budget
 from pipelines.network.did_documents import LOCALHOST, pds_endpoint_of
 from pipelines.network.errors import (
     AccountDeactivated,
@@ -21,7 +23,7 @@ from pipelines.network.errors import (
     ServiceFailed,
 )
 from pipelines.network.identifiers import is_did
-from pipelines.network.paging import read_cursor
+from pipelines.network.paging import RawItems, read_cursor
 from pipelines.network.signing_key import signing_key_of
 from pipelines.network.xrpc import RequestStats, XrpcClient
 
@@ -36,7 +38,7 @@ _DID_WEB: Final = re.compile(r"did:web:([a-zA-Z0-9.-]+)(?:%3A(\d{1,5}))?", re.AS
 
 
 class _RecordsBody(msgspec.Struct):
-    records: list[msgspec.Raw]
+    records: RawItems
     cursor: msgspec.Raw = msgspec.Raw()
 
 
@@ -64,6 +66,20 @@ _records_body = msgspec.json.Decoder(_RecordsBody)
 _record_body = msgspec.json.Decoder(_RecordBody)
 _repo_status = msgspec.json.Decoder(_RepoStatus)
 _list_item_record = msgspec.json.Decoder(_ListItemRecord)
+
+
+def account_budget() -> Budget:
+    """Give what one account may cost a run, its repository aside, which is one answer with bounds of its own.
+
+    An account's server is whatever its owner says. Three thousand requests are 300,000 records in pages, and as many as
+    Bluesky's own servers allow in the five minutes of their window. A gigabyte is three times what such pages hold.
+    """
+    return Budget("one account", requests=3_000, size=1024**3, seconds=300)
+
+
+def _repository_budget() -> Budget:
+    """Give what may pass before a repository begins to come, with the waits that its server asks for."""
+    return Budget("a repository to begin", seconds=600)
 
 
 @dataclass(frozen=True)
@@ -99,6 +115,9 @@ class Repositories:
 
     Safe to use from several threads. Every method raises a subclass of `NetworkError` when it gets no usable answer.
 
+    Anybody can make an account and say that its server is anywhere. So each account has a budget for the whole run, and
+    servers are asked at public addresses alone, unless the network is the user's own.
+
     Args:
         client: Gives the servers' clients its settings (pace, attempts, timeouts, User-Agent), but no session.
         plc_directory: Where DIDs of the method `plc` are looked up.
@@ -107,9 +126,11 @@ class Repositories:
     def __init__(self, client: XrpcClient, plc_directory: str = PLC_DIRECTORY) -> None:
         self._settings = client
         self._plc_directory = plc_directory.rstrip("/")
+        self._outside = Outside((self._plc_directory, client.service))
         self._changing = threading.Lock()
         self._clients: dict[str, XrpcClient] = {}
         self._accounts: dict[str, _Account] = {}
+        self._budgets: dict[str, Budget] = {}
 
     @property
     def stats(self) -> RequestStats:
@@ -144,7 +165,8 @@ class Repositories:
             MethodNotSupported: The server does not say.
         """
         client = self._client(self.pds_endpoint(did))
-        return client.query("com.atproto.sync.getLatestCommit", {"did": did}, _latest_commit.decode, subject=did)
+        nsid, budget = "com.atproto.sync.getLatestCommit", self._budget(did)
+        return client.query(nsid, {"did": did}, _latest_commit.decode, subject=did, budget=budget)
 
     def repository(self, did: str) -> Generator[bytes]:
         """Read a whole repository (`com.atproto.sync.getRepo`); `repo_proof.proved` tells what it is worth.
@@ -157,7 +179,8 @@ class Repositories:
             MethodNotSupported: The server serves no repositories.
         """
         client = self._client(self.pds_endpoint(did))
-        return client.stream("com.atproto.sync.getRepo", {"did": did}, accept="application/vnd.ipld.car", subject=did)
+        nsid, accept = "com.atproto.sync.getRepo", "application/vnd.ipld.car"
+        return client.stream(nsid, {"did": did}, accept=accept, subject=did, budget=_repository_budget())
 
     def list_item_records(self, creator_did: str, list_uri: str) -> Iterator[msgspec.Raw]:
         """Read the memberships of a list from its creator's own records (`app.bsky.graph.listitem`).
@@ -200,6 +223,7 @@ class Repositories:
             subject=did,
             salvage=_saved_records_page,
             must_end=True,
+            budget=self._budget(did),
         )
         for page in pages:
             yield page.records
@@ -225,7 +249,8 @@ class Repositories:
             return msgspec.Raw(body)
 
         params = {"repo": did, "collection": collection, "rkey": rkey}
-        return self._client(self.pds_endpoint(did)).query("com.atproto.repo.getRecord", params, decode, subject=uri)
+        client, budget = self._client(self.pds_endpoint(did)), self._budget(did)
+        return client.query("com.atproto.repo.getRecord", params, decode, subject=uri, budget=budget)
 
     def expect_served(self, did: str) -> None:
         """Ask whether the server serves somebody's repository (`com.atproto.sync.getRepoStatus`).
@@ -243,7 +268,7 @@ class Repositories:
             return status
 
         nsid, client = "com.atproto.sync.getRepoStatus", self._client(self.pds_endpoint(did))
-        served = client.query(nsid, {"did": did}, decode, subject=did)
+        served = client.query(nsid, {"did": did}, decode, subject=did, budget=self._budget(did))
         if not served.active:
             said = served.status or "not active"
             kind = AccountDeactivated if said == "deactivated" else AccountSuspended
@@ -281,6 +306,7 @@ class Repositories:
                 lambda document: (pds_endpoint_of(document), _signing_key_of(document, did)),
                 endpoint="DID document",
                 subject=did,
+                budget=self._budget(did),
             )
         except RequestRejected as error:
             # 404: never registered; 410: a tombstone.
@@ -295,8 +321,13 @@ class Repositories:
         return _Account(endpoint, signing_key)
 
     def _client(self, service: str) -> XrpcClient:
+        refuses = None if service == self._plc_directory else self._outside.refuses
         with self._changing:
-            return self._clients.setdefault(service, self._settings.for_service(service))
+            return self._clients.setdefault(service, self._settings.for_service(service, refuses=refuses))
+
+    def _budget(self, did: str) -> Budget:
+        with self._changing:
+            return self._budgets.setdefault(did, account_budget())
 
 
 def _signing_key_of(document: bytes, did: str) -> str | None:
@@ -323,7 +354,7 @@ def list_of(record: msgspec.Raw) -> str | None:
     """Tell which list a membership belongs to; None if it does not say."""
     try:
         return _list_item_record.decode(record).value.list
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 
@@ -331,5 +362,5 @@ def uri_of(record: msgspec.Raw) -> str | None:
     """Tell which record this is; None if it does not say."""
     try:
         return _record_body.decode(record).uri
-    except ValueError:
+    except (ValueError, RecursionError):
         return None

@@ -12,9 +12,10 @@ from typing import Final
 
 import msgspec
 
-from pipelines.network.paging import read_cursor
+from pipelines.network.paging import MOST_ITEMS, read_cursor
 
-_TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},:]', re.DOTALL)
+# A string ends with the text if it is cut off. Nothing is given back, so that each byte is looked at once.
+_TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.?)*+"?|[\[\]{},]', re.DOTALL)
 _CLOSING: Final = {b"[": b"]", b"{": b"}"}
 
 
@@ -32,11 +33,15 @@ class Container:
     is_whole: bool
 
 
-def split_container(text: bytes) -> Container | None:
+def split_container(text: bytes, most: int | None = None) -> Container | None:
     """Split an object or array by brackets and strings alone.
 
+    Args:
+        text: The text.
+        most: Parts that it may have; None for any number.
+
     Returns:
-        None if the text is neither.
+        None if the text is neither, or has more parts.
     """
     text = text.strip()
     if text[:1] not in _CLOSING:
@@ -57,6 +62,8 @@ def split_container(text: bytes) -> Container | None:
         elif mark == b"," and len(open_brackets) == 1:
             parts.append(text[begin : token.start()].strip())
             begin = token.end()
+            if len(parts) == most:
+                return None
     last = text[begin:end].strip()
     return Container([*parts, last] if last else parts, is_whole)
 
@@ -64,8 +71,12 @@ def split_container(text: bytes) -> Container | None:
 def members(text: bytes) -> dict[str, bytes]:
     """Give the values of an object's members by key, each as the bytes it was written with."""
     container = split_container(text) if text.strip().startswith(b"{") else None
+    return _members_of(container) if container else {}
+
+
+def _members_of(container: Container) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
-    for member in container.parts if container else []:
+    for member in container.parts:
         key = _TOKEN.match(member)
         if key and key[0].startswith(b'"'):
             rest = member[key.end() :].lstrip()
@@ -104,11 +115,11 @@ def save_page(body: bytes, key: str) -> SavedPage | None:
         key: The name of its list.
 
     Returns:
-        None if nothing is readable.
+        None if nothing is readable, or there are more items than a page may have.
     """
     page = split_container(body)
-    parts = members(body)
-    listed = split_container(parts.get(key, b""))
+    parts = _members_of(page) if page and body.lstrip().startswith(b"{") else {}
+    listed = split_container(parts.get(key, b""), MOST_ITEMS)
     if page is None or listed is None:
         return None
     items = [part for part in listed.parts if part.startswith(b"{") and part.endswith(b"}")]

@@ -293,7 +293,7 @@ def _seconds_until_refresh(jwt: str, epoch_clock: Callable[[], float], *, is_new
     try:
         payload = jwt.split(".")[1]
         claims = msgspec.json.decode(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)), type=_Claims)
-    except (IndexError, ValueError):
+    except (IndexError, ValueError, RecursionError):
         return float("inf")
     issued_at = claims.iat if is_new and claims.iat is not None else epoch_clock()
     lifetime = claims.exp - issued_at
@@ -306,5 +306,5 @@ def _seconds_until_refresh(jwt: str, epoch_clock: Callable[[], float], *, is_new
 def _pds_of(body: _SessionBody) -> str | None:
     try:
         return pds_endpoint_of(body.did_doc)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None

@@ -17,19 +17,23 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, TypeVar
 from urllib.parse import urlencode, urlsplit
 
-import urllib3
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from pipelines.network.answers import Answer, AttemptFailed, Request, describe, rejection, retry_after, status_line
+from pipelines.network.budgets import UNLIMITED, Budget
 from pipelines.network.connections import Connections, ProxyUnusable
-from pipelines.network.errors import AuthenticationFailed, RateLimited, ServiceFailed, ServiceUnreachable
+from pipelines.network.errors import AuthenticationFailed, BudgetSpent, RateLimited, ServiceFailed, ServiceUnreachable
+from pipelines.network.exchange import AddressRefused, Exchange
 from pipelines.network.headers import host_of, user_agent
-from pipelines.network.pacing import Pacer
+from pipelines.network.json_shape import TooDeep, TooManyValues, expect_sane
+from pipelines.network.pacing import NotDue, Pacer
 from pipelines.network.paging import EMPTY_PAGES_IN_A_ROW, Page
 from pipelines.network.service_clock import ServiceClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator, Hashable, Iterator, Mapping, Sequence
+
+    import urllib3
 
     from pipelines.network.errors import RequestRejected
 
@@ -41,9 +45,22 @@ LONGEST_RETRY_AFTER: Final = 900.0
 """Seconds. Where a service asks for a longer wait, the request fails; the next run asks again."""
 
 LONGEST_BACKOFF: Final = 30.0
+LARGEST_HEAD: Final = 256 * 1024
+"""Bytes of an answer up to the end of its header; real ones have two thousand."""
+
 LARGEST_BODY: Final = 16 * 1024 * 1024
-LONGEST_STREAM: Final = 3600.0
-"""Seconds for a streamed answer, from its first byte to its last."""
+LARGEST_STREAM: Final = 4 * 1024**3
+"""Bytes of a streamed answer: twice the largest repository that is read (`repo_proof.MAX_CAR_BYTES`)."""
+
+LONGEST_STREAM: Final = 1800.0
+"""Seconds for a streamed answer, from its first byte to its last. Members are audited one after the other."""
+
+SLOWEST_STREAM: Final = 64 * 1024
+"""Bytes a second that a streamed answer brings on average. At this pace a repository of 100 MB takes half an hour; real
+servers send fifty times as much."""
+
+STREAM_STARTS: Final = 120.0
+"""Seconds before the average counts: a server may gather a repository before it sends the larger part."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +124,8 @@ class XrpcClient:
         max_attempts: How often a request is sent before it counts as failed.
         user_agent: See `user_agent()`.
         backoff: Seconds: before retry n the wait is random, up to `backoff * 2 ** (n - 1)`.
+        refuses: Tells of an IP address whether it must not be asked; None to ask at any. For services that a stranger
+            has named.
 
     Attributes:
         clock: Tells the time, by the service's clock where this machine's is wrong.
@@ -126,6 +145,7 @@ class XrpcClient:
         max_attempts: int = 5,
         user_agent: str = user_agent(),
         backoff: float = 1.0,
+        refuses: Callable[[str], bool] | None = None,
     ) -> None:
         parts = urlsplit(service)
         if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -138,6 +158,7 @@ class XrpcClient:
         self._max_attempts = max_attempts
         self._user_agent = user_agent
         self._backoff = backoff
+        self._refuses = refuses
         self._connections = Connections(max_connections)
         self._slots = threading.BoundedSemaphore(max_connections)
         self._counting = threading.Lock()
@@ -145,6 +166,11 @@ class XrpcClient:
         self._by_endpoint: Counter[str] = Counter()
         self._seconds_waited = 0.0
         self.clock = ServiceClock()
+
+    @property
+    def service(self) -> str:
+        """URL of the service."""
+        return self._service
 
     @property
     def host(self) -> str:
@@ -169,8 +195,13 @@ class XrpcClient:
                 requests_by_endpoint=dict(self._by_endpoint),
             )
 
-    def for_service(self, service: str) -> XrpcClient:
-        """Make a client of another service with the same settings, a pace of its own and no session."""
+    def for_service(self, service: str, *, refuses: Callable[[str], bool] | None = None) -> XrpcClient:
+        """Make a client of another service with the same settings, a pace of its own and no session.
+
+        Args:
+            service: Its URL.
+            refuses: As of the class.
+        """
         return XrpcClient(
             service,
             Pacer(self._pacer.requests_per_second),
@@ -179,6 +210,7 @@ class XrpcClient:
             max_attempts=self._max_attempts,
             user_agent=self._user_agent,
             backoff=self._backoff,
+            refuses=refuses,
         )
 
     def query(
@@ -189,6 +221,7 @@ class XrpcClient:
         *,
         subject: str = "",
         salvage: Callable[[bytes], T | None] | None = None,
+        budget: Budget = UNLIMITED,
     ) -> T:
         """Ask an XRPC query (GET).
 
@@ -198,15 +231,18 @@ class XrpcClient:
             decode: Reads the body. Its `ValueError` or `RecursionError` means a damaged body: the client asks again.
             subject: The actor or record that the query is about, for messages.
             salvage: Reads the readable part of a body that came damaged at every attempt; None if there is none.
+            budget: What the conversation that the query is part of may still cost.
 
         Raises:
             NetworkError: One of its subclasses.
         """
         base = self._session.pds if self._session else self._service
         request = Request("GET", _query_url(base, nsid, params), nsid, subject, self._headers())
-        return self._ask(request, decode, salvage, self._session)
+        return self._ask(request, decode, salvage, self._session, budget)
 
-    def stream(self, nsid: str, params: Params, *, accept: str, subject: str = "") -> Generator[bytes]:
+    def stream(
+        self, nsid: str, params: Params, *, accept: str, subject: str = "", budget: Budget = UNLIMITED
+    ) -> Generator[bytes]:
         """Ask an XRPC query whose answer may be too large for memory, without a session.
 
         A request that fails before the first byte of its answer is sent again; an answer that breaks off is not.
@@ -216,6 +252,7 @@ class XrpcClient:
             params: As for `query`.
             accept: Type of the answer's content.
             subject: As for `query`.
+            budget: As for `query`; the body itself has bounds of its own.
 
         Yields:
             The body, in the pieces that arrive.
@@ -228,22 +265,28 @@ class XrpcClient:
         attempt = 1
         while True:
             size = 0
-            try:
-                with self._sent(request, is_retry=attempt > 1) as (response, deadline):
-                    if response.status != HTTPStatus.OK:
-                        body, _ = _read(response, deadline, self._timeout)
-                        raise _refusal(request, Answer(response.status, response.headers, body))
-                    for chunk in _chunks(response, self._timeout):
-                        size += len(chunk)
-                        yield chunk
-                    return
-            except HTTPError as error:
-                failed = AttemptFailed(ServiceUnreachable, describe(error, self._timeout))
-            except AttemptFailed as error:
-                failed = error
-            if size or attempt == self._max_attempts:
-                raise failed.as_error(request, attempt)
-            self._wait_before_retry(request, failed, attempt)
+            with budget.spending() as latest:
+                spending = _Spending(budget, latest)
+                try:
+                    with self._sent(request, spending, is_retry=attempt > 1) as (response, exchange):
+                        if response.status != HTTPStatus.OK:
+                            exchange.take_body(LARGEST_BODY)
+                            body, _ = _read(response, exchange, self._timeout)
+                            raise _refusal(request, Answer(response.status, response.headers, body))
+                        exchange.take_body(LARGEST_STREAM, seconds=LONGEST_STREAM, pause=self._timeout)
+                        for chunk in _chunks(response, self._timeout):
+                            size += len(chunk)
+                            yield chunk
+                        return
+                except AddressRefused as error:
+                    raise self._address_refused(request, error) from error
+                except HTTPError as error:
+                    failed = AttemptFailed(ServiceUnreachable, describe(error, self._timeout))
+                except AttemptFailed as error:
+                    failed = error
+                if size or attempt == self._max_attempts:
+                    raise failed.as_error(request, attempt)
+                self._wait_before_retry(request, failed, attempt, spending)
             attempt += 1
 
     def pages(
@@ -256,6 +299,7 @@ class XrpcClient:
         subject: str,
         salvage: Callable[[bytes], P | None] | None = None,
         must_end: bool = False,
+        budget: Budget = UNLIMITED,
     ) -> Iterator[P]:
         """Ask an XRPC query page by page.
 
@@ -271,19 +315,21 @@ class XrpcClient:
             subject: As for `query`.
             salvage: As for `query`.
             must_end: Take only an absent cursor for the end, and pages that repeat for a failure.
+            budget: What all pages together, or more than these, may cost.
 
         Raises:
             ServiceFailed: After the last readable page, if the next one cannot be asked for.
             NetworkError: One of its other subclasses.
         """
         cursor: str | None = None
-        cursors: set[str] = set()
-        seen: set[Hashable] = set()
+        cursors: set[int] = set()
+        seen: set[int] = set()
         empty_pages = 0
         problem = ""
         while not problem:
-            page = self.query(nsid, {**params, "cursor": cursor}, decode, subject=subject, salvage=salvage)
-            keys = set(keys_of(page))
+            given = {**params, "cursor": cursor}
+            page = self.query(nsid, given, decode, subject=subject, salvage=salvage, budget=budget)
+            keys = set(map(hash, keys_of(page)))  # What a stranger calls a key may be long.
             is_repeated = bool(keys) and keys <= seen
             if not is_repeated:
                 yield page
@@ -291,17 +337,17 @@ class XrpcClient:
             empty_pages = 0 if keys else empty_pages + 1
             cursor = page.cursor
             if page.is_cursor_broken:
-                problem = "a page is cut off, or has a cursor that is no text: what follows cannot be read"
+                problem = "a page is cut off, or has a cursor that cannot be sent: what follows cannot be read"
             elif cursor is None:
                 return
-            elif is_repeated or cursor in cursors:
+            elif is_repeated or hash(cursor) in cursors:
                 if not must_end:
                     return
                 problem = "its pages repeat"
             elif empty_pages == EMPTY_PAGES_IN_A_ROW:
                 problem = f"{empty_pages} empty pages in a row, each with another cursor"
             else:
-                cursors.add(cursor)
+                cursors.add(hash(cursor))
         raise ServiceFailed(self.host, nsid, subject, problem)
 
     def procedure(
@@ -332,7 +378,15 @@ class XrpcClient:
             headers["Authorization"] = authorization
         return self._ask(Request("POST", f"{self._service}/xrpc/{nsid}", nsid, subject, headers, body), decode)
 
-    def document(self, path: str, decode: Callable[[bytes], T], *, endpoint: str, subject: str = "") -> T:
+    def document(
+        self,
+        path: str,
+        decode: Callable[[bytes], T],
+        *,
+        endpoint: str,
+        subject: str = "",
+        budget: Budget = UNLIMITED,
+    ) -> T:
         """Fetch a plain JSON document, outside XRPC, from the same service.
 
         Args:
@@ -340,11 +394,13 @@ class XrpcClient:
             decode: As for `query`.
             endpoint: What the document is, for messages and counts.
             subject: As for `query`.
+            budget: As for `query`.
 
         Raises:
             NetworkError: One of its subclasses.
         """
-        return self._ask(Request("GET", self._service + path, endpoint, subject, self._headers()), decode)
+        request = Request("GET", self._service + path, endpoint, subject, self._headers())
+        return self._ask(request, decode, budget=budget)
 
     def _headers(self) -> dict[str, str]:
         return {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": self._user_agent}
@@ -355,6 +411,18 @@ class XrpcClient:
         decode: Callable[[bytes], T],
         salvage: Callable[[bytes], T | None] | None = None,
         session: AccountSession | None = None,
+        budget: Budget = UNLIMITED,
+    ) -> T:
+        with budget.spending() as latest:
+            return self._ask_within(_Spending(budget, latest), request, decode, salvage, session)
+
+    def _ask_within(
+        self,
+        spending: _Spending,
+        request: Request,
+        decode: Callable[[bytes], T],
+        salvage: Callable[[bytes], T | None] | None,
+        session: AccountSession | None,
     ) -> T:
         attempt = 1
         is_renewed = False
@@ -363,7 +431,7 @@ class XrpcClient:
             if token is not None:
                 request.headers["Authorization"] = f"Bearer {token}"
             try:
-                return self._attempt(request, decode, is_retry=attempt > 1)
+                return self._attempt(request, decode, spending, is_retry=attempt > 1)
             except AuthenticationFailed:
                 if session is None or token is None or is_renewed:
                     raise
@@ -371,58 +439,84 @@ class XrpcClient:
                 is_renewed = True
                 continue
             except AttemptFailed as failed:
-                if attempt == self._max_attempts:
+                is_last = attempt == self._max_attempts
+                if is_last or failed.is_lasting:
                     rest = salvage(failed.damaged_body) if salvage and failed.damaged_body else None
                     if rest is not None:
                         return rest
+                if is_last:
                     raise failed.as_error(request, attempt) from None
-                self._wait_before_retry(request, failed, attempt)
+                self._wait_before_retry(request, failed, attempt, spending)
             attempt += 1
 
-    def _attempt(self, request: Request, decode: Callable[[bytes], T], *, is_retry: bool) -> T:
+    def _attempt(self, request: Request, decode: Callable[[bytes], T], spending: _Spending, *, is_retry: bool) -> T:
         try:
-            answer = self._send(request, is_retry=is_retry)
+            answer = self._send(request, spending, is_retry=is_retry)
         except ProxyUnusable as error:
             raise ServiceUnreachable(request.service, request.endpoint, request.subject, str(error)) from error
+        except AddressRefused as error:
+            raise self._address_refused(request, error) from error
         except HTTPError as error:
             raise AttemptFailed(ServiceUnreachable, describe(error, self._timeout)) from error
         if answer.status == HTTPStatus.OK:
             if answer.damage is not None:
                 raise AttemptFailed(ServiceFailed, answer.damage, damaged_body=answer.body)
             try:
+                expect_sane(answer.body)
                 return decode(answer.body)
+            except TooManyValues as error:
+                raise AttemptFailed(ServiceFailed, f"the answer cannot be taken: {error}") from error
+            except TooDeep as error:
+                what = f"the answer cannot be taken whole: {error}"
+                raise AttemptFailed(ServiceFailed, what, damaged_body=answer.body, is_lasting=True) from error
             except (ValueError, RecursionError) as error:
                 what = f"the answer is not what the lexicon says: {error}"
                 raise AttemptFailed(ServiceFailed, what, damaged_body=answer.body) from error
         raise _refusal(request, answer)
 
-    def _send(self, request: Request, *, is_retry: bool) -> Answer:
-        with self._sent(request, is_retry=is_retry) as (response, deadline):
-            body, damage = _read(response, deadline, self._timeout)
+    @staticmethod
+    def _address_refused(request: Request, error: AddressRefused) -> ServiceUnreachable:
+        return ServiceUnreachable(request.service, request.endpoint, request.subject, f"it is not asked: {error}")
+
+    def _send(self, request: Request, spending: _Spending, *, is_retry: bool) -> Answer:
+        with self._sent(request, spending, is_retry=is_retry) as (response, exchange):
+            exchange.take_body(LARGEST_BODY)
+            body, damage = _read(response, exchange, self._timeout)
             return Answer(response.status, response.headers, body, damage)
 
     @contextmanager
-    def _sent(self, request: Request, *, is_retry: bool) -> Iterator[tuple[urllib3.BaseHTTPResponse, float]]:
+    def _sent(
+        self, request: Request, spending: _Spending, *, is_retry: bool
+    ) -> Iterator[tuple[urllib3.BaseHTTPResponse, Exchange]]:
         """Send a request, which is one of those under way until its answer has been read.
 
         Yields:
-            The answer, and by when it has to be read if it is a short one.
+            The answer, and what is left for its body.
+
+        Raises:
+            BudgetSpent: Nothing is left for the request.
         """
-        with self._slots:
-            waited = self._pacer.acquire()
+        with self._slot(request, spending):
+            spending.expect_some(request)
+            try:
+                waited = self._pacer.acquire(spending.latest)
+            except NotDue:
+                what = "its rate limit asks for a longer wait than is left"
+                raise spending.as_error(request, what) from None
+            spending.budget.spend(requests=1)
             with self._counting:
                 self._counts["requests"] += 1
                 self._counts["retries"] += is_retry
                 self._by_endpoint[request.endpoint] += 1
                 self._seconds_waited += waited
-            deadline = time.monotonic() + self._timeout
+            exchange = Exchange(min(self._timeout, spending.seconds_left), LARGEST_HEAD, self._refuses)
             try:
                 response = self._connections.request(
                     request.method,
                     request.url,
+                    exchange,
                     body=request.body,
                     headers=request.headers,
-                    timeout=urllib3.Timeout(total=self._timeout),
                     redirect=False,
                     preload_content=False,
                 )
@@ -432,15 +526,26 @@ class XrpcClient:
             self.clock.hear(response.headers)
             self._pacer.observe(response.headers)
             try:
-                yield response, deadline
+                yield response, exchange
             finally:
+                spending.budget.spend(size=response.tell())
                 with self._counting:
                     self._counts["bytes_received"] += response.tell()
                     self._counts["rate_limited"] += response.status == HTTPStatus.TOO_MANY_REQUESTS
 
-    def _wait_before_retry(self, request: Request, failed: AttemptFailed, attempt: int) -> None:
+    @contextmanager
+    def _slot(self, request: Request, spending: _Spending) -> Iterator[None]:
+        seconds = spending.seconds_left
+        if not self._slots.acquire(timeout=None if math.isinf(seconds) else max(0.0, seconds)):
+            raise spending.as_error(request, "no request could be sent in the time that was left")
+        try:
+            yield
+        finally:
+            self._slots.release()
+
+    def _wait_before_retry(self, request: Request, failed: AttemptFailed, attempt: int, spending: _Spending) -> None:
         if failed.retry_after is not None:
-            if failed.retry_after > LONGEST_RETRY_AFTER:
+            if failed.retry_after > min(LONGEST_RETRY_AFTER, spending.seconds_left):
                 failed.what += f", and asks to wait {math.ceil(failed.retry_after / 60)} minutes: run again after that"
                 raise failed.as_error(request, attempt) from None
             self._pacer.penalize(failed.retry_after)
@@ -452,6 +557,28 @@ class XrpcClient:
         with self._counting:
             self._seconds_waited += pause
         time.sleep(pause)
+
+
+@dataclass(frozen=True)
+class _Spending:
+    """A budget while a request spends of it; `latest` is the moment at which its seconds are over."""
+
+    budget: Budget
+    latest: float
+
+    @property
+    def seconds_left(self) -> float:
+        return self.latest - time.monotonic()
+
+    def expect_some(self, request: Request) -> None:
+        """Raise an error if nothing is left."""
+        shortage = self.budget.shortage(self.latest)
+        if shortage:
+            raise self.as_error(request, shortage)
+
+    @staticmethod
+    def as_error(request: Request, what: str) -> BudgetSpent:
+        return BudgetSpent(request.service, request.endpoint, request.subject, f"given up: {what}")
 
 
 def _query_url(base: str, nsid: str, params: Params) -> str:
@@ -472,16 +599,19 @@ def _chunks(response: urllib3.BaseHTTPResponse, timeout: float) -> Iterator[byte
     """Read a body piece by piece.
 
     Raises:
-        AttemptFailed: It is not complete. A server that sends a little now and then has `LONGEST_STREAM` for it.
+        AttemptFailed: It is not complete, or comes slower than `SLOWEST_STREAM`.
     """
-    deadline = time.monotonic() + LONGEST_STREAM
-    size = 0
+    begun = time.monotonic()
+    reading, size = 0.0, 0
     try:
         while chunk := response.read1(1 << 20):
+            # The time that whoever takes the chunks needs for them is not the server's.
+            reading += time.monotonic() - begun
             size += len(chunk)
+            if reading > STREAM_STARTS and size < reading * SLOWEST_STREAM:
+                raise AttemptFailed(ServiceFailed, f"the answer had only {size:,} bytes after {reading:,.0f} s")
             yield chunk
-            if time.monotonic() > deadline:
-                raise AttemptFailed(ServiceFailed, f"the answer was not complete after {LONGEST_STREAM:g} s")
+            begun = time.monotonic()
     except HTTPError as error:
         what = f"stopped for {timeout:g} s" if isinstance(error, ReadTimeoutError) else "was cut off"
         raise AttemptFailed(ServiceFailed, f"the answer {what} after {size:,} bytes") from error
@@ -489,8 +619,8 @@ def _chunks(response: urllib3.BaseHTTPResponse, timeout: float) -> Iterator[byte
         response.close()
 
 
-def _read(response: urllib3.BaseHTTPResponse, deadline: float, timeout: float) -> tuple[bytes, str | None]:
-    """Read a body up to a deadline, as a server that trickles would hold up a worker; tell what is wrong with it."""
+def _read(response: urllib3.BaseHTTPResponse, exchange: Exchange, timeout: float) -> tuple[bytes, str | None]:
+    """Read a body within its bounds, as a server that trickles would hold up a worker; tell what is wrong with it."""
     chunks: list[bytes] = []
     size = 0
     try:
@@ -500,12 +630,15 @@ def _read(response: urllib3.BaseHTTPResponse, deadline: float, timeout: float) -
             if size > LARGEST_BODY:
                 response.close()
                 return b"", f"the answer is larger than {LARGEST_BODY >> 20} MiB"
-            if time.monotonic() > deadline:
+            if exchange.seconds_left < 0:
                 response.close()
                 return b"".join(chunks), f"the answer was not complete after {timeout:g} s"
     except HTTPError as error:
         response.close()
-        what = f"stopped for {timeout:g} s" if isinstance(error, ReadTimeoutError) else "was cut off"
-        return b"".join(chunks), f"the answer {what} after {size:,} bytes"
+        if exchange.is_too_large:
+            return b"", f"the answer is larger than {LARGEST_BODY >> 20} MiB"
+        if isinstance(error, ReadTimeoutError):
+            return b"".join(chunks), f"the answer was not complete after {timeout:g} s: it had {size:,} bytes"
+        return b"".join(chunks), f"the answer was cut off after {size:,} bytes"
     response.release_conn()
     return b"".join(chunks), None

@@ -13,6 +13,7 @@ from pipelines.network.appview import (
     ActorNotFound,
     AppView,
     NetworkError,
+    walk_budget,
 )
 from pipelines.network.paging import EMPTY_PAGES_IN_A_ROW
 from pipelines.sources.rows import Row, feed_item_row, feed_table, from_microseconds, microseconds
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import pyarrow as pa
+
+    from pipelines.network.budgets import Budget
 
 ROWS_PER_TABLE: Final = 500
 
@@ -120,6 +123,7 @@ class FeedWalk:
     item_count: int = 0
     new_item_count: int = 0
     next_state: MemberState | None = field(init=False)
+    _budget: Budget = field(init=False, repr=False)
     _newest_indexed_at: int | None = None
     _oldest_item_at: int | None = None
     _last_item_uri: str = ""
@@ -131,6 +135,7 @@ class FeedWalk:
 
     def __post_init__(self) -> None:
         self.next_state = self.state
+        self._budget = walk_budget()
 
     @property
     def is_doubtful(self) -> bool:
@@ -192,19 +197,19 @@ class FeedWalk:
     def _pages(self) -> Iterator[list[Row]]:
         floor = microseconds(self._floor) if self._floor else None
         cursor: str | None = None
-        cursors: set[str] = set()
-        previous: set[str] = set()
+        cursors: set[int] = set()
+        seen: set[int] = set()
         empty_pages = 0
         while True:
-            page = self.appview.feed_page(self.did, cursor)
+            page = self.appview.feed_page(self.did, cursor, budget=self._budget)
             self.page_count += 1
             rows = [feed_item_row(raw, self.observed_at) for raw in page.feed]
-            keys = {_key(row) for row in rows}
             # A post that was written since the last page was read moves that page's last items to the top of this one.
-            new_rows = [row for row in rows if _key(row) not in previous]
+            new_rows = [row for row in rows if _key(row) not in seen]
+            seen.update(map(_key, new_rows))
             yield self._take(new_rows)
             if page.is_cursor_broken:
-                self.outcome, self.error = "failed", f"page {self.page_count} has a cursor that is no text"
+                self.outcome, self.error = "failed", f"page {self.page_count} has a cursor that cannot be sent"
                 return
             cursor = page.cursor
             # Before all else: a walk that has read as far as it wants has no use for an end, and need not doubt it.
@@ -214,15 +219,14 @@ class FeedWalk:
             if cursor is None:
                 self._stop = "end"
                 return
-            if cursor in cursors or (rows and not new_rows):
+            if hash(cursor) in cursors or (rows and not new_rows):
                 self._stop = "repeats"
                 return
             empty_pages = 0 if rows else empty_pages + 1
             if empty_pages == EMPTY_PAGES_IN_A_ROW:
                 self.outcome, self.error = "failed", f"{empty_pages} empty pages in a row, each with another cursor"
                 return
-            cursors.add(cursor)
-            previous = keys
+            cursors.add(hash(cursor))
 
     def _take(self, rows: list[Row]) -> list[Row]:
         """Count the rows of a page, and choose those to store."""
@@ -335,5 +339,6 @@ class FeedWalk:
         return min(max(bounds), microseconds(self.observed_at))
 
 
-def _key(row: Row) -> str:
-    return str(row["item_uri"] or row["raw"])
+def _key(row: Row) -> int:
+    """Tell an item from all others of its feed, in little memory. A pinned post comes again, in its own place."""
+    return hash((row["item_uri"] or row["raw"], row.get("reason_type")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,10 @@ MOST_PAGES: Final = 20
 
 LONGEST: Final = 120.0
 """Seconds after which no more of these pages are asked for."""
+
+LONGEST_FOR_ALL: Final = 600.0
+"""Seconds after which no other hidden member is asked about. A list may name any number of people, each with a server
+of their own, and nobody's feed is read before; a thousand who answer take two minutes."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,7 @@ class HiddenMembers:
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     _services: FailingServices = field(default_factory=FailingServices, repr=False)
+    _latest: float = field(default=math.inf, repr=False)
 
     def reasons(
         self, hidden: Sequence[HiddenMember], unavailable: Collection[str]
@@ -84,6 +90,7 @@ class HiddenMembers:
         for member in hidden:
             if member not in reasons:
                 of_member[member.did].append(member)
+        self._latest = time.monotonic() + LONGEST_FOR_ALL
         with ThreadPoolExecutor(self.workers) as pool:
             for found in pool.map(self._opt_outs, of_member.values()):
                 reasons |= found
@@ -93,6 +100,9 @@ class HiddenMembers:
     def _opt_outs(self, members: list[HiddenMember]) -> dict[HiddenMember, HiddenBecause]:
         """Ask one person's repository: which lists it opts out of, or for all that this is not known."""
         did = members[0].did
+        if time.monotonic() > self._latest:
+            self.notes.append(f"{did}: hidden, and counts as opted out, as the time for asking hidden members is over")
+            return dict.fromkeys(members, HiddenBecause.OPT_OUT_UNKNOWN)
         try:
             # A DID of the method `web` has a server of its own for its document.
             directory = "did:plc" if did.startswith("did:plc:") else did

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from tests.conftest import Lake
 
 KILLED = -signal.SIGKILL
+INTERRUPTED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
+PULL_ONLY = ("--no-transform", "--no-report")
 MEMBERS = ("nils", "otto", "sofia", "ruth", "silent")
 """Some with one page of posts, some with two, one with none."""
 
@@ -43,7 +45,7 @@ class Nights:
     working_folder: Path
     names: tuple[str, ...] = MEMBERS
 
-    def run(self, death: AtCall | AtChange | None = None) -> int:
+    def run(self, death: AtCall | AtChange | None = None, arguments: tuple[str, ...] = PULL_ONLY) -> int:
         settings = {
             "DLT_PROJECT_DIR": str(self.project),
             "DLT_DATA_DIR": str(self.working_folder),
@@ -56,10 +58,15 @@ class Nights:
             "EXTRACT__WORKERS": "1",
             "EXTRACT__MAX_PARALLEL_ITEMS": "2",
         }
-        output = self.project / "output.txt"
-        code = run_job(settings, output, death=death, members_per_load=3)
-        assert code in (0, KILLED), output.read_text()
+        self.output.unlink(missing_ok=True)
+        code = run_job(settings, self.output, arguments=arguments, death=death, members_per_load=3)
+        assert code in (0, KILLED, *INTERRUPTED), self.output.read_text()
         return code
+
+    @property
+    def output(self) -> Path:
+        """What the last run printed."""
+        return self.project / "output.txt"
 
     @property
     def dataset(self) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,12 +14,15 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 from dlt.common.versioned_state import decompress_state
+from rich.console import Console
 
 from pipelines import bluesky
 from pipelines.events.event_json import read_json_event
 from pipelines.events.repo_event import Delivery
 from pipelines.lake.compaction import compact
+from pipelines.lake.filesystems import use_lake_filesystems
 from pipelines.lake.working_folder import open_pipeline, recover
+from pipelines.retention import keep_no_longer
 from pipelines.sample.streams.events import StreamEvent
 from pipelines.sample.world.days import evening
 from pipelines.sources.repo_events import Batch, repo_events
@@ -29,11 +33,12 @@ if TYPE_CHECKING:
 
     from pipelines.sample.world.world import World
     from tests.conftest import Lake
+    from tests.job import AtChange
 
 Row = dict[str, Any]
 
 
-def load_events(world: World, day: int, count: int) -> None:
+def load_events(world: World, day: int, count: int, pipeline: str = "bluesky_webhook") -> None:
     """Load what happened up to an evening in small batches, and compact them."""
     events = list(world.events(evening(day - 30), evening(day)))[-count:]
     frames = [StreamEvent(number, event) for number, event in enumerate(events, start=1)]
@@ -41,13 +46,21 @@ def load_events(world: World, day: int, count: int) -> None:
         batch = Batch("webhook", "127.0.0.1:8787", datetime.now(UTC))
         read = [read_json_event(frame.jetstream_v2_payload, frame.seq) for frame in frames[begin:][: count // 3]]
         batch.add(Delivery([event for event in read if event]))
-        recover(open_pipeline("bluesky_webhook")).run(repo_events(batch))
-    compact(dlt.pipeline("bluesky_compact"))
+        recover(open_pipeline(pipeline)).run(repo_events(batch))
+    compact(dlt.pipeline(pipeline))
 
 
 def forget(*arguments: str) -> int:
     """Run the command."""
     return bluesky.main(["--forget", *arguments])
+
+
+def keep_no_longer_in(environment: dict[str, str], now: datetime, death: AtChange) -> None:
+    """Take out of the sample's lake what is due, in a process of its own that dies of it."""
+    os.environ.update(environment)
+    use_lake_filesystems()
+    death.arm()
+    keep_no_longer(open_pipeline("bluesky_sample"), now, Console(quiet=True))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from contextlib import ExitStack
 
 import dlt
 import pytest
-from rich.console import Console
 
 from pipelines.events.jetstream import Jetstream
 from pipelines.network.errors import RequestRejected
@@ -15,6 +14,7 @@ from pipelines.panel import show_live
 from pipelines.sample.streams.jetstream import SampleJetstream
 from pipelines.sample.streams.server import StreamRefusal, Subscription
 from pipelines.sources.micro_batches import BatchLimits, MicroBatches
+from pipelines.terminal import Terminal
 from tests.live.conftest import QUICK, key_of, wait_until
 
 
@@ -48,6 +48,6 @@ def test_each_gap_is_named_once(is_terminal: bool) -> None:
     batches = MicroBatches(
         dlt.pipeline("bluesky_jetstream"), Jetstream("ws://127.0.0.1:9", dids=None), BatchLimits(1, 1)
     )
-    with show_live(batches, Console(file=out, force_terminal=is_terminal, soft_wrap=True)):
+    with show_live(batches, Terminal(out, force_terminal=is_terminal)):
         batches.run.gaps += ["events are missing: one", "events are missing: two"]
     assert [out.getvalue().count(f"events are missing: {name}") for name in ("one", "two")] == [1, 1]

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.network.pacing import LONGEST_WINDOW, Pacer
+from pipelines.network.pacing import LONGEST_POLICY, LONGEST_WINDOW, MOST_WINDOWS, Pacer
 from tests.network.virtual_service import VirtualRun, VirtualService
 from tests.seeds import seeds
 
@@ -162,6 +162,43 @@ def test_no_headers_stop_the_run(headers: dict[str, Any]) -> None:
     for _ in range(3):
         assert pacer.acquire() <= 2 * LONGEST_WINDOW
         pacer.observe(headers)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("RateLimit-Limit", "0"),
+        ("RateLimit-Limit", "9" * 4_000),
+        ("RateLimit-Remaining", "-5"),
+        ("RateLimit-Reset", "1e300"),
+        ("RateLimit-Reset", "-1e300"),
+        ("RateLimit-Policy", "9" * 4_000 + ";w=" + "9" * 4_000),
+        ("Date", "Fri, 31 Dec 9999 23:59:59 GMT"),
+        ("Date", "Mon, 01 Jan 0001 00:00:00 -2359"),
+    ],
+)
+def test_what_a_service_cannot_mean_holds_nobody_up(name: str, value: str) -> None:
+    pacer, clock = paced(10)
+    good = {"RateLimit-Limit": "3000", "RateLimit-Remaining": "2900", "RateLimit-Reset": f"{1_700_000_300}"}
+    for _ in range(20):
+        pacer.acquire()
+        pacer.observe(good | {name: value})
+    assert clock.now < 30
+
+
+def test_a_service_may_not_name_windows_without_end() -> None:
+    pacer, _ = paced(10)
+    for number in range(100):
+        pacer.acquire()
+        pacer.observe(
+            {
+                "RateLimit-Limit": "3000",
+                "RateLimit-Remaining": "3000",
+                "RateLimit-Reset": f"{1_700_000_900 + number}",
+                "RateLimit-Policy": f"{number};w=900" + "x" * 60_000,
+            }
+        )
+    assert sum(map(len, pacer._windows)) <= MOST_WINDOWS * LONGEST_POLICY
 
 
 @pytest.mark.parametrize("rate", [0, -1, float("nan"), float("inf")])

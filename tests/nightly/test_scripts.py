@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 SCRIPTS = PROJECT_ROOT / ".github" / "nightly"
 VERSIONS = PROJECT_ROOT / ".github" / "versions"
 WORKFLOWS = PROJECT_ROOT / ".github" / "workflows"
+OTHERS_WORDS = run_path(str(SCRIPTS / "others_words.py"))
 
 MOCK_GH = """#!/usr/bin/env bash
 # Knows one issue, kept in a file beside this script.
@@ -130,6 +132,115 @@ def test_what_is_left_open_is_a_notice_and_what_fails_ends_the_night(
     log = (tmp_path / "_data" / "pull.log").read_text().splitlines()
     assert log[-1].startswith("pipelines/bluesky.py --")
     assert ("before" in log) == (script == "check.sh"), "the summary shows the pull and the check"
+
+
+HOSTILE = [
+    "##[add-mask]a",
+    "::add-mask::b",
+    "  ::set-output name=lake::cache",
+    "100%0A::error::c",
+    "```\n# A heading\n````",
+    "<img src=x onerror=alert(1)> [a](https://example.com) | b | **c** _d_ @everybody",
+    "\x1b[2J\u202e",
+]
+"""What a log's reader, or Markdown, would take for more than text."""
+
+
+def runner_commands(log: str) -> list[str]:
+    """Give the lines that a runner takes for commands, by its own rules.
+
+    See `ActionCommand.TryParse` and `TryParseV2` in https://github.com/actions/runner.
+    """
+    commands, token = [], ""
+    for line in log.split("\n"):
+        if token:
+            token = "" if line.strip() == f"::{token}::" else token
+        elif line.strip().startswith("::stop-commands::"):
+            token = line.strip().removeprefix("::stop-commands::")
+        elif line.strip().startswith("::") or "##[" in line:
+            commands.append(line)
+    return commands
+
+
+@pytest.mark.parametrize("script", ["pull.sh", "check.sh"])
+def test_a_runner_takes_no_word_of_a_job_for_a_command(tmp_path: Path, script: str) -> None:
+    """With a job that says hostile words and ends in no line's end."""
+    python = tmp_path / "python"
+    python.write_text("#!/usr/bin/env bash\nprintf '%s' \"$HOSTILE\"\nexit 2\n")
+    python.chmod(0o755)
+    (tmp_path / "_data").mkdir()
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", SCRIPTS / script],
+        cwd=tmp_path,
+        env=os.environ | {"PATH": path, "HOSTILE": "\n".join(HOSTILE), "GITHUB_OUTPUT": str(tmp_path / "output")},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    (warning,) = runner_commands(done.stdout)
+    assert "could not be" in warning
+    assert (tmp_path / "_data" / "pull.log").read_text() == "\n".join(HOSTILE), "the token is not in it"
+
+
+def summary(folder: Path, log: bytes, secrets: str) -> str:
+    """Give the summary of a night that has left this log, and no warehouse."""
+    (folder / "_data").mkdir(exist_ok=True)
+    (folder / "_data" / "pull.log").write_bytes(log)
+    (folder / ".dlt").mkdir(exist_ok=True)
+    (folder / ".dlt" / "secrets.toml").write_text(secrets)
+    (folder / "summary").unlink(missing_ok=True)
+    subprocess.run(
+        [sys.executable, SCRIPTS / "summary.py"],
+        cwd=folder,
+        env=os.environ | {"GITHUB_STEP_SUMMARY": str(folder / "summary"), "PYTHONPATH": str(PROJECT_ROOT)},
+        check=True,
+        capture_output=True,
+    )
+    return (folder / "summary").read_text()
+
+
+def test_a_summary_shows_any_log_as_text_and_names_no_secret(tmp_path: Path) -> None:
+    log = "\n".join(
+        [
+            *HOSTILE,
+            "There is no bucket 'my-bucket'. Create it.",
+            "DuckDB does not find s3://my-bucket/raw/bluesky at https://1234.r2.cloudflarestorage.com",
+            "somebody.bsky.social: failed",
+            "     lake  s3://my-bucket/raw/bluesky",
+        ]
+    )
+    written = summary(
+        tmp_path,
+        log.encode() + b"\n\xff\xfe no UTF-8",
+        """
+        [destination.filesystem]
+        bucket_url = "s3://my-bucket/raw"
+        credentials = { endpoint_url = "https://1234.r2.cloudflarestorage.com", region_name = "auto" }
+        """,
+    )
+    heading, fence, *lines, last = written.splitlines()
+    assert (heading, fence, last) == ("## The night", "`````", "`````"), "no line of the log is outside of the block"
+    assert written.isascii() or written.replace("\n", "").isprintable()
+    assert not any("my-bucket" in line or "1234" in line or line.strip().startswith("lake ") for line in lines)
+    assert "somebody.bsky.social: failed" in lines
+    assert any("no UTF-8" in line for line in lines)
+
+
+@given(strategies.text(strategies.characters(codec="utf-8")))
+def test_words_in_a_table_are_words(text: str) -> None:
+    written = OTHERS_WORDS["in_markdown"](text)
+    assert re.fullmatch(r"(&#\d+;|[^!-/:-@\[-`{-~])*", written)
+    assert written.isprintable()
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_an_annotation_is_one_command(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    OTHERS_WORDS["annotate"]("warning", text, title="Ours")
+    log = capsys.readouterr().out
+    assert runner_commands(log.rstrip("\n")) == [log.rstrip("\n")]
+    assert log.startswith("::warning title=Ours::")
+    assert "%0A" not in log
 
 
 def test_one_issue_for_as_long_as_the_newest_versions_break_something_with_a_mock_gh(tmp_path: Path) -> None:

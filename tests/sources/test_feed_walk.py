@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipelines.network.budgets import Budget
+from pipelines.sources import feed_walk
 from pipelines.sources.rows import from_microseconds
 from tests.network.scripted_server import Reply, ScriptedServer, error_reply
 from tests.seeds import seeds
@@ -181,6 +184,37 @@ def repeat_the_page(cursor: str | None, page: Json) -> Json:
 
 def repeat_an_empty_page(cursor: str | None, page: Json) -> Json:
     return page if page.get("cursor") else page | {"cursor": "at_0_"}
+
+
+@pytest.mark.parametrize("period", [1, 2, 3, 5])
+def test_items_that_come_in_turn_end_a_feed_and_count_once(scripted_server: ScriptedServer, period: int) -> None:
+    items, numbers = daily_posts(period), itertools.count()
+
+    def turn(cursor: str | None, page: Json) -> Json:
+        number = next(numbers)
+        return {"feed": [items[number % period].view()], "cursor": f"at_{number}_c"}
+
+    walked = MemberFeed(scripted_server, items, odd=turn).walk(posts_count=period + 1)
+    assert len(walked.cursors) == period + 1
+    assert walked.names == [item.name for item in items]
+    assert walked.walk.is_doubtful, "what came again is no other post"
+
+
+def test_new_items_without_end_fail_the_walk_and_nothing_else(
+    scripted_server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed_walk, "walk_budget", lambda: Budget("one feed", requests=10))
+    numbers = itertools.count()
+
+    def go_on(cursor: str | None, page: Json) -> Json:
+        number = next(numbers)
+        return {"feed": [post(f"n{number}", number / 1000).view()], "cursor": f"at_{number}_c"}
+
+    walked = MemberFeed(scripted_server, daily_posts(3), odd=go_on).walk()
+    assert len(walked.names) == len(walked.cursors) == 10
+    assert walked.pull["outcome"] == "failed"
+    assert "10 requests" in walked.pull["error"]
+    assert walked.walk.next_state is None
 
 
 @pytest.mark.parametrize("odd", [lambda cursor, page: page, repeat_the_cursor, repeat_the_page, repeat_an_empty_page])

@@ -11,7 +11,6 @@ from email.utils import format_datetime
 from typing import TYPE_CHECKING
 
 import pytest
-from rich.console import Console
 
 from pipelines import bluesky
 from pipelines.bluesky import main
@@ -27,6 +26,7 @@ from pipelines.sample.streams.events import StreamEvent
 from pipelines.sample.streams.jetstream import SampleJetstream
 from pipelines.sample.world.days import evening
 from pipelines.sources.pull_run import PullRun
+from pipelines.terminal import Terminal
 
 if TYPE_CHECKING:
     from pipelines.sample.appview.server import SampleServer
@@ -272,7 +272,7 @@ def test_a_night_begins_with_what_members_did_since_the_last(
     assert capsys.readouterr().err == "", "nobody is followed before the first night"
 
     def told_of_a_catch_up() -> str:
-        assert "no catch-up" in bluesky.catch_up(bluesky.parse_arguments(night), Console())
+        assert "no catch-up" in bluesky.catch_up(bluesky.parse_arguments(night), Terminal())
         return error_line(capsys)
 
     assert re.match(r"No catch-up: 127\.0\.0\.1:\d+: jetstream: .*Connect call failed", told_of_a_catch_up())

@@ -157,6 +157,17 @@ def test_opt_outs_without_an_end_may_hold_one(monkeypatch: pytest.MonkeyPatch, l
     assert len(asking.notes) == 1
 
 
+def test_a_list_of_any_number_of_hidden_people_is_asked_about_for_a_while(
+    sample_server: SampleServer, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hidden_members, "LONGEST_FOR_ALL", -1.0)
+    roster = read(sample_server, 3)
+    assert hidden(roster, world)["greta"] == "opt_out_unknown"
+    assert {"greta", "raul"}.isdisjoint(names(roster, world))
+    assert any("time for asking" in note for note in roster.notes)
+    assert not any(request.nsid == LIST_RECORDS and OPT_OUT in str(request) for request in sample_server.requests)
+
+
 def test_blocks_that_cannot_be_asked_make_nobody_followed(sample_server: SampleServer, world: World) -> None:
     sample_server.faults.add(Fault.NOT_IMPLEMENTED, nsid=RELATIONSHIPS, times=None)
     roster = read(sample_server, 1, follow_blocked=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,9 @@ import msgspec
 import pytest
 
 from pipelines.lake.tables import PROFILES, STARTER_PACK_MEMBERS, STARTER_PACKS
+from pipelines.network import repositories
 from pipelines.network.appview import AppView, NetworkError
+from pipelines.network.budgets import Budget
 from pipelines.network.connect import Network
 from pipelines.network.pacing import Pacer
 from pipelines.network.repositories import Repositories
@@ -151,6 +154,27 @@ def test_a_pack_whose_creator_cannot_be_read_is_followed_all_the_same(
     assert set(roster.dids) == set(world.on(1).followed(world.packs[0].list))
     assert roster.starter_packs[0]["is_membership_complete"]
     assert roster.problems == []
+
+
+def test_a_creator_whose_records_do_not_end_costs_a_budget_and_no_other_pack(
+    sample_server: SampleServer, world: World, pack: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(repositories, "account_budget", lambda: Budget("one account", requests=30))
+    numbers = itertools.count()
+
+    def go_on(body: bytes) -> bytes:
+        number = next(numbers)
+        uri = f"at://did:plc:nobodynobodynobodynobody/app.bsky.graph.listitem/{number}"
+        return msgspec.json.encode({"records": [{"uri": uri, "value": {"list": uri}}], "cursor": f"c{number}"})
+
+    sample_server.faults.mutate(go_on, nsid="com.atproto.repo.listRecords")
+    other = next(did for did in world.actors if did not in world.on(1).followed(world.packs[0].list))
+    roster = read(sample_server, starter_packs=[pack], actors=[other])
+    [problem] = roster.problems
+    assert pack in problem
+    assert "30 requests" in problem
+    assert other in roster.dids
+    assert not roster.starter_packs[0]["is_membership_complete"]
 
 
 @pytest.mark.parametrize("seed", seeds(40, by_default=10))

@@ -1,0 +1,79 @@
+"""How a command ends, whatever becomes of its work: with an exit code, and in one line where it cannot go on."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import traceback
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from dlt.common.exceptions import SignalReceivedException
+
+from pipelines import terminal
+from pipelines.explain import explain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pipelines.terminal import Terminal
+
+INTERRUPTED: Final = "Interrupted. Nothing is lost: the next run goes on from the last complete load."
+
+
+def run_command(
+    work: Callable[[Terminal], int], *, explain_error: Callable[[BaseException], str | None] = explain
+) -> int:
+    """Do the work of a command, and return its exit code.
+
+    A signal, wherever it arrives, is one line and 128 and its number, as in a shell: 130 for Ctrl-C, 143 for SIGTERM.
+    An error that a user can do something about is one line and 1; any other is a bug, and shown with its stack trace.
+
+    Args:
+        work: What to do, given where to say what is done.
+        explain_error: Says in one line what an error means; None if it is no user's.
+    """
+    with terminal.opened() as console, _sigterm_raised():
+        try:
+            return work(console)
+        except (Exception, KeyboardInterrupt) as error:
+            number = signal_behind(error)
+            if number:
+                terminal.complain(INTERRUPTED)
+                return 128 + number
+            reason = explain_error(error)
+            if reason is None:
+                traceback.print_exception(error)
+            else:
+                terminal.complain(reason)
+            return 1
+
+
+def signal_behind(error: BaseException) -> int | None:
+    """Find the signal that an error comes of: dlt says of an interrupted step that it failed."""
+    cause: BaseException | None = error
+    while cause is not None:
+        match cause:
+            case SignalReceivedException():
+                return cause.signal_code
+            case KeyboardInterrupt():
+                return signal.SIGINT
+        cause = cause.__cause__ or cause.__context__
+    return None
+
+
+@contextmanager
+def _sigterm_raised() -> Iterator[None]:
+    """Let SIGTERM end the block as Ctrl-C does. Only the main thread may say so, and only it gets signals."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, _: object) -> None:
+        raise SignalReceivedException(number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

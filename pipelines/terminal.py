@@ -1,0 +1,123 @@
+"""What a job says, so that nobody else's words can do anything to whoever reads it.
+
+Posts, handles and servers' messages are other people's. Sent to a terminal as they are, they could clear it, write the
+clipboard, forge a line or hide their end. So there are two ways out, and both make what is not plain text visible:
+a `Terminal`, for all that a job says, and the guard in `opened`, for whatever else prints: stack traces, dbt, warnings.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import sys
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from typing import IO, TYPE_CHECKING, Any, Final, TextIO
+
+from rich.console import Console
+from rich.segment import Segment
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from rich.console import ConsoleOptions, RenderableType
+
+INVISIBLE_LETTERS: Final = "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0"
+"""Letters and marks that show nothing, though Python calls them printable."""
+
+_MAY_BE_NONE: Final = re.compile(rf"[^ -~]|[{INVISIBLE_LETTERS}]")
+
+
+def visible(text: str, keep: str = "") -> str:
+    r"""Write as Python's `repr` does (`\x1b`, `\u202e`) what a terminal obeys, or what is there and shows nothing.
+
+    That is: controls, line ends, overrides of the direction of writing, characters without width, blanks other than
+    a space, halves of a pair, and what Unicode has not assigned.
+
+    Args:
+        text: Anybody's words.
+        keep: Characters that stay all the same.
+    """
+
+    def shown(found: re.Match[str]) -> str:
+        char = found[0]
+        if char in keep or (char.isprintable() and char not in INVISIBLE_LETTERS):
+            return char
+        return char.encode("unicode_escape").decode()
+
+    return _MAY_BE_NONE.sub(shown, text)
+
+
+def styled(text: str, style: str) -> Text:
+    """Give anybody's words a style; a `Terminal` shows a plain `str` as it is."""
+    return Text(visible(text), style)
+
+
+class Terminal(Console):
+    """Where a job says what it does: a rich console in which text is text.
+
+    Whatever is printed, drawn in a table or shown as progress is made visible, and no markup is read in it. The only
+    controls that are sent are rich's own.
+
+    Args:
+        file: Where to write; stdout if not given.
+        **options: As of `rich.console.Console`.
+    """
+
+    def __init__(self, file: IO[str] | None = None, **options: Any) -> None:
+        super().__init__(file=file, soft_wrap=True, markup=False, highlight=False, emoji=False, **options)
+
+    def say(self, *lines: str, style: str | None = None) -> None:
+        """Print lines; a line end within one is shown, and ends no line."""
+        for line in lines:
+            self.print(line, style=style)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Make text of a string, before its place is measured."""
+        return super().render_str(visible(text), **options | {"markup": False, "emoji": False, "highlight": False})
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Draw something. Here all text comes through, also what was made without `render_str`."""
+        for segment in super().render(renderable, options):
+            if segment.control:
+                yield segment
+            else:
+                style = segment.style
+                yield Segment(visible(segment.text, keep="\n"), style.update_link(None) if style else None)
+
+
+def complain(line: str) -> None:
+    """Print to stderr why a job cannot go on, or what it lacks, in one line."""
+    print(visible(line), file=sys.stderr)
+
+
+@contextmanager
+def opened() -> Iterator[Terminal]:
+    """Give the terminal of a command, and stand between all else that prints and the streams, while the block runs."""
+    terminal = Terminal(sys.stdout)
+    with redirect_stdout(_Guarded(sys.stdout)), redirect_stderr(_Guarded(sys.stderr)):
+        yield terminal
+
+
+class _Guarded(io.TextIOBase):
+    """Stands before a stream, for those who print without a `Terminal`."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        self._stream.write(visible(text, keep="\n"))
+        return len(text)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self._stream.encoding
