@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from pipelines.lake.duckdb_settings import duckdb_settings, has_relation
+from pipelines.lake.loads import load
 from pipelines.lake.readback import LakeReader
 from pipelines.sources.feed_audits import Audits, feed_audits
 from pipelines.sources.feed_walk import was_whole
@@ -105,7 +106,7 @@ class Auditing:
             audits = Audits(self.network, self.clock, known_records(warehouse, dids))
             audits.begin(states, dids)
             while audits.waiting_count:
-                reader.expect(self.pipeline, self.pipeline.run(feed_audits(audits)))
+                reader.expect(self.pipeline, load(self.pipeline, feed_audits(audits)))
         request_count = self.network.request_count - requests_before
         return AuditSummary(audits.outcomes, audits.records, audits.notes + waiting, request_count)
 

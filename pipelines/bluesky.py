@@ -35,6 +35,7 @@ from pipelines.command import run_command
 from pipelines.forgetting import forget
 from pipelines.lake.bucket import LakeError, lake_location, use_project_settings
 from pipelines.lake.filesystems import use_lake_filesystems
+from pipelines.lake.loads import load
 from pipelines.lake.readback import LakeReader
 from pipelines.lake.working_folder import AnotherRun, only_one, open_pipeline, recover
 from pipelines.left_out import find_left_out
@@ -95,7 +96,7 @@ class Night:
         Raises:
             LakeError: It will not.
         """
-        info = pipeline.run(source)
+        info = load(pipeline, source)
         self._count_files(info)
         reader.expect(pipeline, info)
 

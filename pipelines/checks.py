@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from pipelines.lake.duckdb_settings import duckdb_settings, has_relation
+from pipelines.lake.loads import load
 from pipelines.lake.readback import LakeReader
 from pipelines.sources.questions import Question
 from pipelines.sources.record_checks import RecordAsker, record_checks
@@ -93,7 +94,7 @@ class Checking:
         questions = self.open_questions()
         for start in range(0, len(questions), QUESTIONS_PER_LOAD):
             source = record_checks(questions[start : start + QUESTIONS_PER_LOAD], asker)
-            reader.expect(self.pipeline, self.pipeline.run(source))
+            reader.expect(self.pipeline, load(self.pipeline, source))
             checks.load_count += 1
         checks.question_count, checks.outcomes, checks.problems = len(questions), asker.outcomes, asker.problems
         checks.request_count = self.network.request_count - requests_before

@@ -12,6 +12,7 @@ from dlt.common.exceptions import SignalReceivedException
 
 from pipelines import terminal
 from pipelines.explain import explain
+from pipelines.lake.loads import signal_behind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -47,19 +48,6 @@ def run_command(
             else:
                 terminal.complain(reason)
             return 1
-
-
-def signal_behind(error: BaseException) -> int | None:
-    """Find the signal that an error comes of: dlt says of an interrupted step that it failed."""
-    cause: BaseException | None = error
-    while cause is not None:
-        match cause:
-            case SignalReceivedException():
-                return cause.signal_code
-            case KeyboardInterrupt():
-                return signal.SIGINT
-        cause = cause.__cause__ or cause.__context__
-    return None
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pipelines.lake.bucket import LakeError, explain_lake_error
+from pipelines.lake.loads import causes
 from pipelines.network.errors import NetworkError, ServiceUnreachable
 from pipelines.sources.roster import NobodyToFollow
 
@@ -14,8 +15,7 @@ def explain(error: BaseException, *, sample: str | None = "python pipelines/blue
         error: What was raised.
         sample: The command that needs no network; None where none does the same.
     """
-    cause: BaseException | None = error
-    while cause is not None:
+    for cause in causes(error):
         match cause:
             case ServiceUnreachable():
                 return f"{cause}. To try it without a network: {sample}" if sample else str(cause)
@@ -24,5 +24,4 @@ def explain(error: BaseException, *, sample: str | None = "python pipelines/blue
         reason = explain_lake_error(cause)
         if reason:
             return reason
-        cause = cause.__cause__ or cause.__context__
     return None

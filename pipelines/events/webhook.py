@@ -14,13 +14,14 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 
 from pipelines.events.event_json import is_json, read_json_event
 from pipelines.events.repo_event import Delivery, Position, RepoEvent
 from pipelines.events.spool import Spool, SpoolFull
+from pipelines.events.webhook_door import Door, DoorLimits
 from pipelines.network.errors import ServiceFailed
 
 LARGEST_BODY: Final = 8 * 1024 * 1024
@@ -33,6 +34,8 @@ HELD_AT_LEAST: Final = 128 * 1024
 """Bytes that a request counts for, however small: what may be buffered of it."""
 
 BODY_SECONDS: Final = 30.0
+BACKLOG: Final = 128
+DEFAULT_LIMITS: Final = DoorLimits()
 RETRY_AFTER: Final = {"Retry-After": "5"}
 
 _USER: Final = "admin"
@@ -50,6 +53,7 @@ class Webhook:
         host: Address to listen at.
         port: Port to listen at; 0 for any.
         password: What senders have to know; their name is `admin`, as Tap calls itself.
+        limits: What anybody may use up.
 
     Attributes:
         service: Where it listens.
@@ -59,7 +63,9 @@ class Webhook:
 
     name = "webhook"
 
-    def __init__(self, spool: Spool, *, host: str, port: int, password: str) -> None:
+    def __init__(
+        self, spool: Spool, *, host: str, port: int, password: str, limits: DoorLimits = DEFAULT_LIMITS
+    ) -> None:
         self.service = f"{host}:{port}"
         self.url = ""
         self.received = 0
@@ -68,6 +74,10 @@ class Webhook:
         self._host, self._port = host, port
         self._has_password = bool(password)
         self._credentials = base64.b64encode(f"{_USER}:{password}".encode())
+        self._limits = limits
+        self._door: Door | None = None
+        self._server: asyncio.Server | None = None
+        self._waits_for_descriptors = False
         self._taken = 0
         self._held = 0
         self._waiting: list[tuple[bytes, asyncio.Future[bool]]] = []
@@ -117,7 +127,12 @@ class Webhook:
     def condition(self) -> str:
         """What it received and refused."""
         refused = sum(self.refused.values())
-        return f"listening at {self.url}, {self._spool.pending:,} pending, {refused:,} requests refused"
+        facts = [f"listening at {self.url}", f"{self._spool.pending:,} pending", f"{refused:,} requests refused"]
+        if self._door and self._door.turned_away:
+            facts.append(f"{self._door.turned_away:,} connections were too many")
+        if self._waits_for_descriptors:
+            facts.append("there were no file descriptors left: raise `ulimit -n`")
+        return ", ".join(facts)
 
     def stop(self) -> None:
         """Stop listening. What is in the spool stays there."""
@@ -135,14 +150,32 @@ class Webhook:
         application.router.add_get("/health", self._health)
         # No body and no header may end up in a log.
         logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
-        self._runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=5)
+        self._loop.set_exception_handler(self._hear_of_trouble)
+        self._runner = web.AppRunner(
+            application,
+            access_log=None,
+            handle_signals=False,
+            shutdown_timeout=5,
+            keepalive_timeout=self._limits.idle_seconds,
+        )
         await self._runner.setup()
-        await web.TCPSite(self._runner, self._host, self._port, backlog=1024).start()
+        assert self._runner.server
+        self._door = Door(self._runner.server, self._limits)
+        self._server = await self._loop.create_server(self._door, self._host, self._port, backlog=BACKLOG)
         self._writing = asyncio.create_task(self._write())
-        host, port = self._runner.addresses[0][:2]
+        host, port = self._server.sockets[0].getsockname()[:2]
         self.url = f"http://{host}:{port}"
 
+    def _hear_of_trouble(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Note that a connection could not be taken: asyncio pauses for a second, and says so for each of them."""
+        if isinstance(context.get("exception"), OSError) and "socket" in context:
+            self._waits_for_descriptors = True
+        else:
+            loop.default_exception_handler(context)
+
     async def _close(self) -> None:
+        if self._server:
+            self._server.close()
         if self._runner:
             await self._runner.cleanup()
         if self._writing:

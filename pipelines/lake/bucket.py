@@ -21,6 +21,7 @@ from dlt.common.runtime.run_context import switch_context
 from dlt.destinations.exceptions import InvalidFilesystemLayout
 from dlt.destinations.impl.filesystem.filesystem import FilesystemClient
 from fsspec.asyn import sync
+from fsspec.exceptions import FSTimeoutError
 
 from pipelines.lake.place import LAKES, PlaceError, dataset_place, read_settings_once
 
@@ -159,6 +160,8 @@ def explain_lake_error(error: BaseException) -> str | None:
     import azure.core.exceptions as azure  # noqa: PLC0415
     import botocore.exceptions as boto  # noqa: PLC0415
 
+    if _is_service_in_trouble(error):
+        return f"The bucket's service cannot answer now ({_shortened(error)}). Nothing is lost: run again later."
     match error:
         case PlaceError() | ConfigurationException() | InvalidFilesystemLayout() | UnknownDestinationModule():
             return _explain_settings_error(error)
@@ -177,6 +180,8 @@ def explain_lake_error(error: BaseException) -> str | None:
         case OSError(__cause__=boto.ClientError(response={"Error": {"Code": "Unauthorized"}})):
             # R2's word for a key that it does not know, which s3fs does not know.
             return _refused(error.__cause__)
+        case FSTimeoutError():
+            return "The bucket does not answer. Nothing is lost: run again, or check endpoint_url and the network."
         case PermissionError():
             return f"{error.filename} is not writable for you."
         case OSError(errno=errno.ENOSPC):
@@ -209,6 +214,17 @@ def _missing(traces: FieldLookupTraces) -> Iterator[str]:
             yield from (f"{name}.{inner}" for inner in _missing(tried.traces))
         else:  # A union is a choice between several ways to log in, each with settings of its own.
             yield name
+
+
+def _is_service_in_trouble(error: BaseException) -> bool:
+    """Tell whether a bucket's service said 5xx or 429; s3fs makes another error of that."""
+    said = error.__cause__ if isinstance(error, OSError) else error
+    answer = getattr(said, "response", None)
+    if isinstance(answer, dict):  # As botocore keeps it; azure has an attribute for it.
+        status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    else:
+        status = getattr(said, "status_code", None)
+    return isinstance(status, int) and (status >= 500 or status == 429)
 
 
 def _refused(error: object) -> str:

@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 from pipelines.lake.bucket import LakeError, check_lake, explain_lake_error, lake_location
 from pipelines.lake.damaged import remove_damaged_files
 from pipelines.lake.forgotten import forgotten, read_forgotten
+from pipelines.lake.loads import causes, load, signal_behind
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -104,7 +105,7 @@ def finish_pending(pipeline: dlt.Pipeline) -> None:
     for load_id in moved:
         pipeline._get_normalize_storage().extracted_packages.delete_package(load_id)
     if pipeline.has_pending_data:
-        pipeline.run()
+        load(pipeline)
 
 
 def recover(pipeline: dlt.Pipeline) -> dlt.Pipeline:
@@ -122,7 +123,7 @@ def recover(pipeline: dlt.Pipeline) -> dlt.Pipeline:
     try:
         finish_pending(pipeline)
     except Exception as error:
-        if _is_lake_error(error):
+        if _is_lake_error(error) or signal_behind(error):
             raise
     pipeline = _begin_anew(pipeline)
     try:
@@ -136,9 +137,5 @@ def recover(pipeline: dlt.Pipeline) -> dlt.Pipeline:
     return pipeline
 
 
-def _is_lake_error(error: BaseException | None) -> bool:
-    while error is not None:
-        if explain_lake_error(error):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
+def _is_lake_error(error: BaseException) -> bool:
+    return any(explain_lake_error(cause) for cause in causes(error))

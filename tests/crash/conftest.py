@@ -51,6 +51,7 @@ class Nights:
             "DLT_DATA_DIR": str(self.working_folder),
             "DESTINATION__FILESYSTEM__BUCKET_URL": str(self.bucket.relative_to(self.project)),
             "SOURCES__BLUESKY__SERVICE": self.server.url,
+            "SOURCES__BLUESKY__PLC_DIRECTORY": self.server.url,
             "SOURCES__BLUESKY__STARTER_PACKS": "[]",
             "SOURCES__BLUESKY__ACTORS": json.dumps(self.members),
             "SOURCES__BLUESKY__REQUESTS_PER_SECOND": "10000",

@@ -11,7 +11,7 @@ import pytest
 from pipelines.command import INTERRUPTED as LINE
 from tests.crash.test_crash import APPVIEW, EXTRACT, FILES, LOAD_STORAGE
 from tests.job import AtCall, AtChange
-from tests.seeds import seeds
+from tests.seeds import RARE, seeds
 
 if TYPE_CHECKING:
     from tests.crash.conftest import Nights
@@ -26,11 +26,11 @@ PULL = {
     "DuckDB looks for the load": AtCall("pipelines.bluesky:LakeReader", "expect", "before"),
 }
 AFTER_THE_PULL = {
-    "dbt is at its fifth model": AtCall("dbt.task.run:ModelRunner", "execute", "before", 5),
-    "dbt reads its project": AtCall("dbt.parser.manifest:ManifestLoader", "load", "before"),
-    "the audit asks": AtCall("pipelines.bluesky:Auditing", "audit", "before"),
-    "dbt is at its hundredth model": AtCall("dbt.task.run:ModelRunner", "execute", "before", 100),
-    "the page is drawn": AtCall("pipelines.report", "render", "before"),
+    "dbt is at its fifth model": (AtCall("dbt.task.run:ModelRunner", "execute", "before", 5), signal.SIGINT),
+    "dbt reads its project": (AtCall("dbt.parser.manifest:ManifestLoader", "load", "before"), signal.SIGTERM),
+    "the audit asks": (AtCall("pipelines.bluesky:Auditing", "audit", "before"), signal.SIGTERM),
+    "dbt is at its hundredth model": (AtCall("dbt.task.run:ModelRunner", "execute", "before", 100), signal.SIGTERM),
+    "the page is drawn": (AtCall("pipelines.report", "render", "before"), signal.SIGTERM),
 }
 
 
@@ -50,10 +50,10 @@ def assert_ended_in_one_line(nights: Nights, code: int, number: int) -> None:
             stage,
             number,
             id=f"{name}, {number.name}",
-            marks=() if (name, number) == ("page 2 was read", signal.SIGINT) else pytest.mark.slow,
+            marks=marks if name != "page 2 was read" else () if number == signal.SIGINT else pytest.mark.slow,
         )
         for name, stage in PULL.items()
-        for number in (signal.SIGINT, signal.SIGTERM)
+        for number, marks in ((signal.SIGINT, RARE), (signal.SIGTERM, pytest.mark.slow))
     ],
 )
 def test_a_pull_that_is_told_to_end(nights: Nights, stage: AtCall, number: signal.Signals) -> None:
@@ -64,18 +64,21 @@ def test_a_pull_that_is_told_to_end(nights: Nights, stage: AtCall, number: signa
     nights.assert_complete()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("stage", "number"), zip(AFTER_THE_PULL.values(), [2, 15, 15, 2, 15], strict=True), ids=AFTER_THE_PULL
+    ("stage", "number"),
+    [
+        pytest.param(stage, number, id=name, marks=pytest.mark.slow if number == signal.SIGINT else RARE)
+        for name, (stage, number) in AFTER_THE_PULL.items()
+    ],
 )
 def test_a_job_that_is_told_to_end_after_its_pull(nights: Nights, stage: AtCall, number: int) -> None:
     code = nights.run(AtCall(stage.owner, stage.function, stage.when, stage.call, number), arguments=())
     assert_ended_in_one_line(nights, code, number)
-    assert nights.run(arguments=()) == 0
+    assert nights.run() == 0
     assert nights.items() == nights.feed_items(nights.server.day).keys()
 
 
-@pytest.mark.parametrize("seed", seeds(20, by_default=0, on_each_change=2))
+@pytest.mark.parametrize("seed", seeds(20, by_default=0, on_each_change=1))
 def test_signals_at_random_moments(nights: Nights, seed: int) -> None:
     chance = random.Random(seed)
     number = chance.choice((signal.SIGINT, signal.SIGTERM))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.client
 import json
+import os
 import resource
+import socket
 import sqlite3
 import sys
 import threading
@@ -16,6 +19,7 @@ import pytest
 
 from pipelines.events.spool import Spool
 from pipelines.events.webhook import HELD_AT_LEAST, LARGEST_BODY, Webhook
+from pipelines.events.webhook_door import DoorLimits
 from pipelines.network.errors import ServiceFailed
 from tests.live.conftest import wait_until
 
@@ -255,3 +259,75 @@ def test_a_disk_that_does_not_answer_makes_senders_come_back(body, webhook, spoo
     assert answers.count(200) == len(stored(spool)) == 4
     assert post(webhook, body) == 200
     assert answers.count(200) + answers.count(503) == 12
+
+
+@pytest.fixture
+def small(spool: Spool) -> Iterator[Webhook]:
+    """A webhook that lets forty connections in, twenty from one address, and waits for none of them long."""
+    limits = DoorLimits(connections=40, connections_of_one=20, idle_seconds=2)
+    feed = Webhook(spool, host="127.0.0.1", port=0, password=PASSWORD, limits=limits)
+    feed.start(None)
+    yield feed
+    feed.stop()
+
+
+def connections(feed: Webhook, count: int, address: str = "127.0.0.1", says: bytes = b"") -> list[socket.socket]:
+    host, port = feed.url.removeprefix("http://").split(":")
+    opened = [socket.create_connection((host, int(port)), source_address=(address, 0)) for _ in range(count)]
+    for connection in opened:
+        connection.settimeout(5)
+        if says:
+            with contextlib.suppress(OSError):
+                connection.sendall(says)
+    return opened
+
+
+@pytest.mark.parametrize("says", [b"", b"POST / HTTP/1.1\r\nHost: a\r\nX-Slow: "], ids=["nothing", "half a header"])
+def test_hundreds_of_idle_connections_take_the_webhook_from_nobody_else(
+    small: Webhook, spool: Spool, capfd: pytest.CaptureFixture[str], says: bytes
+) -> None:
+    idle = connections(small, 300, "127.0.0.2", says)
+    wait_until(lambda: "connections were too many" in small.condition)
+    assert post(small, event(1)) == 200, "another address gets in"
+    for connection in idle:
+        with contextlib.suppress(ConnectionError):
+            while connection.recv(1024):
+                pass
+        connection.close()
+    assert [post(small, event(number)) for number in range(2, 30)] == [200] * 28
+    assert len(stored(spool)) == 29
+    assert capfd.readouterr().err == ""
+
+
+def test_whoever_is_too_many_is_told_to_come_back(small: Webhook) -> None:
+    first = connections(small, 20)
+    (late,) = connections(small, 1)
+    assert late.recv(1024).startswith(b"HTTP/1.1 503 ")
+    for connection in (*first, late):
+        connection.close()
+    wait_until(lambda: post_or_none(small, event(1)) == 200)
+
+
+def post_or_none(feed: Webhook, body: bytes) -> int | None:
+    try:
+        return post(feed, body)
+    except OSError:
+        return None
+
+
+def test_without_file_descriptors_it_pauses_and_says_so_in_a_line(
+    webhook: Webhook, capfd: pytest.CaptureFixture[str]
+) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    taken = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 (names alone)
+    host, port = webhook.url.removeprefix("http://").split(":")
+    waiting = socket.socket()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (taken, hard))
+    try:
+        waiting.connect((host, int(port)))
+        wait_until(lambda: "no file descriptors left" in webhook.condition)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        waiting.close()
+    wait_until(lambda: post_or_none(webhook, event(1)) == 200)
+    assert capfd.readouterr().err == ""
