@@ -167,6 +167,19 @@ def lake_of_traps(dataset_of: Warehouse) -> None:
         "heard", "repost", "not-shown", night(4) - timedelta(hours=1), subject_uri=post_uri("author", "common")
     )
 
+    # Whoever pushes an event may say that "gone" was there in 2099. The next night finds nobody.
+    third.add(
+        "repo_events",
+        kind="account",
+        did=did("gone"),
+        is_active=True,
+        event_at=datetime(2099, 1, 1, tzinfo=UTC),
+        observed_at=night(3),
+        feed="webhook",
+        service="webhook.test",
+        position=1,
+    )
+
     asked_for(first, third)
     checks = answers()
     # Counts that are none.
