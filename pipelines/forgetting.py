@@ -22,7 +22,7 @@ from pipelines.events.event_json import read_json_event
 from pipelines.events.spool import Spool
 from pipelines.lake.bucket import PROJECT_ROOT, LakeError
 from pipelines.lake.duckdb_settings import duckdb_settings
-from pipelines.lake.forget_states import forget_in_states, remove_left_overs
+from pipelines.lake.forget_states import forget_in_posts_under_way, forget_in_states, remove_left_overs
 from pipelines.lake.forget_tables import LakeFiles, Rewritten
 from pipelines.lake.forget_warehouse import remove_warehouse
 from pipelines.lake.forgotten import read_forgotten, write_forgotten
@@ -138,6 +138,7 @@ def _forget_everywhere(
     with lease(pipeline) as held:
         done = _forget_in_tables(LakeFiles(pipeline, settings), identifiers, held)
     forget_in_states(pipeline, scrubber)
+    forget_in_posts_under_way(pipeline, scrubber)
     forget_left_out(pipeline, scrubber)
     remove_left_overs(pipeline)
     _forget_in_spool(scrubber)

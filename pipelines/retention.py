@@ -10,12 +10,12 @@ import json
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from dlt.common.configuration import with_config
 from dlt.common.configuration.exceptions import ConfigurationValueError
 
-from pipelines.lake.deleted_posts import CID_COLUMNS, URI_COLUMNS, DeletedPosts
+from pipelines.lake.deleted_posts import CID_COLUMNS, POSTS_UNDER_WAY, URI_COLUMNS, DeletedPosts
 from pipelines.lake.duckdb_settings import duckdb_settings, has_relation
 from pipelines.lake.forget_tables import LakeFiles, Rewritten
 from pipelines.lake.forget_warehouse import remove_warehouse
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from pipelines.lake.duckdb_settings import DuckDBSettings
-
-_UNDER_WAY: Final = "forgetting_posts.json"
 
 
 @dataclass(frozen=True)
@@ -108,13 +106,13 @@ def _drop_raw(pipeline: dlt.Pipeline, before: datetime, console: Console) -> Non
 
 def _forget_deleted_posts(pipeline: dlt.Pipeline, before: datetime, console: Console) -> bool:
     settings = duckdb_settings(pipeline.pipeline_name)
-    begun = read_people_file(pipeline, _UNDER_WAY)
+    begun = read_people_file(pipeline, POSTS_UNDER_WAY)
     due = sorted({*(json.loads(begun) if begun else ()), *_due_posts(settings, before)})
     if not due:
         return False
     posts, done = DeletedPosts(due), Rewritten()
     with lease(pipeline) as held:
-        write_people_file(pipeline, _UNDER_WAY, json.dumps(due))
+        write_people_file(pipeline, POSTS_UNDER_WAY, json.dumps(due))
         files = LakeFiles(pipeline, settings)
         for table in files.tables:
             held.renew()
@@ -122,7 +120,7 @@ def _forget_deleted_posts(pipeline: dlt.Pipeline, before: datetime, console: Con
     # What a cache or another machine has made of the lake before is begun anew, too.
     write_forgotten(pipeline, read_forgotten(pipeline).with_log(done.removed, done.changed, done.files))
     remove_warehouse(pipeline, settings)
-    remove_people_file(pipeline, _UNDER_WAY)
+    remove_people_file(pipeline, POSTS_UNDER_WAY)
     _say(
         console,
         f"words of {len(due):,} deleted posts went out of {done.changed:,} rows; {done.files:,} files;"

@@ -32,6 +32,9 @@ CID_COLUMNS: Final[Mapping[str, str]] = {
     RECORD_CHECKS.name: "cid",
 }
 
+POSTS_UNDER_WAY: Final = "forgetting_posts.json"
+"""The file in `people/` that names posts whose words are going."""
+
 _WORDS: Final = ("text", "tags", "facets", "link_uri", "link_title", "link_description", "media", "self_labels")
 _CARD: Final = ("link_title", "link_description")
 _KEPT_OF_A_VIEW: Final = ("$type", "uri", "cid", "notFound", "blocked", "detached")

@@ -1,4 +1,4 @@
-"""Taking a person out of what is beside the lake's tables: the states that dlt keeps there, and hidden left-overs."""
+"""Taking a person out of what is beside the lake's tables: dlt's states, what is under way, hidden left-overs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 from dlt.common.versioned_state import compress_state, decompress_state
 
 from pipelines.lake.bucket import filesystem_client
-from pipelines.lake.people_files import PEOPLE
+from pipelines.lake.deleted_posts import POSTS_UNDER_WAY
+from pipelines.lake.people_files import PEOPLE, read_people_file, write_people_file
 
 if TYPE_CHECKING:
     import dlt
@@ -43,6 +44,14 @@ def forget_in_states(pipeline: dlt.Pipeline, scrubber: Scrubber) -> int:
             files.write_text(path, json.dumps(kept | {"state": compress_state(after)}))
             written += 1
     return written
+
+
+def forget_in_posts_under_way(pipeline: dlt.Pipeline, scrubber: Scrubber) -> None:
+    """Take a person's posts off the list of those whose words are going, where a run that died has left one."""
+    posts = json.loads(read_people_file(pipeline, POSTS_UNDER_WAY) or b"[]")
+    if scrubber.finds(posts):
+        others = [uri for uri in posts if not scrubber.finds(uri)]
+        write_people_file(pipeline, POSTS_UNDER_WAY, json.dumps(others))
 
 
 def remove_left_overs(pipeline: dlt.Pipeline) -> None:

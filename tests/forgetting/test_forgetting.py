@@ -102,6 +102,7 @@ def forgetful(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forgetful]:
         (people / "left_out.txt").write_text(f"{did}\n@bia.bsky.test\n")
         kept = {"dids": {"mikkel.of.old": did, "bia.bsky.test": "did:web:bia"}, "handles": {did: ["mikkel.of.old"]}}
         (people / "left_out.json").write_text(json.dumps(kept))
+        (people / "forgetting_posts.json").write_text(json.dumps([f"at://{did}/app.bsky.feed.post/3k", "at://x"]))
         (lake.dataset / "author_feed" / ".x.parquet.partial").write_text(did)
         theirs, before = person(world, lake, did), rows_of_others(lake, did)
         assert {string for string, _ in found_in(lake.folder / "_data", theirs.strings)} == set(theirs.strings)
@@ -133,7 +134,9 @@ def test_everybody_else_is_as_before(forgetful: Forgetful) -> None:
 
 def test_what_was_counted_went_and_the_log_says_how_much_not_who(forgetful: Forgetful) -> None:
     people = forgetful.lake.dataset.parent / "people"
-    assert sorted(file.name for file in people.iterdir()) == ["forgotten.json", "left_out.json", "left_out.txt"]
+    names = ["forgetting_posts.json", "forgotten.json", "left_out.json", "left_out.txt"]
+    assert sorted(file.name for file in people.iterdir()) == names
+    assert json.loads((people / "forgetting_posts.json").read_text()) == ["at://x"]
     assert (people / "left_out.txt").read_text() == "@bia.bsky.test\n"
     assert "mikkel" not in (people / "left_out.json").read_text()
     (done,) = json.loads((people / "forgotten.json").read_text())["log"]

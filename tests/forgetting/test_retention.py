@@ -161,7 +161,7 @@ def test_killed_at_any_moment_the_next_run_finishes(before: Before, copy: Wareho
     environment = {"DLT_PROJECT_DIR": str(copy.folder), "DLT_LOCAL_DIR": str(copy.folder)}
     environment |= {"DLT_DATA_DIR": str(copy.folder / "dlt"), "RETENTION__KEEP_DELETED_DAYS": str(KEEP_DAYS)}
     environment["PIPELINES__BLUESKY_SAMPLE__WAREHOUSE"] = f"{copy.name}/{copy.path.name}"
-    assert run_process(keep_no_longer_in, environment, now, AtChange(chance.randint(15, 70))) == KILLED
+    assert run_process(keep_no_longer_in, environment, now, AtChange(chance.randint(15, 130))) == KILLED
     if seed % 2:
         copy.dbt("run", "--full-refresh")
     keep(copy, now)

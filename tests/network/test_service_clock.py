@@ -47,6 +47,15 @@ def test_a_date_that_cannot_be_read_changes_nothing(date: str | None) -> None:
         assert clock.skew is None
 
 
+@pytest.mark.parametrize("date", ["Fri, 31 Dec 9999 23:59:59 GMT", "Mon, 01 Jan 1601 00:00:00 GMT"])
+def test_a_date_that_no_answer_can_have_is_passed_over(date: str) -> None:
+    now = NOW
+    clock = ServiceClock(lambda: now)
+    clock.hear({"Date": date})
+    now += timedelta(days=1)
+    assert clock() == now
+
+
 @pytest.mark.parametrize(
     ("skew", "said"),
     [
