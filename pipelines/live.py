@@ -51,6 +51,7 @@ from pipelines.sample.streams.live_day import SECONDS as SAMPLE_SECONDS
 from pipelines.sample.streams.live_day import live_day
 from pipelines.sources.hidden_members import OPT_OUT
 from pipelines.sources.micro_batches import BatchLimits, MicroBatches
+from pipelines.terminal import complain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -492,7 +493,7 @@ def run_compaction(pipeline: dlt.Pipeline, console: Terminal) -> int:
         f" {done.deleted:,} that an earlier run replaced were deleted, {done.waiting:,} will be, an hour from now"
     )
     for path, reason in done.damaged.items():
-        print(f"{path} is damaged, and stays as it is: {reason}", file=sys.stderr)
+        complain(f"{path} is damaged, and stays as it is: {reason}")
     return 2 if done.damaged else 0
 
 

@@ -202,7 +202,7 @@ def _explain_settings_error(error: Exception) -> str:
     return f"The settings in .dlt/ or the environment cannot be used: {_shortened(error)}"
 
 
-def _shortened(error: Exception) -> str:
+def _shortened(error: BaseException) -> str:
     """Bring what a library says into one line."""
     return textwrap.shorten(str(error), 300, placeholder="…")
 

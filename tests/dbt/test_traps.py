@@ -59,6 +59,19 @@ def run_of(number: int, *, load_id: str | None = None) -> Load:
         if outcome == "ok" and name not in {"half", "state", "edge", "back", "elsewhere", "late", "cut"}:
             version = version_of_the_editor(number) if name == "editor" else {}
             load.post(name, "common", at, version.pop("posted_at", POSTED), like_count=number * 10, **version)
+    if number == 3:
+        # Whoever pushes an event may say that "gone" was there in 2099. The next night finds nobody.
+        load.add(
+            "repo_events",
+            kind="account",
+            did=did("gone"),
+            is_active=True,
+            event_at=datetime(2099, 1, 1, tzinfo=UTC),
+            observed_at=night(3),
+            feed="webhook",
+            service="webhook.test",
+            position=1,
+        )
     hide_some(load, number)
     return load
 
