@@ -41,7 +41,7 @@ from pipelines.lake.working_folder import AnotherRun, only_one, open_pipeline, r
 from pipelines.left_out import find_left_out
 from pipelines.network.appview import PAGE_LIMIT, NetworkError
 from pipelines.progress import show_progress
-from pipelines.retention import keep_no_longer
+from pipelines.retention import configured_retention, keep_no_longer
 from pipelines.sample.appview.server import SampleServer
 from pipelines.sample.world.world import World
 from pipelines.sources.bluesky import MOST_DAYS, bluesky
@@ -469,6 +469,7 @@ def run_job(options: argparse.Namespace, run: PullRun | None, console: Terminal)
     if options.forget is not None:
         forget(options.forget, console, is_sample=options.sample, is_dry_run=options.dry_run)
         return 0
+    configured_retention()  # A value that cannot be used is said before anybody is asked anything.
     pulls = not (options.dry_run or options.check)
     events = catch_up(options, console) if pulls and is_catch_up_wanted(options) else ""
     name = "bluesky_sample" if options.sample else "bluesky"

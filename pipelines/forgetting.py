@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from pipelines.lake.duckdb_settings import DuckDBSettings
-    from pipelines.lake.lease import Lease
 
 PIPELINES: Final = (
     "bluesky",
@@ -136,7 +135,7 @@ def _forget_everywhere(
     write_forgotten(pipeline, read_forgotten(pipeline).with_people(identifiers))
     scrubber = Scrubber.of(identifiers)
     with lease(pipeline) as held:
-        done = _forget_in_tables(LakeFiles(pipeline, settings), identifiers, held)
+        done = _forget_in_tables(LakeFiles(pipeline, settings, held), identifiers)
     forget_in_states(pipeline, scrubber)
     forget_in_posts_under_way(pipeline, scrubber)
     forget_left_out(pipeline, scrubber)
@@ -156,13 +155,10 @@ def _forget_everywhere(
     )
 
 
-def _forget_in_tables(files: LakeFiles, identifiers: Iterable[str], held: Lease | None = None) -> Rewritten:
-    """Write the files anew by a lease; without one, count what would go."""
+def _forget_in_tables(files: LakeFiles, identifiers: Iterable[str]) -> Rewritten:
     done = Rewritten()
     for table in files.tables:
-        if held:
-            held.renew()
-        done.add(files.forget(table, identifiers, is_dry_run=held is None))
+        done.add(files.forget(table, identifiers))
     return done
 
 

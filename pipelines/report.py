@@ -118,13 +118,16 @@ def _expect_withheld(left_out: LeftOut, marts: duckdb.DuckDBPyConnection) -> Non
     if marts.execute(query).fetchall() != [(0,)]:
         raise ReportError(
             "The marts were built when a name of those who are left out led to nobody, so that they publish nobody:"
-            " correct it, and run cd dbt && dbt build."
+            " correct it, and run cd dbt && dbt build; for the sample: --target sample."
         )
     if not left_out.dids:
         return
     query = "select count(*) from int_withheld_names where list_contains($1, withheld_name)"
     if marts.execute(query, [[did.lower() for did in left_out.dids]]).fetchall() != [(len(left_out.dids),)]:
-        raise ReportError("The marts are older than the names of those who are left out: run cd dbt && dbt build.")
+        raise ReportError(
+            "The marts are older than the names of those who are left out:"
+            " run cd dbt && dbt build; for the sample: --target sample."
+        )
 
 
 def render(content: Content, contact: str | None = None) -> str:

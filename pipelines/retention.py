@@ -10,7 +10,8 @@ import json
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from itertools import accumulate
+from typing import TYPE_CHECKING, Final
 
 from dlt.common.configuration import with_config
 from dlt.common.configuration.exceptions import ConfigurationValueError
@@ -25,12 +26,19 @@ from pipelines.lake.people_files import read_people_file, remove_people_file, wr
 from pipelines.sources.bluesky import MOST_DAYS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     import dlt
     from rich.console import Console
 
     from pipelines.lake.duckdb_settings import DuckDBSettings
+
+UNCERTAIN: Final = timedelta(days=1)
+"""So long after a deletion, a feed that shows the post is no proof that it was made anew (`int_deletions`)."""
+
+LARGEST_PATTERN: Final = 50_000
+"""Characters: some 3,500 posts. DuckDB takes no pattern of a million, and slows down long before."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +91,7 @@ def keep_no_longer(pipeline: dlt.Pipeline, now: datetime, console: Console, *, i
         if retention.deleted is None:
             return False
         if is_built:
-            return _forget_deleted_posts(pipeline, now - retention.deleted, console)
+            return _forget_deleted_posts(pipeline, now - max(retention.deleted, UNCERTAIN), console)
         _say(console, "keep_deleted_days did nothing: it goes by the warehouse, which this run does not build")
     except LeaseTaken:
         # A compaction would bring back, in a new file, what it has read from old ones.
@@ -97,9 +105,8 @@ def _drop_raw(pipeline: dlt.Pipeline, before: datetime, console: Console) -> Non
         return
     done = Rewritten()
     with lease(pipeline) as held:
-        files = LakeFiles(pipeline, settings)
+        files = LakeFiles(pipeline, settings, held)
         for table in files.tables:
-            held.renew()
             done.add(files.drop_raw(table, before))
     _say(console, f"raw went out of {done.changed:,} rows; {done.files:,} files")
 
@@ -107,15 +114,16 @@ def _drop_raw(pipeline: dlt.Pipeline, before: datetime, console: Console) -> Non
 def _forget_deleted_posts(pipeline: dlt.Pipeline, before: datetime, console: Console) -> bool:
     settings = duckdb_settings(pipeline.pipeline_name)
     begun = read_people_file(pipeline, POSTS_UNDER_WAY)
-    due = sorted({*(json.loads(begun) if begun else ()), *_due_posts(settings, before)})
+    known = json.loads(begun) if begun else ()
+    due = [*known, *(uri for uri in _due_posts(settings, before) if uri not in set(known))]
     if not due:
         return False
+    later, due = due[_posts_at_once(due) :], sorted(due[: _posts_at_once(due)])
     posts, done = DeletedPosts(due), Rewritten()
     with lease(pipeline) as held:
         write_people_file(pipeline, POSTS_UNDER_WAY, json.dumps(due))
-        files = LakeFiles(pipeline, settings)
+        files = LakeFiles(pipeline, settings, held)
         for table in files.tables:
-            held.renew()
             done.add(files.forget_posts(table, posts))
     # What a cache or another machine has made of the lake before is begun anew, too.
     write_forgotten(pipeline, read_forgotten(pipeline).with_log(done.removed, done.changed, done.files))
@@ -126,7 +134,15 @@ def _forget_deleted_posts(pipeline: dlt.Pipeline, before: datetime, console: Con
         f"words of {len(due):,} deleted posts went out of {done.changed:,} rows; {done.files:,} files;"
         " the warehouse is made anew",
     )
+    if later:
+        _say(console, f"{len(later):,} more are due, and go the next nights")
     return True
+
+
+def _posts_at_once(due: Sequence[str]) -> int:
+    """Tell how many of the posts go in one night: their record keys are one pattern, whose size DuckDB limits."""
+    sizes = accumulate(len(uri.rpartition("/")[2]) + 1 for uri in due)
+    return max(1, sum(size <= LARGEST_PATTERN for size in sizes))
 
 
 def _due_posts(settings: DuckDBSettings, before: datetime) -> list[str]:

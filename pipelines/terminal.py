@@ -94,6 +94,11 @@ def complain(line: str) -> None:
 @contextmanager
 def opened() -> Iterator[Terminal]:
     """Give the terminal of a command, and stand between all else that prints and the streams, while the block runs."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(
+                errors="backslashreplace"
+            )  # Not every terminal, and no file of Windows, has all letters.
     terminal = Terminal(sys.stdout)
     with redirect_stdout(_Guarded(sys.stdout)), redirect_stderr(_Guarded(sys.stderr)):
         yield terminal

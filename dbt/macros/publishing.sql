@@ -26,8 +26,9 @@
     encoding. Where a handle stands, behind `@` and where addresses have a person, it is there a second time, as
     `@x.com`. -#}
 {% macro duckdb__names_in(text) -%}
-    {%- set invisible = '[\\x{00AD}\\x{200B}-\\x{200F}\\x{202A}-\\x{202E}\\x{2060}-\\x{2064}\\x{FEFF}]' -%}
-    {%- set written = "regexp_replace(translate(" ~ text ~ ", '。．｡', '...'), '" ~ invisible ~ "', '', 'g')" -%}
+    {%- set invisible = '[\\x{00AD}\\x{034F}\\x{180B}-\\x{180F}\\x{200B}-\\x{200F}\\x{202A}-\\x{202E}\\x{2060}-\\x{206F}'
+        ~ '\\x{FE00}-\\x{FE0F}\\x{FEFF}\\x{E0000}-\\x{E007F}]' -%}
+    {%- set written = "regexp_replace(translate(" ~ text ~ ", '。．｡․', '....'), '" ~ invisible ~ "', '', 'g')" -%}
     {%- set plain = "lower(" ~ written ~ ")" -%}
     {%- set once = "lower(url_decode(regexp_replace(" ~ plain ~ ", '%[89a-f][0-9a-f]', ' ', 'g')))" -%}
     {%- set twice = "lower(url_decode(regexp_replace(" ~ once ~ ", '%[89a-f][0-9a-f]', ' ', 'g')))" -%}

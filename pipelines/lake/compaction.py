@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.lake.bucket import filesystem_client
-from pipelines.lake.lease import lease
+from pipelines.lake.lease import Lease, lease
 from pipelines.lake.tables import LIVE_TABLES, REPO_EVENTS, RawTable
 
 if TYPE_CHECKING:
@@ -81,11 +81,13 @@ def compact(pipeline: dlt.Pipeline, *, now: float | None = None) -> Compaction:
                 folders.setdefault(path.rpartition("/")[0], {})[path] = info["size"]
             for _, sizes in sorted(folders.items()):
                 held.renew()
-                _compact_folder(files, table, sizes, now=time.time() if now is None else now, done=done)
+                _compact_folder(files, held, table, sizes, now=time.time() if now is None else now, done=done)
     return done
 
 
-def _compact_folder(files: Any, table: RawTable, sizes: dict[str, int], *, now: float, done: Compaction) -> None:
+def _compact_folder(
+    files: Any, held: Lease, table: RawTable, sizes: dict[str, int], *, now: float, done: Compaction
+) -> None:
     folder = next(iter(sizes)).rpartition("/")[0]
     replaced: set[str] = set()
     unfinished: set[str] = set()
@@ -113,7 +115,9 @@ def _compact_folder(files: Any, table: RawTable, sizes: dict[str, int], *, now: 
     for group in _groups(small):
         parts = {path: rows for path in group if (rows := _read_rows(files, path, done)) is not None}
         if len(parts) > 1:
-            _write(files, table, folder, parts, now)
+            rows, name = _together(table, parts), f"compact-{int(now)}-{uuid.uuid4().hex[:10]}.parquet"
+            held.renew()  # What was read may have been forgotten by a job that came when the lease had run out.
+            _write(files, f"{folder}/{name}", rows)
             done.written += 1
             done.replaced += len(parts)
             done.waiting += len(parts)
@@ -159,15 +163,18 @@ def _read_rows(files: Any, path: str, done: Compaction) -> pa.Table | None:
         return None
 
 
-def _write(files: Any, table: RawTable, folder: str, parts: dict[str, pa.Table], now: float) -> None:
+def _together(table: RawTable, parts: dict[str, pa.Table]) -> pa.Table:
+    """Put the rows of several files into one table, which names the files."""
     # A file from before a column was added has it as null.
     rows = pa.concat_tables(parts.values(), promote_options="default")
     order = ("did", "event_at") if table is REPO_EVENTS else ("service", "observed_at")
     rows = rows.sort_by([(column, "ascending") for column in order])
     replaces = json.dumps([_name(path) for path in parts]).encode()
-    rows = rows.replace_schema_metadata({**(rows.schema.metadata or {}), _REPLACES: replaces})
-    name = f"compact-{int(now)}-{uuid.uuid4().hex[:10]}.parquet"
+    return rows.replace_schema_metadata({**(rows.schema.metadata or {}), _REPLACES: replaces})
+
+
+def _write(files: Any, path: str, rows: pa.Table) -> None:
     with tempfile.TemporaryDirectory() as local:
-        written = Path(local) / name
+        written = Path(local) / _name(path)
         pq.write_table(rows, written, compression="zstd", row_group_size=50_000)
-        files.put_file(str(written), f"{folder}/{name}")
+        files.put_file(str(written), path)

@@ -48,10 +48,22 @@ class AtomicLocalFileSystem(LocalFileSystem):  # type: ignore[misc]
         temporary = target.with_name(f".{target.name}{f'.{uuid.uuid4().hex}' if is_new else ''}.partial")
         yield str(temporary)
         if is_new:
-            target.hardlink_to(temporary)
-            temporary.unlink()
+            try:
+                _link(temporary, target)
+            finally:
+                temporary.unlink()
         else:
             temporary.replace(target)
+
+
+def _link(written: Path, target: Path) -> None:
+    try:
+        target.hardlink_to(written)
+    except FileExistsError:
+        raise
+    except OSError:  # FAT and many network file systems know no such links.
+        with target.open("xb") as file:
+            file.write(written.read_bytes())
 
 
 def use_lake_filesystems() -> None:

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 
     from pipelines.lake.deleted_posts import DeletedPosts
     from pipelines.lake.duckdb_settings import DuckDBSettings
+    from pipelines.lake.lease import Lease
 
 ROWS_AT_ONCE: Final = 10_000
 """Rows of a file that are in memory while it is written anew: some 50 MB of feed items."""
@@ -99,14 +100,16 @@ class Rewritten:
 class LakeFiles:
     """The files of a lake, for DuckDB and for fsspec alike."""
 
-    def __init__(self, pipeline: dlt.Pipeline, settings: DuckDBSettings) -> None:
+    def __init__(self, pipeline: dlt.Pipeline, settings: DuckDBSettings, held: Lease | None = None) -> None:
         """List them.
 
         Args:
             pipeline: Any pipeline of the lake.
             settings: How DuckDB reads it.
+            held: The lease to write files by. Without one nothing is written: what would change is counted.
         """
         client = filesystem_client(pipeline)
+        self._held = held
         self._settings = settings
         self._files = client.fs_client
         self._files.invalidate_cache()
@@ -193,17 +196,16 @@ class LakeFiles:
             (count,) = connection.execute(query, [did]).fetchone() or (0,)
         return int(count)
 
-    def forget(self, table: str, identifiers: Iterable[str], *, is_dry_run: bool) -> Rewritten:
+    def forget(self, table: str, identifiers: Iterable[str]) -> Rewritten:
         """Take a person out of a table.
 
         Args:
             table: Its name.
             identifiers: Their DID and handles, normalized.
-            is_dry_run: Whether to count only.
         """
         names = frozenset(identifiers)
         change = partial(Scrubber.of(names).row, _TABLES.get(table))
-        return self._change_rows(self._rows_that_name(table, names), change, is_dry_run=is_dry_run)
+        return self._change_rows(self._rows_that_name(table, names), change)
 
     def forget_posts(self, table: str, posts: DeletedPosts) -> Rewritten:
         """Take the words of deleted posts out of a table.
@@ -223,7 +225,7 @@ class LakeFiles:
         """
         done = Rewritten()
         for path, row_count in self._with_raw(table, before):
-            self._rewrite(path, lambda rows, _: _without_raw(rows, before), is_dry_run=False)
+            self._rewrite(path, lambda rows, _: _without_raw(rows, before))
             done.add(Rewritten(changed=row_count, files=1))
         return done
 
@@ -246,17 +248,13 @@ class LakeFiles:
         self,
         found: Iterable[tuple[str, set[int]]],
         change: Callable[[Row], Row | None],
-        *,
-        is_dry_run: bool = False,
     ) -> Rewritten:
         """Change rows of files that are given with their numbers; a row for which nothing comes goes."""
 
         def rewrite(file: tuple[str, set[int]]) -> Rewritten:
             path, numbers = file
             done = Rewritten()
-            is_changed = self._rewrite(
-                path, lambda rows, begin: _changed(rows, begin, numbers, change, done), is_dry_run=is_dry_run
-            )
+            is_changed = self._rewrite(path, lambda rows, begin: _changed(rows, begin, numbers, change, done))
             done.files = int(is_changed)
             return done
 
@@ -335,14 +333,13 @@ class LakeFiles:
         """Name a file as fsspec does."""
         return self._root + file.removeprefix(self._settings.lake_path)
 
-    def _rewrite(self, path: str, change: Callable[[pa.Table, int], pa.Table], *, is_dry_run: bool) -> bool:
+    def _rewrite(self, path: str, change: Callable[[pa.Table, int], pa.Table]) -> bool:
         """Write a file anew.
 
         Args:
             path: Which.
             change: Gets some of its rows and the number of the first, and gives them back, the same table if nothing
                 has to change.
-            is_dry_run: Whether to leave the file as it is.
 
         Returns:
             Whether anything had to change.
@@ -360,7 +357,8 @@ class LakeFiles:
                         is_changed |= kept is not rows
                         writer.write_table(kept)
                         begin += len(rows)
-            if is_changed and not is_dry_run:
+            if is_changed and self._held:
+                self._held.renew()
                 self._files.put_file(str(written), path)
         return is_changed
 

@@ -100,7 +100,7 @@ class LeftOut:
     @property
     def unresolved(self) -> tuple[Named, ...]:
         """The names behind which there may be anybody."""
-        return tuple(name for name in self.names if self._did_of(name) is None)
+        return tuple(dict.fromkeys(name for name in self.names if self._did_of(name) is None))
 
     def rows(self) -> list[dict[str, str | None]]:
         """Give what dbt needs: each name of each person; for one that is not resolved, no DID."""

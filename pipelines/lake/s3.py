@@ -7,6 +7,7 @@ from typing import Any, Final
 from s3fs import S3FileSystem
 
 _IS_THERE: Final = ("PreconditionFailed", "ConditionalRequestConflict", "412")
+_NO_CONDITIONS: Final = ("NotImplemented", "501")
 
 
 class ExistingBucketFileSystem(S3FileSystem):  # type: ignore[misc]
@@ -25,7 +26,9 @@ class ExistingBucketFileSystem(S3FileSystem):  # type: ignore[misc]
             return await super()._pipe_file(path, data, *args, mode=mode, **kwargs)
         except OSError as error:
             # s3fs knows only AWS's own answer to a file that is to be made and is there.
-            response = getattr(error.__cause__, "response", {})
-            if mode == "create" and response.get("Error", {}).get("Code") in _IS_THERE:
+            code = getattr(error.__cause__, "response", {}).get("Error", {}).get("Code")
+            if mode == "create" and code in _IS_THERE:
                 raise FileExistsError(path) from error
+            if mode == "create" and code in _NO_CONDITIONS:
+                return await super()._pipe_file(path, data, *args, **kwargs)
             raise

@@ -42,7 +42,7 @@ def only_one(pipeline_name: str) -> AbstractContextManager[object]:
     try:
         return FileLock(path).acquire(blocking=False)
     except Timeout as error:
-        raise AnotherRun(f"Another run of {pipeline_name} is under way on this machine.") from error
+        raise AnotherRun(f"Another run of {pipeline_name} is under way on this machine. Wait for its end.") from error
 
 
 def open_pipeline(name: str) -> dlt.Pipeline:

@@ -148,10 +148,10 @@ class _Connection(HTTPConnection):
         except (OSError, UnicodeError) as error:
             raise NameResolutionError(name, self, error) from error  # type: ignore[arg-type]
         failure: HTTPError = AddressRefused("it is at an address inside this machine or a private network")
-        for address in addresses:
-            if exchange.refuses(address):
-                continue
-            self._dns_host, self.timeout = address, max(exchange.seconds_left, 0.001)
+        allowed = [address for address in addresses if not exchange.refuses(address)]
+        for number, address in enumerate(allowed):
+            # One that answers nothing, as with a broken IPv6, leaves time for the others.
+            self._dns_host, self.timeout = address, max(exchange.seconds_left / (len(allowed) - number), 0.001)
             try:
                 return super()._new_conn()
             except ConnectTimeoutError as error:  # `NewConnectionError` is one of them.

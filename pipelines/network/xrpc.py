@@ -278,6 +278,8 @@ class XrpcClient:
                             size += len(chunk)
                             yield chunk
                         return
+                except ProxyUnusable as error:
+                    raise ServiceUnreachable(request.service, request.endpoint, request.subject, str(error)) from error
                 except AddressRefused as error:
                     raise self._address_refused(request, error) from error
                 except HTTPError as error:

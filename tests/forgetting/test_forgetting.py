@@ -158,7 +158,9 @@ def test_the_spool_keeps_what_others_sent(forgetful: Forgetful) -> None:
 def test_no_job_of_the_lake_may_run_meanwhile(forgetful: Forgetful, capsys: pytest.CaptureFixture[str]) -> None:
     with only_one("bluesky_jetstream"):
         assert forget(forgetful.person.did) == 1
-    assert capsys.readouterr().err == "Another run of bluesky_jetstream is under way on this machine.\n"
+    assert (
+        capsys.readouterr().err == "Another run of bluesky_jetstream is under way on this machine. Wait for its end.\n"
+    )
 
 
 def test_nobody_by_that_name_is_one_line(forgetful: Forgetful, capsys: pytest.CaptureFixture[str]) -> None:

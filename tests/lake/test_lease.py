@@ -31,7 +31,7 @@ def lease_file(lake: Lake) -> Path:
 
 
 def on_another_machine(lake: Lake, until: float) -> None:
-    lease_file(lake).write_text(json.dumps({"owner": "another", "host": "another.example", "until": until}))
+    lease_file(lake).write_text(json.dumps({"owner": "another", "home": "another.example:/dlt", "until": until}))
 
 
 def test_of_those_who_try_at_once_one_has_it(pipeline: dlt.Pipeline) -> None:
@@ -59,7 +59,16 @@ def test_a_job_that_was_killed_on_this_machine_keeps_nobody_away(lake: Lake, pip
     lease_file(lake).write_bytes(left_behind)
     with lease(pipeline):
         pass
-    for damaged in (b"", b"[", left_behind[:7]):
+    for damaged in (
+        b"",
+        b"[",
+        left_behind[:7],
+        b"null",
+        b"[]",
+        b'{"until": "x"}',
+        b'{"until": Infinity}',
+        b'{"until": null}',
+    ):
         lease_file(lake).write_bytes(damaged)
         with lease(pipeline):
             pass
@@ -72,3 +81,22 @@ def test_whoever_was_too_slow_is_told_before_the_next_change(lake: Lake, pipelin
         lease_file(lake).with_stem(f"{number + 1:08d}").write_bytes(lease_file(lake).read_bytes())
         with pytest.raises(LeaseTaken):
             held.renew()
+
+
+def test_a_lease_of_a_machine_whose_clock_is_a_year_ahead_keeps_nobody_away(lake: Lake, pipeline: dlt.Pipeline) -> None:
+    with lease(pipeline):
+        pass
+    on_another_machine(lake, time.time() + 366 * 86_400)
+    with lease(pipeline):
+        pass
+
+
+def test_a_file_system_without_links_has_leases(
+    lake: Lake, pipeline: dlt.Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("pathlib.Path.hardlink_to", refuse)
+    assert_one_of_many_has_a_lease(pipeline)
+    assert [file.name for file in (lake.dataset / "_leases").iterdir()] == ["00000001.json"]

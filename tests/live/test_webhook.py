@@ -321,13 +321,18 @@ def test_without_file_descriptors_it_pauses_and_says_so_in_a_line(
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     taken = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 (names alone)
     host, port = webhook.url.removeprefix("http://").split(":")
-    waiting = socket.socket()
+    waiting, fillers = socket.socket(), []
     resource.setrlimit(resource.RLIMIT_NOFILE, (taken, hard))
     try:
+        with contextlib.suppress(OSError):  # Numbers that are free among those in use.
+            while True:
+                fillers.append(os.open(os.devnull, os.O_RDONLY))
         waiting.connect((host, int(port)))
         wait_until(lambda: "no file descriptors left" in webhook.condition)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for descriptor in fillers:
+            os.close(descriptor)
         waiting.close()
     wait_until(lambda: post_or_none(webhook, event(1)) == 200)
     assert caplog.text == "", "no stack trace"

@@ -192,14 +192,16 @@ def limited(limit: int, remaining: int) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("reply", "error"),
     [
-        (Reply(page(1, 1).body, headers=limited(3_000, 0)), "rate limit"),
-        (error_reply(429, "RateLimitExceeded", Retry_After="800"), "asks to wait"),
-        (error_reply(503, "Busy", Retry_After="800"), "asks to wait"),
+        (lambda: Reply(page(1, 1).body, headers=limited(3_000, 0)), "rate limit"),
+        (lambda: error_reply(429, "RateLimitExceeded", Retry_After="800"), "asks to wait"),
+        (lambda: error_reply(503, "Busy", Retry_After="800"), "asks to wait"),
     ],
     ids=["the limit is used up", "429", "503"],
 )
-def test_a_stranger_can_ask_for_no_wait_beyond_the_budget(server: ScriptedServer, reply: Reply, error: str) -> None:
-    reader = pds(server, lambda _: reply)
+def test_a_stranger_can_ask_for_no_wait_beyond_the_budget(
+    server: ScriptedServer, reply: Callable[[], Reply], error: str
+) -> None:
+    reader = pds(server, lambda _: reply())
     begun = time.monotonic()
     with pytest.raises(NetworkError, match=error):
         list(reader.list_item_records(DID, LIST))
