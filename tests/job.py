@@ -150,6 +150,8 @@ def _main(
     members_per_load: int | None,
 ) -> None:
     os.environ.update(environment)
+    # As in a terminal: what a shell runs in the background inherits that SIGINT is ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with output.open("ab") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
