@@ -208,6 +208,31 @@ def test_what_is_due_goes_and_the_next_night_finds_nothing(small_lake: Lake, mon
     assert contents(small_lake) == after
 
 
+def test_more_posts_than_one_pattern_holds_go_in_several_nights(
+    small_lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with duckdb_settings("bluesky").open_warehouse() as warehouse:
+        warehouse.execute(
+            "insert into int_deletions select 'post', $1 || range, 'delete_event', $2 from range(3)",
+            [GONE, NOW - timedelta(days=3)],
+        )
+        warehouse.execute("insert into base_bluesky__repo_events select $1 || range, 'bafy' from range(3)", [GONE])
+    monkeypatch.setattr("pipelines.retention.LARGEST_PATTERN", 1)
+    assert (
+        night(monkeypatch, keep_deleted_days=1)[1].splitlines()[1]
+        == "retention  3 more are due, and go the next nights"
+    )
+    assert WORDS not in str(small_lake.query("select raw from author_feed"))
+
+
+def test_what_was_deleted_within_a_day_may_have_been_made_anew(
+    small_lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with duckdb_settings("bluesky").open_warehouse() as warehouse:
+        warehouse.execute("update int_deletions set missed_at = $1", [NOW - timedelta(hours=23)])
+    assert night(monkeypatch, keep_deleted_days=0) == (False, "")
+
+
 def test_what_a_run_that_died_had_begun_is_finished(small_lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its rows may be clean already, so that the warehouse knows of no words; those in others' rows are not."""
     people = small_lake.dataset.parent / "people"
