@@ -114,11 +114,11 @@ def _drop_raw(pipeline: dlt.Pipeline, before: datetime, console: Console) -> Non
 def _forget_deleted_posts(pipeline: dlt.Pipeline, before: datetime, console: Console) -> bool:
     settings = duckdb_settings(pipeline.pipeline_name)
     begun = read_people_file(pipeline, POSTS_UNDER_WAY)
-    known = json.loads(begun) if begun else ()
-    due = [*known, *(uri for uri in _due_posts(settings, before) if uri not in set(known))]
-    if not due:
+    waiting = list(dict.fromkeys([*(json.loads(begun) if begun else ()), *_due_posts(settings, before)]))
+    if not waiting:
         return False
-    later, due = due[_posts_at_once(due) :], sorted(due[: _posts_at_once(due)])
+    most = _posts_at_once(waiting)
+    due, later = waiting[:most], waiting[most:]
     posts, done = DeletedPosts(due), Rewritten()
     with lease(pipeline) as held:
         write_people_file(pipeline, POSTS_UNDER_WAY, json.dumps(due))
