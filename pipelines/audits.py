@@ -13,10 +13,11 @@ from pipelines.lake.loads import load
 from pipelines.lake.readback import LakeReader
 from pipelines.sources.feed_audits import Audits, feed_audits
 from pipelines.sources.feed_walk import was_whole
+from pipelines.sources.member_records import KeptCollections, KnownMemberRecord
 from pipelines.sources.repository_comparison import KnownRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     import dlt
     import duckdb
@@ -76,11 +77,13 @@ class Auditing:
         pipeline: Where they are loaded to; its state has the members'.
         network: Whom to ask.
         clock: Tells the time of an observation.
+        collections: Types of records that are kept beside posts and reposts.
     """
 
     pipeline: dlt.Pipeline
     network: Network
     clock: Callable[[], datetime]
+    collections: Collection[str] = ()
 
     def audit(self, states: dict[str, MemberState], dids: Sequence[str]) -> AuditSummary:
         """Audit members, and load what comes of it.
@@ -103,7 +106,8 @@ class Auditing:
             dids = without_opted_out(warehouse, dids)
             if not dids:
                 return AuditSummary(notes=waiting)
-            audits = Audits(self.network, self.clock, known_records(warehouse, dids))
+            kept = KeptCollections(frozenset(self.collections), known_member_records(warehouse, dids, self.collections))
+            audits = Audits(self.network, self.clock, known_records(warehouse, dids), kept)
             audits.begin(states, dids)
             while audits.waiting_count:
                 reader.expect(self.pipeline, load(self.pipeline, feed_audits(audits)))
@@ -210,5 +214,37 @@ def known_records(warehouse: duckdb.DuckDBPyConnection, dids: Sequence[str]) -> 
         while rows := found.fetchmany(_ROWS_AT_ONCE):
             records.update((uri, KnownRecord(cid, is_gone)) for uri, cid, is_gone in rows)
         return records
+
+    return known
+
+
+def known_member_records(
+    warehouse: duckdb.DuckDBPyConnection, dids: Sequence[str], collections: Collection[str]
+) -> Callable[[str], Iterator[KnownMemberRecord]]:
+    """Read from the warehouse what the lake knows of members' follows, likes and other records.
+
+    Args:
+        warehouse: An open one, which stays open as long as it is read.
+        dids: The members.
+        collections: Types of records.
+
+    Returns:
+        What reads the records of one of them, in the order of their URIs. A new reading ends the one before.
+    """
+    if not collections:
+        return lambda _: iter(())
+    warehouse.execute(
+        "create or replace temp table known_member_records as select did, uri, cid, is_gone"
+        " from int_known_member_records where did in (select unnest($1)) and collection in (select unnest($2))"
+        " order by did, uri",
+        [list(dids), list(collections)],
+    )
+
+    def known(did: str) -> Iterator[KnownMemberRecord]:
+        found = warehouse.execute(
+            "select uri, cid, is_gone from known_member_records where did = $1 order by uri", [did]
+        )
+        while rows := found.fetchmany(_ROWS_AT_ONCE):
+            yield from (KnownMemberRecord(*row) for row in rows)
 
     return known

@@ -48,6 +48,7 @@ from pipelines.sources.bluesky import MOST_DAYS, bluesky
 from pipelines.sources.clients import configured_network
 from pipelines.sources.member_states import member_states as find_member_states
 from pipelines.sources.pull_run import PullRun
+from pipelines.sources.repository_comparison import AUDITED
 from pipelines.sources.roster import Roster
 from pipelines.terminal import complain
 from pipelines.warehouse import BuildOutcome, build_questions, build_warehouse
@@ -357,7 +358,7 @@ def audit(pipeline: dlt.Pipeline, night: Night, console: Terminal, *, is_all: bo
     roster = night.run.roster or Roster()
     left_alone = {member["did"] for member in roster.members} - night.run.followed
     due = [did for did in due if did not in left_alone]
-    audits = Auditing(pipeline, network, night.run.clock).audit(states, due)
+    audits = Auditing(pipeline, network, night.run.clock, configured_audit_collections()).audit(states, due)
     console.say(*f"   audits  {audits}".split("\n"))
     # Of some members the audit has said that nothing lacks.
     states = member_states(pipeline)
@@ -371,6 +372,12 @@ def configured_audit_days(audit_days: float = dlt.config.value) -> float:
     if not 0 <= audit_days <= MOST_DAYS:
         raise ConfigurationValueError(f"[sources.bluesky]: audit_days takes a number from 0 to {MOST_DAYS}")
     return audit_days
+
+
+@with_config(sections=("sources", "bluesky"))
+def configured_audit_collections(audit_collections: list[str] = dlt.config.value) -> list[str]:
+    """Tell which records audits keep, beside posts and reposts, which they always do."""
+    return [name for name in audit_collections if name not in AUDITED]
 
 
 def connected(night: Night) -> Network:

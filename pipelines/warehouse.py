@@ -12,7 +12,12 @@ from pipelines.lake.duckdb_settings import duckdb_settings
 
 DBT_PROJECT: Final = PROJECT_ROOT / "dbt"
 
-CHECKED_MODELS: Final = ("int_open_questions", "int_known_records", "stg_bluesky__repo_event_gaps")
+CHECKED_MODELS: Final = (
+    "int_open_questions",
+    "int_known_records",
+    "int_known_member_records",
+    "stg_bluesky__repo_event_gaps",
+)
 
 
 @dataclass(frozen=True)

@@ -380,6 +380,42 @@ FEED_AUDITS: Final = RawTable(
                 " service shows another version.",
             ),
             _column("gone_count", pa.int64(), "Records of the lake that the repository has no more."),
+            _column(
+                "audited_collections",
+                STRINGS,
+                "Types of records beside posts and reposts that were held against the lake, too: what it lacked, and"
+                " what is gone, is in member_records. Null where nothing proves it.",
+            ),
+        ]
+    ),
+    whose=("member_did",),
+)
+
+MEMBER_RECORDS: Final = RawTable(
+    "member_records",
+    "A record beside posts and reposts (a follow, a like) that an audit found in a member's repository and the lake did"
+    " not know, or one that the lake knew and the repository has no more. Only of repositories that are proved.",
+    ("uri", "observed_at"),
+    pa.schema(
+        [
+            _required("uri", pa.string(), "at:// URI of the record."),
+            _required("member_did", pa.string(), "DID of the member in whose repository it is, or was."),
+            _required("collection", pa.string(), "Type of the record, e.g. `app.bsky.graph.follow`."),
+            _required("observed_at", UTC_TIMESTAMP, "When the audit of the member began."),
+            _required(
+                "rev", pa.string(), "Revision of the repository that shows it: a TID that grows with each commit."
+            ),
+            _required("is_gone", pa.bool_(), "Whether the repository has the record no more; then the rest is null."),
+            _column("cid", pa.string(), "CID of the record: the version."),
+            _column("subject_did", pa.string(), "Whom a follow names; whose post, by its URI, a like is of."),
+            _column("subject_uri", pa.string(), "What a like is of: at:// URI."),
+            _column("subject_cid", pa.string(), "CID of what a like is of: the version that was liked."),
+            _column(
+                "via_uri", pa.string(), "Through what it was found, by the client's word: a repost, a starter pack."
+            ),
+            _column("created_at", UTC_TIMESTAMP, "When the author's client says the record was written."),
+            _ISSUES,
+            _column("raw", pa.string(), "The record's own JSON, written from the CBOR that the repository has."),
         ]
     ),
     whose=("member_did",),
@@ -469,6 +505,6 @@ REPO_EVENT_GAPS: Final = RawTable(
 
 RAW_TABLES: Final = (STARTER_PACKS, STARTER_PACK_MEMBERS, PROFILES, AUTHOR_FEED, FEED_PULLS)
 
-CHECK_TABLES: Final = (RECORD_CHECKS, FEED_AUDITS)
+CHECK_TABLES: Final = (RECORD_CHECKS, FEED_AUDITS, MEMBER_RECORDS)
 
 LIVE_TABLES: Final = (REPO_EVENTS, REPO_EVENT_GAPS)

@@ -166,6 +166,15 @@ def cid_text(cid: bytes) -> str:
     return libipld.encode_cid(cid)
 
 
+def cid_bytes(text: str) -> bytes:
+    """Read a CID of version 1 that `cid_text` has written.
+
+    Raises:
+        ValueError: It is none.
+    """
+    return libipld.decode_multibase(text)[1]
+
+
 def _varint(data: bytes, at: int) -> tuple[int, int]:
     """Read an unsigned LEB128 number.
 

@@ -252,6 +252,14 @@ class RepostRecord(_Lexicon):
     subject: StrongRef | None = None
 
 
+class SubjectRecord(_Lexicon):
+    """`app.bsky.graph.follow`, which names a DID, or `app.bsky.feed.like`, which names a record."""
+
+    created_at: str | None = None
+    subject: StrongRef | str | None = None
+    via: StrongRef | None = None
+
+
 class RepoRecord(_Lexicon):
     """A record as `com.atproto.repo.getRecord` and `listRecords` serve it."""
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pipelines.network import merkle_tree
-from pipelines.network.car import CarFile, cid_text, spooled
+from pipelines.network.car import CarFile, cid_bytes, cid_text, spooled
 from pipelines.network.not_proved import Check, NotProved
 from pipelines.network.repo_commit import MAX_COMMIT_BYTES, Commit, read_commit
 
@@ -79,6 +79,18 @@ class ProvedRepository:
                 yield RepoRecord(collection, rkey, cid_text(cid), block, block is None)
             else:
                 yield RepoRecord(collection, rkey, cid_text(cid))
+
+    def block(self, record: RepoRecord) -> bytes | None:
+        """Give the block of one of its records; None if the CAR does not have it.
+
+        Raises:
+            NotProved: The block does not have its hash, or is too large.
+        """
+        try:
+            cid = cid_bytes(record.cid)
+        except ValueError:
+            return None  # As `CarFile.block` says of all CIDs that no block of a repository has.
+        return self._car.block(cid, MAX_RECORD_BYTES)
 
     def _paths(self) -> Iterator[tuple[str, str, bytes]]:
         for key, cid in merkle_tree.entries(self._tree, self._node):

@@ -11,7 +11,7 @@ import dlt
 import pyarrow as pa
 from dlt.extract import DltResource
 
-from pipelines.lake.tables import FEED_AUDITS
+from pipelines.lake.tables import FEED_AUDITS, MEMBER_RECORDS
 from pipelines.network.connect import Network
 from pipelines.network.errors import NetworkError
 from pipelines.network.failing_services import FailingServices
@@ -20,6 +20,7 @@ from pipelines.sources.bluesky import author_feed
 from pipelines.sources.clients import WORKERS
 from pipelines.sources.feed_walk import MemberState
 from pipelines.sources.member_audit import MemberAudit
+from pipelines.sources.member_records import KeptCollections
 from pipelines.sources.member_states import member_states
 from pipelines.sources.pull_run import ITEMS_PER_LOAD
 from pipelines.sources.record_checks import RecordAsker, checked_records
@@ -36,7 +37,8 @@ class Audits:
     Attributes:
         network: The clients to ask.
         clock: Tells the time of an observation.
-        known: Reads what the lake knows of a member, by URI.
+        known: Reads what the lake knows of a member's posts and reposts, by URI.
+        kept: Which other records are kept, and what the lake knows of them.
         rows_per_load: A load that holds so many rows is closed and the next one begun.
         outcomes: Audits so far, by outcome.
         records: Their counts of records, as in the columns of `feed_audits`.
@@ -46,6 +48,7 @@ class Audits:
     network: Network
     clock: Callable[[], datetime]
     known: Callable[[str], dict[str, KnownRecord]]
+    kept: KeptCollections
     rows_per_load: int = ITEMS_PER_LOAD
     outcomes: Counter[str] = field(default_factory=Counter)
     records: Counter[str] = field(default_factory=Counter)
@@ -69,7 +72,7 @@ class Audits:
         with ThreadPoolExecutor(WORKERS) as pool:
             for did in dids:
                 last = states[did].get("audit")
-                audit = MemberAudit(self.network, services, asker, did, last, self.known, self.clock())
+                audit = MemberAudit(self.network, services, asker, did, last, self.known, self.kept, self.clock())
                 self._waiting.append(audit)
             list(pool.map(MemberAudit.begin, self._waiting))
 
@@ -86,7 +89,7 @@ class Audits:
             states: What is remembered of the members. It moves after a member's rows, so that dlt stores it with them.
 
         Yields:
-            Tables of `record_checks` and of `author_feed`, and for each member a row of `feed_audits`.
+            Tables of `record_checks`, `member_records` and `author_feed`, and for each member a row of `feed_audits`.
         """
         row_count = 0
         while self._waiting and row_count < self.rows_per_load:
@@ -121,12 +124,17 @@ def _feed_audits(table: pa.Table) -> pa.Table | None:
     return table if table.schema.equals(FEED_AUDITS.schema) else None
 
 
+@dlt.transformer(**resource_hints(MEMBER_RECORDS))
+def _member_records(table: pa.Table) -> pa.Table | None:
+    return table if table.schema.equals(MEMBER_RECORDS.schema) else None
+
+
 @dlt.source(name="bluesky", section="bluesky")
 def feed_audits(audits: Audits) -> list[DltResource]:
-    """Audits of members, and what they bring: answers about records, and posts that the service shows.
+    """Audits of members, and what they bring: answers about records, follows and likes, posts that the service shows.
 
     Args:
         audits: The run that this load is part of. It has begun.
     """
     members = _member_audits(audits)
-    return [members | _feed_audits(), members | checked_records(), members | author_feed()]
+    return [members | _feed_audits(), members | checked_records(), members | _member_records(), members | author_feed()]

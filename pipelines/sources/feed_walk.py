@@ -45,11 +45,14 @@ class AuditState(TypedDict):
         rev: The newest revision of the repository that an audit has read; None where the server names none.
         is_whole: Whether it read the repository, and somebody answered for every record that the lake lacked. Absent in
             states of before, which were all of such audits.
+        collections: Types of records beside posts and reposts that it kept; None where nobody proves what there is.
+            Absent in states of before, whose audits kept none.
     """
 
     audited_at: str
     rev: str | None
     is_whole: NotRequired[bool]
+    collections: NotRequired[list[str] | None]
 
 
 class MemberState(TypedDict):

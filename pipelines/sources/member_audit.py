@@ -7,13 +7,14 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from pipelines.lake.tables import RECORD_CHECKS
+from pipelines.lake.tables import MEMBER_RECORDS, RECORD_CHECKS
 from pipelines.network.errors import MethodNotSupported, NetworkError, ServiceFailed
 from pipelines.network.failing_services import OUT_OF_REACH, FailingServices
 from pipelines.network.headers import host_of
 from pipelines.network.not_proved import Check, NotProved
 from pipelines.network.repo_proof import RepoRecord, proved
 from pipelines.sources.feed_walk import ROWS_PER_TABLE, AuditState, was_whole
+from pipelines.sources.member_records import MemberRecordChanges
 from pipelines.sources.questions import POST, Question
 from pipelines.sources.repository_blocks import block_row
 from pipelines.sources.repository_checks import UNAVAILABLE
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from pipelines.lake.tables import RawTable
     from pipelines.network.connect import Network
     from pipelines.network.repositories import LatestCommit
+    from pipelines.sources.member_records import KeptCollections
     from pipelines.sources.record_checks import RecordAsker
     from pipelines.sources.repository_comparison import KnownRecord
 
@@ -47,7 +50,8 @@ class MemberAudit:
         asker: Asks for records that the lake lacks.
         did: Whose repository.
         last: What is remembered of the member's last audit.
-        known: Reads what the lake knows of a member, by URI.
+        known: Reads what the lake knows of a member's posts and reposts, by URI.
+        kept: Which other records are kept, and what the lake knows of them.
         observed_at: When the audit began.
         outcome: As in the column `feed_audits.outcome`.
         error: Why the list of records is not verified.
@@ -61,6 +65,7 @@ class MemberAudit:
     did: str
     last: AuditState | None
     known: Callable[[str], dict[str, KnownRecord]]
+    kept: KeptCollections
     observed_at: datetime
     outcome: str = ""
     error: str | None = None
@@ -69,6 +74,7 @@ class MemberAudit:
     _rev: str | None = None
     _commit_cid: str | None = None
     _comparison: Comparison | None = None
+    _collections: list[str] | None = None
     _gone_count: int = 0
     _answers: Counter[str] = field(default_factory=Counter)
     _unreadable_count: int = 0
@@ -83,9 +89,15 @@ class MemberAudit:
             self._end(error)
             return
         self._rev, self._commit_cid = self._latest.rev, self._latest.cid
-        if self.last and was_whole(self.last) and self.last["rev"] == self._rev:
+        if self.last and was_whole(self.last) and self.last["rev"] == self._rev and self._has_kept(self.last):
             self.outcome = "unchanged"
+            self._collections = self.last.get("collections")
             self._remember(is_whole=True)
+
+    def _has_kept(self, last: AuditState) -> bool:
+        """Tell whether an audit kept all that is to be kept, or nothing could prove what there is to keep."""
+        collections = last.get("collections", [])
+        return collections is None or self.kept.names <= set(collections)
 
     def _latest_commit(self) -> LatestCommit:
         repositories = self.network.repositories
@@ -98,7 +110,7 @@ class MemberAudit:
         """Read the repository, hold it against the lake, and bring what the lake lacks.
 
         Yields:
-            Tables of `record_checks` and of `author_feed`. None of a repository that is not proved.
+            Tables of `record_checks`, `member_records` and `author_feed`. None of a repository that is not proved.
         """
         if self.outcome:
             return
@@ -125,6 +137,8 @@ class MemberAudit:
         is_read = is_whole or self.outcome == "verified"
         rev = self._rev if is_read else self.last and self.last["rev"]
         self.next_state = AuditState(audited_at=self.observed_at.isoformat(), rev=rev, is_whole=is_whole)
+        if is_read:
+            self.next_state["collections"] = self._collections
 
     @property
     def is_whole(self) -> bool:
@@ -146,17 +160,21 @@ class MemberAudit:
         ):
             self._rev, self._commit_cid = repository.rev, repository.commit_cid
             comparison = Comparison(self.did, self.known(self.did))
-            # The blocks of reposts are read here, too, so that a broken one ends the audit before anything is told.
+            changes = MemberRecordChanges(self.kept, repository)
+            # Blocks are read here, too, so that a broken one ends the audit before anything is told.
             missing: Missing = {
                 (record.collection, record.rkey): record.cid
-                for record in comparison.missing(repository.records(with_blocks_of=(REPOST,)))
+                for record in comparison.missing(changes.counted(repository.records(with_blocks_of=(REPOST,))))
             }
-            self.outcome, self._comparison = "verified", comparison
-            yield from _in_batches(self._gone_row(uri) for uri in comparison.gone(self._rev))
+            self.outcome, self._comparison, self._collections = "verified", comparison, sorted(self.kept.names)
+            yield from _in_batches(RECORD_CHECKS, (self._gone_row(uri) for uri in comparison.gone(self._rev)))
             if any(collection == REPOST for collection, _ in missing):
                 records = repository.records(with_blocks_of=(REPOST,))
                 reposts = (record for record in records if (record.collection, record.rkey) in missing)
-                yield from _in_batches(self._repost_rows(reposts, missing))
+                yield from _in_batches(RECORD_CHECKS, self._repost_rows(reposts, missing))
+            if changes.count:
+                rows = MemberRecordChanges(self.kept, repository).rows(self.observed_at)
+                yield from _in_batches(MEMBER_RECORDS, rows)
         yield from self._ask(missing)
 
     def _repost_rows(self, records: Iterable[RepoRecord], missing: Missing) -> Iterator[Row]:
@@ -187,9 +205,10 @@ class MemberAudit:
                 reposts = [comparison.uri_of(record) for record in found if record.collection == REPOST]
                 self._answers["in_repository"] += len(reposts)
                 questions = (self._question(REPOST, uri.rpartition("/")[2]) for uri in reposts)
-                yield from _in_batches(
+                answered = (
                     rows[question.uri] | question.answered(self.observed_at, "in_repository") for question in questions
                 )
+                yield from _in_batches(RECORD_CHECKS, answered)
         self.outcome, self._comparison = "listed", comparison
         self.error = f"nothing is verified, as there are only lists: {why}"
         yield from self._ask(missing)
@@ -239,6 +258,7 @@ class MemberAudit:
             "error": self.error,
             "rev": self._rev,
             "commit_cid": self._commit_cid,
+            "audited_collections": self._collections,
         }
         if self._comparison is None or self.outcome not in ("verified", "listed"):
             return row
@@ -259,12 +279,12 @@ class MemberAudit:
         }
 
 
-def _in_batches(rows: Iterable[Row]) -> Iterator[pa.Table]:
+def _in_batches(table: RawTable, rows: Iterable[Row]) -> Iterator[pa.Table]:
     batch: list[Row] = []
     for row in rows:
         batch.append(row)
         if len(batch) == ROWS_PER_TABLE:
-            yield arrow_table(RECORD_CHECKS, batch)
+            yield arrow_table(table, batch)
             batch = []
     if batch:
-        yield arrow_table(RECORD_CHECKS, batch)
+        yield arrow_table(table, batch)

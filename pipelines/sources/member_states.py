@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from pipelines.lake.tables import AUTHOR_FEED, FEED_AUDITS, RECORD_CHECKS
+from pipelines.lake.tables import AUTHOR_FEED, FEED_AUDITS, MEMBER_RECORDS, RECORD_CHECKS
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -23,8 +23,9 @@ def member_states(source_state: dict[str, Any], tables: Container[str]) -> dict[
     are moved, unless the table has been dropped since.
 
     What is remembered of audits goes with `feed_audits`, and with `record_checks`, which holds what they found gone and
-    what they read from repositories. A table without rows is in no schema, and an audit may have found nothing to say;
-    so a mark in the state of `record_checks` tells that it was not dropped since.
+    what they read from repositories; which other records they kept goes with `member_records`. A table without rows is
+    in no schema, and an audit may have found nothing to say; so a mark in the state of either tells that it was not
+    dropped since.
 
     Args:
         source_state: dlt's state of the source, which is changed.
@@ -41,4 +42,10 @@ def member_states(source_state: dict[str, Any], tables: Container[str]) -> dict[
         for state in members.values():
             state.pop("audit", None)
         checks[_HOLDS_AUDITS] = True
+    kept = resources.setdefault(MEMBER_RECORDS.name, {})
+    if _HOLDS_AUDITS not in kept:
+        for state in members.values():
+            if "audit" in state:
+                state["audit"].pop("collections", None)
+        kept[_HOLDS_AUDITS] = True
     return members

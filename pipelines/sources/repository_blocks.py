@@ -89,8 +89,17 @@ def block_row(uri: str, cid: str, block: bytes, observed_at: datetime) -> Row:
     Raises:
         ValueError: The block cannot be read.
     """
+    raw = _encode({"uri": uri, "cid": cid, "value": msgspec.Raw(block_json(block))})
+    return repo_record_row(msgspec.Raw(raw), observed_at)
+
+
+def block_json(block: bytes) -> bytes:
+    """Write a record's block as JSON.
+
+    Raises:
+        ValueError: The block cannot be read.
+    """
     try:
-        raw = _encode({"uri": uri, "cid": cid, "value": to_json(libipld.decode_dag_cbor(block))})
+        return _encode(to_json(libipld.decode_dag_cbor(block)))
     except (ValueError, TypeError, RecursionError) as error:
         raise ValueError(f"the repository has a block that cannot be read: {error}") from error
-    return repo_record_row(msgspec.Raw(raw), observed_at)

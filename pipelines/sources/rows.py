@@ -11,6 +11,7 @@ from pipelines.lake.forgotten import forgotten
 from pipelines.lake.scrubbing import table_of
 from pipelines.lake.tables import AUTHOR_FEED, RawTable
 from pipelines.network import lexicon
+from pipelines.network.identifiers import is_did
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -382,6 +383,26 @@ def repo_record_row(raw: msgspec.Raw, observed_at: datetime) -> Row:
         "issues": issues or None,
         "raw": lexicon.readable_text(bytes(raw)),
     }
+
+
+def subject_record_row(raw: bytes, observed_at: datetime) -> Row:
+    """Read a follow, a like, or another record that names a subject, into the columns of `member_records`."""
+    record, issues = lexicon.decode(raw, lexicon.SubjectRecord)
+    row: Row = {
+        "created_at": _time(record.created_at, "$.createdAt", issues, observed_at),
+        "via_uri": record.via and record.via.uri,
+        "raw": lexicon.readable_text(raw),
+    }
+    subject = record.subject
+    if isinstance(subject, lexicon.StrongRef):
+        owner = (subject.uri or "").removeprefix("at://").partition("/")[0]
+        row |= {"subject_uri": subject.uri, "subject_cid": subject.cid, "subject_did": owner if is_did(owner) else None}
+    elif subject is not None and is_did(subject):
+        row["subject_did"] = subject
+    elif subject is not None:
+        issues.append("$.subject: no DID")
+    row["issues"] = issues or None
+    return row
 
 
 def feed_table(rows: Sequence[Row], member_did: str, observed_at: datetime) -> pa.Table:

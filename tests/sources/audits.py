@@ -1,4 +1,4 @@
-"""Audits of a lake, with a warehouse that knows what int_known_records says and who has opted out, and no more."""
+"""Audits of a lake, with a warehouse that knows what the models for audits say and who has opted out, and no more."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ import duckdb
 from pipelines import bluesky
 from pipelines.audits import Auditing, AuditSummary, audits_due
 from pipelines.lake.duckdb_settings import duckdb_settings
-from pipelines.lake.tables import AUTHOR_FEED, RECORD_CHECKS
+from pipelines.lake.tables import AUTHOR_FEED, MEMBER_RECORDS, RECORD_CHECKS
 from pipelines.lake.working_folder import open_pipeline, recover
 from pipelines.network.appview import AppView
 from pipelines.network.connect import Network
 from pipelines.network.pacing import Pacer
 from pipelines.network.repositories import Repositories
+from pipelines.sample.world.truth import FOLLOW, LIKE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,6 +52,14 @@ _KNOWN = """
 """
 
 
+_KNOWN_MEMBER_RECORDS = """
+    create or replace table int_known_member_records as
+    select member_did as did, uri, collection, arg_max(cid, observed_at) as cid,
+        arg_max(is_gone, observed_at) as is_gone
+    from member_records group by all
+"""
+
+
 @dataclass(frozen=True)
 class Audited:
     """What the audits of a run did.
@@ -58,6 +67,7 @@ class Audited:
     Attributes:
         rows: Rows of `feed_audits` by DID.
         checks: Rows of `record_checks` that the run brought, by URI.
+        kept: Rows of `member_records` that the run brought, by URI.
         shown: Rows of `author_feed` that the run brought, by URI.
         requests: How often the server was asked for each method.
         known: What the lake knew before, by URI: version, and whether it is gone.
@@ -67,6 +77,7 @@ class Audited:
     summary: AuditSummary
     rows: dict[str, Json]
     checks: dict[str, Json]
+    kept: dict[str, Json]
     shown: dict[str, Json]
     requests: Counter[str]
 
@@ -76,10 +87,11 @@ def known_records(lake: Lake, opted_out: Sequence[str] = ()) -> Known:
     path = duckdb_settings(lake.pipeline_name).warehouse_path
     path.parent.mkdir(parents=True, exist_ok=True)
     with duckdb.connect(str(path)) as warehouse:
-        for table in (AUTHOR_FEED, RECORD_CHECKS):
+        for table in (AUTHOR_FEED, RECORD_CHECKS, MEMBER_RECORDS):
             is_there = (lake.dataset / table.name).is_dir()
             warehouse.register(table.name, _rows(lake, table.name) if is_there else table.schema.empty_table())
         warehouse.sql(_KNOWN)
+        warehouse.sql(_KNOWN_MEMBER_RECORDS)
         warehouse.execute(
             "create or replace table int_opted_out_authors as select unnest($1::varchar[]) as did", [list(opted_out)]
         )
@@ -95,6 +107,7 @@ def run_audits(
     at: datetime | None = None,
     days: float = 7,
     opted_out: Sequence[str] = (),
+    collections: Sequence[str] = (FOLLOW, LIKE),
 ) -> Audited:
     """Audit as the job does.
 
@@ -105,6 +118,7 @@ def run_audits(
         at: When; in the evening that the server shows if not given.
         days: The setting `audit_days`.
         opted_out: Who has opted out since they were read.
+        collections: The setting `audit_collections`.
     """
     known = known_records(lake, opted_out)
     now = at or server.world.on(server.day).now
@@ -114,7 +128,7 @@ def run_audits(
     states = bluesky.member_states(pipeline)
     due = audits_due(states, now, days) if dids is None else dids
     asked_before, loads_before = len(server.requests), loads(lake)
-    summary = Auditing(pipeline, network, lambda: now).audit(states, due)
+    summary = Auditing(pipeline, network, lambda: now, collections).audit(states, due)
     new = sorted(loads(lake) - loads_before)
 
     def brought(table: str, key: str) -> dict[str, Json]:
@@ -127,6 +141,7 @@ def run_audits(
         summary,
         brought("feed_audits", "member_did"),
         brought("record_checks", "uri"),
+        brought("member_records", "uri"),
         brought("author_feed", "item_uri"),
         Counter(request.nsid.rpartition(".")[2] for request in server.requests[asked_before:]),
     )
@@ -154,3 +169,11 @@ def in_repository(day: Day, did: str) -> dict[str, str | None]:
 def living(known: Known, did: str) -> dict[str, str | None]:
     """Tell which posts and reposts of somebody the lake holds to be there: version by URI."""
     return {uri: cid for uri, (cid, is_gone) in known.items() if uri.startswith(f"at://{did}/") and not is_gone}
+
+
+def kept_records(lake: Lake) -> dict[str, str]:
+    """Give the follows and likes that the lake holds to be there: version by URI."""
+    known_records(lake)
+    with duckdb.connect(str(duckdb_settings(lake.pipeline_name).warehouse_path), read_only=True) as warehouse:
+        rows = warehouse.sql("select uri, cid from int_known_member_records where not is_gone").fetchall()
+    return dict(rows)

@@ -27,13 +27,14 @@ from pipelines.sample.appview.repo_writer import Key, car_of, commit, encode, ke
 from pipelines.sample.appview.signed_repositories import repository_car, signing_key
 from pipelines.sample.world.blocks import cid_text, cid_to_bytes, link_to
 from pipelines.sample.world.days import evening
-from pipelines.sample.world.truth import DEACTIVATED, DELETED, POST, REPOST, SUSPENDED
+from pipelines.sample.world.truth import DEACTIVATED, DELETED, FOLLOW, LIKE, POST, REPOST, SUSPENDED, Like
 from pipelines.sources.feed_audits import Audits
 from pipelines.sources.feed_walk import AuditState, MemberState, was_whole
 from pipelines.sources.member_audit import MemberAudit
+from pipelines.sources.member_records import KeptCollections
 from pipelines.sources.record_checks import RecordAsker
 from pipelines.sources.repository_comparison import Comparison, KnownRecord
-from tests.sources.audits import in_repository, known_records, living, run_audits
+from tests.sources.audits import in_repository, kept_records, known_records, living, run_audits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from pipelines.sample.appview.server import SampleServer
     from pipelines.sample.world.world import Day, World
     from tests.conftest import Lake
+    from tests.sources.audits import Audited
 
 GET_REPO: Final = "com.atproto.sync.getRepo"
 GET_POSTS: Final = "app.bsky.feed.getPosts"
@@ -48,6 +50,7 @@ LATEST: Final = "com.atproto.sync.getLatestCommit"
 
 
 DAY_ONE: Final = evening(1)
+NOTHING_KEPT: Final = KeptCollections(frozenset(), lambda _: iter(()))
 AUDITED: Final = (
     "mara",
     "mikkel",
@@ -101,6 +104,7 @@ def audit_one(
         did,
         last,
         lambda did: known_on_day_one(server.world, did),
+        NOTHING_KEPT,
         now,
     )
     audit.begin()
@@ -158,6 +162,7 @@ def test_after_an_audit_the_lake_is_what_the_repositories_are(
         gone[did] = row["gone_count"]
         counts = Counter(one.collection for one in day.repository(did))
         assert {one["collection"]: one["record_count"] for one in row["record_counts"]} == counts
+        assert row["audited_collections"] == [LIKE, FOLLOW]
     assert gone.total() > 0
     assert {check["outcome"] for check in audited.checks.values()} == {"shown", "in_repository", "record_gone"}
     assert audited.shown.keys() == {uri for uri, check in audited.checks.items() if check["outcome"] == "shown"}
@@ -172,7 +177,45 @@ def test_after_an_audit_the_lake_is_what_the_repositories_are(
     again = run_audits(lake, sample_server, list(audited.rows), at=day.now + timedelta(hours=1))
     assert {row["outcome"] for row in again.rows.values()} == {"unchanged", "unavailable"}
     assert again.requests.keys() <= {LATEST.rpartition(".")[2], *(f"/{did}" for did in audited.rows)}
-    assert again.checks == again.shown == {}
+    assert again.checks == again.shown == again.kept == {}
+
+    sample_server.day = 9
+    hold_ties_to_the_truth(run_audits(lake, sample_server, list(audited.rows)), world)
+    known = kept_records(lake)
+    for did, row in audited.rows.items():
+        last = 9 if world.actors[did].is_available(world.on(9).now) else 7
+        if row["outcome"] == "verified":
+            assert {uri: cid for uri, cid in known.items() if uri.startswith(f"at://{did}/")} == ties(
+                world.on(last), did
+            )
+
+
+def ties(day: Day, did: str) -> dict[str, str]:
+    """Whom somebody follows and what they like: version by URI."""
+    return {
+        f"at://{did}/{one.collection}/{one.rkey}": one.cid
+        for one in day.repository(did)
+        if one.collection in (FOLLOW, LIKE)
+    }
+
+
+def hold_ties_to_the_truth(audited: Audited, world: World) -> None:
+    """The audits are of day 9, and of day 7 before: what the lake knew from there is not written again."""
+    read = [did for did, row in audited.rows.items() if row["outcome"] == "verified"]
+    new = {uri for did in read for uri in ties(world.on(9), did).keys() - ties(world.on(7), did).keys()}
+    gone = {uri for did in read for uri in ties(world.on(7), did).keys() - ties(world.on(9), did).keys()}
+    assert {uri for uri, row in audited.kept.items() if not row["is_gone"]} == new
+    assert {uri for uri, row in audited.kept.items() if row["is_gone"]} == gone
+    assert gone
+    assert {uri.split("/")[3] for uri in new} == {FOLLOW, LIKE}
+    assert {row["rev"] for row in audited.kept.values()} <= {world.on(9).rev(did) for did in read}
+    for one in (one for did in read for one in (*world.ties.follows[did], *world.ties.likes[did]) if one.uri in new):
+        row = audited.kept[one.uri]
+        liked = one.subject if isinstance(one, Like) else None
+        assert (row["cid"], row["created_at"]) == (one.cid, one.created_at)
+        assert (row["subject_uri"], row["subject_cid"]) == (liked and liked.uri, liked and liked.cid)
+        assert row["subject_did"] == (liked.uri.split("/")[2] if liked else one.subject)
+        assert json.loads(row["raw"])["$type"] == row["collection"]
 
 
 def test_a_doubtful_end_makes_an_audit_due_and_the_audit_settles_it(
@@ -244,6 +287,10 @@ BROKEN: Final[dict[str, tuple[Callable[[Day, str], bytes], str]]] = {
         ),
         "block: something in",
     ),
+    "a like changed": (
+        lambda day, did: repository_car(day, did).replace(b"$typerapp.bsky.feed.like", b"$typerapp.bsky.feed.lake", 1),
+        "block: something in",
+    ),
     "cut short": (lambda day, did: repository_car(day, did)[:-100], "car: the file is cut short"),
 }
 
@@ -254,7 +301,7 @@ def test_what_proves_nothing_is_refused_and_nothing_is_claimed_from_it(
     """Everybody's repository is broken in a way of its own; later all are whole again."""
     day = world.on(5)
     active = [did for did, actor in day.actors.items() if actor.is_available(day.now) and actor.is_available(DAY_ONE)]
-    active.sort(key=lambda did: len(day.records(did, REPOST)))
+    active.sort(key=lambda did: len(day.records(did, REPOST)) if day.records(did, LIKE) else 0)
     breaking = dict(zip(active[-len(BROKEN) :], BROKEN.values(), strict=True))
     pulled(lake, sample_server, *breaking)
     states = bluesky.member_states(lake.pipeline())
@@ -272,7 +319,7 @@ def test_what_proves_nothing_is_refused_and_nothing_is_claimed_from_it(
         assert row["error"].startswith(error)
         assert f"{did}: refused: {row['error']}" in str(audited.summary)
         assert living(audited.known, did) != in_repository(day, did)
-    assert audited.checks == audited.shown == {}
+    assert audited.checks == audited.shown == audited.kept == {}
     assert audited.summary.exit_code == 2
     assert known_records(lake) == audited.known
     refused = {"audited_at": day.now.isoformat(), "rev": None, "is_whole": False}
@@ -427,7 +474,7 @@ def test_an_audit_takes_the_doubt_away_and_leaves_the_known_end(
             )
         if refused:
             sample_server.faults.mutate(lambda car: car[:-100], nsid=GET_REPO)
-        audits = Audits(network, lambda: now, lambda did: known_on_day_one(sample_server.world, did))
+        audits = Audits(network, lambda: now, lambda did: known_on_day_one(sample_server.world, did), NOTHING_KEPT)
         audits.begin({did: state}, [did])
         list(audits.tables({did: state}))
         sample_server.faults.clear()
@@ -500,7 +547,7 @@ def test_a_wrong_clock_of_this_machine_does_not_count(sample_server: SampleServe
     appview = AppView(sample_server.url, Pacer(100_000))
     appview.clock = ServiceClock(lambda: utc_now() + timedelta(days=365))
     network = Network(appview, Repositories(appview, sample_server.url), sample_server.url)
-    audits = Audits(network, appview.clock, lambda did: known_on_day_one(world, did))
+    audits = Audits(network, appview.clock, lambda did: known_on_day_one(world, did), NOTHING_KEPT)
     states: dict[str, MemberState] = {
         did: {"cursor": None, "pulled_at": "", "swept_at": "", "end_uri": None, "doubtful_end_uri": None}
     }

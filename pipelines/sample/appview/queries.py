@@ -110,7 +110,7 @@ def get_list(views: Views, params: Params) -> bytes:
 
 
 def get_relationships(views: Views, params: Params) -> bytes:
-    """app.bsky.graph.getRelationships, of DIDs; follows are not in this world, nor are blocks of whole lists."""
+    """app.bsky.graph.getRelationships, of DIDs: blocks alone, and no list is blocked as a whole."""
     actor, others = views.day.find(_actor(_one(params, "actor"), "actor")), _many(params, "others", 30)
     prefix = "app.bsky.graph.defs"
     if actor is None:

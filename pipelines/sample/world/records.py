@@ -11,8 +11,10 @@ from pipelines.sample.world.days import timestamp
 from pipelines.sample.world.truth import (
     BLOCK,
     EXTERNAL,
+    FOLLOW,
     GALLERY,
     IMAGES,
+    LIKE,
     LIST,
     LIST_ITEM,
     OPT_OUT,
@@ -27,6 +29,8 @@ from pipelines.sample.world.truth import (
     Card,
     Defect,
     Embed,
+    Follow,
+    Like,
     ListItem,
     Media,
     MemberList,
@@ -55,6 +59,10 @@ def record(thing: Record) -> Json:
             return _post(thing)
         case Repost():
             return {"$type": REPOST, "subject": _ref(thing.subject), "createdAt": timestamp(thing.created_at)}
+        case Follow():
+            return {"$type": FOLLOW, "subject": thing.subject, "createdAt": timestamp(thing.created_at)}
+        case Like():
+            return {"$type": LIKE, "subject": _ref(thing.subject), "createdAt": timestamp(thing.created_at)}
         case ListItem():
             at = timestamp(thing.added_at)
             return {"$type": LIST_ITEM, "subject": thing.subject, "list": thing.list_uri, "createdAt": at}

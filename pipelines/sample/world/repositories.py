@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from pipelines.sample.world.ids import tid
 from pipelines.sample.world.truth import (
     BLOCK,
+    FOLLOW,
+    LIKE,
     LIST,
     LIST_ITEM,
     OPT_OUT,
@@ -70,6 +72,14 @@ def stored(simulation: Simulation, did: str) -> Iterator[Stored]:
         yield Stored(POST, post.rkey, post.cid, post, post.indexed_at, post.ended_at, is_replaced, is_update)
     for repost in simulation.reposts_by_author[did]:
         yield Stored(REPOST, repost.rkey, repost.cid, repost, repost.indexed_at, repost.deleted_at)
+    yield from _stored_ties(simulation, did)
+
+
+def _stored_ties(simulation: Simulation, did: str) -> Iterator[Stored]:
+    for follow in simulation.ties.follows[did]:
+        yield Stored(FOLLOW, follow.rkey, follow.cid, follow, follow.created_at, follow.undone_at)
+    for like in simulation.ties.likes[did]:
+        yield Stored(LIKE, like.rkey, like.cid, like, like.created_at, like.taken_back_at)
 
 
 def repository(simulation: Simulation, did: str, at: datetime) -> list[Stored]:

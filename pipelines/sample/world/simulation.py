@@ -20,6 +20,7 @@ from pipelines.sample.world.days import FIRST_SLOT, evening, moment, timestamp
 from pipelines.sample.world.dice import Dice
 from pipelines.sample.world.ids import blob_cid, cid, did, tid
 from pipelines.sample.world.people import NEWCOMER_FIRST_NAMES, NEWCOMER_LAST_NAMES, PEOPLE, Person
+from pipelines.sample.world.ties import Ties
 from pipelines.sample.world.truth import (
     ACTIVE,
     BLOCK,
@@ -87,6 +88,7 @@ class Simulation:
             from when to when.
         landmarks: Posts that the script comes back to.
         scenes: What is bound to happen, by slot.
+        ties: Who follows whom, and likes what.
     """
 
     def __init__(self, seed: int, prepare: Callable[[Simulation], object]) -> None:
@@ -102,6 +104,7 @@ class Simulation:
         self.opt_outs: list[OptOut] = []
         self.landmarks: dict[str, Post] = {}
         self.scenes: defaultdict[int, list[Scene]] = defaultdict(list)
+        self.ties = Ties(seed)
         self.slot = FIRST_SLOT - 1
         self._by_name: dict[str, Actor] = {}
         self._friends: dict[str, frozenset[str]] = {}
@@ -380,6 +383,7 @@ class Simulation:
         others = [other for other in self.actors.values() if other is not actor and other.posts_per_day > 0]
         others.sort(key=lambda other: dice.random() - 0.4 * len(set(other.topics) & set(actor.topics)))
         self._friends[actor.did] = frozenset(other.did for other in others[: dice.between(4, 7)])
+        self.ties.find_people(actor, others, self._friends[actor.did])
 
     def _run(self, slot: int) -> None:
         self.dice = Dice(self.seed, "slot", slot)
@@ -396,6 +400,8 @@ class Simulation:
         # Ties keep their order: sorting is stable.
         for _, act in sorted(scenes, key=lambda scene: scene[0]):
             act()
+        for actor in self.actors.values():
+            self.ties.look_around(actor, slot, self._recent)
 
     def _ordinary_scene(self, actor: Actor, start: datetime) -> Scene:
         local_hour = self.dice.weighted(range(24), _HOURS)

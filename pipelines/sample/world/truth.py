@@ -19,6 +19,8 @@ DELETED: Final = "deleted"
 
 POST: Final = "app.bsky.feed.post"
 REPOST: Final = "app.bsky.feed.repost"
+LIKE: Final = "app.bsky.feed.like"
+FOLLOW: Final = "app.bsky.graph.follow"
 PROFILE: Final = "app.bsky.actor.profile"
 PROFILE_LINK: Final = "app.bsky.actor.link"
 LIST: Final = "app.bsky.graph.list"
@@ -391,7 +393,41 @@ class OptOut:
         return self.created_at <= at and (self.taken_back_at is None or at < self.taken_back_at)
 
 
-Record = Post | Repost | ListItem | MemberList | StarterPack | Block | OptOut | Profile
+@dataclass(frozen=True, slots=True)
+class Follow:
+    """Somebody follows somebody, from `created_at` until `undone_at`: a record in the follower's repository."""
+
+    uri: str
+    cid: str
+    rkey: str
+    author: str
+    subject: str
+    created_at: datetime
+    undone_at: datetime | None
+
+    def exists(self, at: datetime) -> bool:
+        """Say whether they follow at that moment."""
+        return self.created_at <= at and (self.undone_at is None or at < self.undone_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Like:
+    """Somebody likes a post, from `created_at` until `taken_back_at`: a record in their repository."""
+
+    uri: str
+    cid: str
+    rkey: str
+    author: str
+    subject: StrongRef
+    created_at: datetime
+    taken_back_at: datetime | None
+
+    def exists(self, at: datetime) -> bool:
+        """Say whether they like it at that moment."""
+        return self.created_at <= at and (self.taken_back_at is None or at < self.taken_back_at)
+
+
+Record = Post | Repost | Follow | Like | ListItem | MemberList | StarterPack | Block | OptOut | Profile
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ class World:
         opt_outs: Who opted out of which list.
         posts: Every version of every post, deleted ones too.
         reposts: Every repost, deleted ones too.
+        ties: Every follow and every like, undone ones too.
     """
 
     def __init__(self, seed: int = 1) -> None:
@@ -53,6 +54,7 @@ class World:
         self.opt_outs = self._simulation.opt_outs
         self.posts = self._simulation.posts
         self.reposts = self._simulation.reposts
+        self.ties = self._simulation.ties
 
     def on(self, day: int) -> Day:
         """Look at the world in the evening of a day, at 23:00 UTC; day 1 is Monday, 2 March 2026.
