@@ -6,6 +6,12 @@ with named as (
         ('rpt_quiet_members', 'did'),
         ('rpt_interactions', 'actor_did'),
         ('rpt_interactions', 'subject_did'),
+        ('rpt_mutual_follows', 'one_did'),
+        ('rpt_mutual_follows', 'other_did'),
+        ('rpt_new_follows', 'follower_did'),
+        ('rpt_new_follows', 'followed_did'),
+        ('rpt_groups', 'did'),
+        ('rpt_groups', 'group_did'),
         ('rpt_top_posts', 'author_did'),
         ('rpt_latest_posts', 'author_did'),
     ] %}

@@ -33,6 +33,19 @@ def repost_uri(member: str, rkey: str) -> str:
     return f"at://{did(member)}/app.bsky.feed.repost/{rkey}"
 
 
+def follow_uri(member: str, rkey: str) -> str:
+    return f"at://{did(member)}/app.bsky.graph.follow/{rkey}"
+
+
+def like_uri(member: str, rkey: str) -> str:
+    return f"at://{did(member)}/app.bsky.feed.like/{rkey}"
+
+
+def rev_at(at: datetime) -> str:
+    """The revision of a repository to which something happens at this moment."""
+    return f"{at:%Y%m%d%H%M}"
+
+
 def night(number: int, hour: int = 23) -> datetime:
     return datetime(2026, 3, number, hour, tzinfo=UTC)
 
@@ -124,16 +137,17 @@ class Load:
         self.add("author_feed", **(row | values))
 
     def event(self, name: str, kind: str, rkey: str, at: datetime, operation: str = "create", **values: Any) -> None:
-        """A post or repost, as the live job heard it; of two events of a record, the later is the newer revision."""
+        """A post, repost, like or follow, as the live job heard it; of two of a record, the later is the newer."""
+        collection = f"app.bsky.{'graph' if kind == 'follow' else 'feed'}.{kind}"
         row = {
             "kind": "commit",
             "did": did(name),
             "event_at": at,
-            "rev": f"{at:%Y%m%d%H%M}",
+            "rev": rev_at(at),
             "operation": operation,
-            "collection": f"app.bsky.feed.{kind}",
+            "collection": collection,
             "rkey": rkey,
-            "uri": f"at://{did(name)}/app.bsky.feed.{kind}/{rkey}",
+            "uri": f"at://{did(name)}/{collection}/{rkey}",
             "feed": "jetstream",
             "service": "jetstream.test",
             "position": 1,
@@ -146,6 +160,12 @@ class Load:
         _, _, repository, collection, _ = uri.split("/")
         row = {"uri": uri, "did": repository, "collection": collection, "observed_at": at, "outcome": outcome}
         self.add("record_checks", **(row | {"asked_because": "absent_from_feed"} | values))
+
+    def kept(self, uri: str, at: datetime, rev: str, *, is_gone: bool = False, **values: Any) -> None:
+        """A follow or a like that an audit found, or found gone, at a revision of the repository."""
+        _, _, repository, collection, _ = uri.split("/")
+        row = {"uri": uri, "member_did": repository, "collection": collection, "observed_at": at, "rev": rev}
+        self.add("member_records", **(row | {"is_gone": is_gone} | values))
 
     def audit(self, name: str, at: datetime, outcome: str = "verified", **values: Any) -> None:
         """A repository of ten records, held against the lake."""

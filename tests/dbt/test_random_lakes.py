@@ -10,7 +10,7 @@ import pytest
 
 from pipelines.lake.bucket import PROJECT_ROOT
 from tests.dbt.laws import broken_laws
-from tests.dbt.raw_lakes import OTHER_PACK, PACK, Load, did, night, post_uri, repost_uri
+from tests.dbt.raw_lakes import OTHER_PACK, PACK, Load, did, follow_uri, like_uri, night, post_uri, repost_uri, rev_at
 from tests.dbt.warehouses import WHAT_IS_KEPT, Warehouse, differences_of, new_project
 from tests.seeds import seeds
 
@@ -22,6 +22,7 @@ AUTHORS = MEMBERS + "st"
 NIGHTS = range(1, 7)
 HIDDEN = ["!no-unauthenticated"]
 ANSWERS = ["shown", "in_repository", "hidden_by_service", "record_gone", "account_unavailable", "unknown"]
+KEPT = [None, ["app.bsky.graph.follow"], ["app.bsky.feed.like", "app.bsky.graph.follow"]]
 AUDITS = ["verified", "unchanged", "listed", "refused", "unavailable", "failed"]
 
 
@@ -89,7 +90,24 @@ class Chance:
                     kept = {"subject_uri": subject, "created_at": self._about(at - timedelta(days=2))}
                     load.check(repost_uri(name, f"r-s-{rkey}"), then, self.random.choice(ANSWERS[1:]), **kept)
             if self.of(0.3):
-                load.audit(name, at, self.random.choice(AUDITS), present_count=self.random.choice([7, 10]))
+                values = {"present_count": self.random.choice([7, 10]), "audited_collections": self.random.choice(KEPT)}
+                load.audit(name, at, self.random.choice(AUDITS), **values)
+            self._tie(load, name, at)
+
+    def _tie(self, load: Load, name: str, at: datetime) -> None:
+        """Follows and likes that an audit found, or found gone, or that the live job heard of, in any order."""
+        for other in AUTHORS:
+            if self.of(0.3):
+                what = {"subject_did": did(other), "created_at": self._about(at - timedelta(days=1))}
+                load.kept(follow_uri(name, f"f-{other}"), at, rev_at(at), is_gone=self.of(0.3), **what)
+            if self.of(0.2):
+                what = {"subject_did": did(other), "subject_uri": post_uri(other, "p0"), "created_at": self._about(at)}
+                load.kept(like_uri(name, f"l-{other}"), at, rev_at(at), is_gone=self.of(0.3), **what)
+            if self.of(0.2):
+                then = at - timedelta(hours=self.random.randrange(24))
+                operation = self.random.choice(["create", "update", "delete"])
+                subject = None if operation == "delete" else did(other)
+                load.event(name, "follow", f"f-{other}", then, operation, subject_uri=subject)
 
     def _see(self, load: Load, number: int, member: str, author: str, rkey: str) -> None:
         """A post in a member's feed, each time in another version."""
