@@ -248,6 +248,8 @@ class Scrubber:
             theirs = kept.keys() - _KEPT_OF_A_REPOST - {"_dlt_load_id", "_dlt_id"}
             kept |= dict.fromkeys(theirs) | {"author_did": FORGOTTEN_DID, "post_uri": self.value(row["post_uri"] or "")}
             kept["post_uri"] = kept["post_uri"] or None
+        if kept.get("subject_cid") and self.finds(kept.get("subject_uri")):
+            kept["subject_cid"] = None
         if self.finds(kept.get("link_uri")):
             kept |= dict.fromkeys(("link_title", "link_description"))
         if kept.get("text") and self.finds(kept.get("facets")):

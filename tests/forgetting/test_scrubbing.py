@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from pipelines.lake.forgotten import Forgotten
 from pipelines.lake.scrubbing import FORGOTTEN_DID, FORGOTTEN_HANDLE, Scrubber, table_of
-from pipelines.lake.tables import AUTHOR_FEED, REPO_EVENTS, STARTER_PACK_MEMBERS
+from pipelines.lake.tables import AUTHOR_FEED, MEMBER_RECORDS, REPO_EVENTS, STARTER_PACK_MEMBERS
 
 DID = "did:plc:mpyqgmifpweqk32rnmzeisfp"
 OTHER = "did:plc:sacypzhn6s6cudpvtzs22c64"
 HANDLE = "nils.example.org"
+POST = "app.bsky.feed.post"
 BY_NAME = Scrubber.of({DID, HANDLE})
 BY_HASH = Forgotten().with_people({DID, HANDLE}).scrubber
 assert BY_HASH is not None
@@ -304,6 +305,9 @@ def test_whoever_takes_their_handle_keeps_their_own_posts(scrubber: Scrubber) ->
         (STARTER_PACK_MEMBERS, {"did": DID, "pack_uri": f"at://{OTHER}/app.bsky.graph.starterpack/3p"}, False),
         (REPO_EVENTS, {"kind": "commit", "did": OTHER, "subject_uri": DID}, True),
         (REPO_EVENTS, {"kind": "unreadable", "raw": f"{{{DID}"}, False),
+        (MEMBER_RECORDS, {"member_did": DID, "subject_did": OTHER, "is_gone": False}, False),
+        (MEMBER_RECORDS, {"member_did": OTHER, "subject_did": DID, "raw": f'{{"subject":"{DID}"}}'}, True),
+        (MEMBER_RECORDS, {"member_did": OTHER, "subject_did": DID, "subject_uri": f"at://{DID}/{POST}/3k"}, True),
     ],
 )
 def test_rows_of_theirs_go_and_rows_of_others_stay(table: Any, columns: dict[str, Any], stays: bool) -> None:
@@ -311,6 +315,19 @@ def test_rows_of_theirs_go_and_rows_of_others_stay(table: Any, columns: dict[str
         after = scrubber.row(table, row(table, **columns))  # type: ignore[union-attr]
         assert (after is not None) == stays
         assert after is None or not names_them(after)
+
+
+def test_a_like_of_theirs_stays_the_liker_s_without_the_post() -> None:
+    uri = f"at://{OTHER}/app.bsky.feed.like/3l"
+    raw = json.dumps({"subject": {"uri": f"at://{DID}/{POST}/3k", "cid": "bafypost"}, "createdAt": "2026-03-01"})
+    like = row(
+        MEMBER_RECORDS, uri=uri, member_did=OTHER, subject_did=DID, subject_uri=f"at://{DID}/{POST}/3k",
+        subject_cid="bafypost", cid="bafylike", raw=raw,
+    )  # fmt: skip
+    after = BY_HASH.row(MEMBER_RECORDS, like) or {}  # type: ignore[union-attr]
+    assert (after["uri"], after["cid"], after["subject_did"]) == (uri, "bafylike", FORGOTTEN_DID)
+    assert "bafypost" not in str(after)
+    assert json.loads(after["raw"])["createdAt"] == "2026-03-01"
 
 
 def test_a_link_to_them_goes_with_its_card() -> None:
