@@ -10,6 +10,8 @@ with named as (
         ('rpt_mutual_follows', 'other_did'),
         ('rpt_new_follows', 'follower_did'),
         ('rpt_new_follows', 'followed_did'),
+        ('rpt_followed_outside', 'did'),
+        ('rpt_liked_here', 'author_did'),
         ('rpt_groups', 'did'),
         ('rpt_groups', 'group_did'),
         ('rpt_top_posts', 'author_did'),

@@ -12,7 +12,7 @@ import pytest
 from tests.crash.audit_job import ROWS_PER_LOAD, run_audit
 from tests.job import AtCall, AtChange, run_job
 from tests.seeds import RARE
-from tests.sources.audits import in_repository, known_records, living
+from tests.sources.audits import in_repository, kept_records, known_records, living, ties
 
 if TYPE_CHECKING:
     from pipelines.sample.appview.server import SampleServer
@@ -66,6 +66,8 @@ def test_an_audit_that_is_killed_at_any_moment_is_finished_by_the_next(
     known = known_records(lake)
     for did in members:
         assert living(known, did) == truth[did]
+    kept = kept_records(lake)
+    assert kept == {uri: cid for did in members for uri, cid in ties(world.on(5), did).items()}
     sample_server.requests.clear()
     assert run_audit(lake.folder, settings) == 0, output.read_text()
     assert {request.nsid for request in sample_server.requests} <= {

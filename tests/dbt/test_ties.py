@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -26,7 +27,8 @@ AUDITED_ON = (1, 5, 9)
 HEARD_ON = range(6, 8)
 """Days whose follows the live job heard of."""
 
-MODELS = ("+fct_follow_spans", "+fct_likes_given", "+rpt_mutual_follows", "+rpt_new_follows", "+rpt_groups")
+REPORTS = ("mutual_follows", "new_follows", "groups", "followed_outside", "liked_here")
+MODELS = ("+fct_follow_spans", "+fct_likes_given", *(f"+rpt_{name}" for name in REPORTS))
 ASKS = "!no-unauthenticated"
 
 
@@ -35,7 +37,7 @@ class Ties:
     """A lake of members, their follows and likes, with what must be known of each.
 
     Attributes:
-        warehouse: Built on it, after the second night and after the last.
+        warehouse: Built on it.
         spans: By URI: since when, first seen, ended after, ended before, and who said so.
     """
 
@@ -44,6 +46,22 @@ class Ties:
     spans: dict[str, tuple[datetime, datetime, datetime | None, datetime | None, str | None]] = field(
         default_factory=dict
     )
+
+    def repost(self, load: Load, member: str) -> None:
+        """Let a member's feed show all that members like of others, but one post, which was seen a week ago.
+
+        The author of another one asks to be hidden.
+        """
+        now = self.world.on(AUDITED_ON[-1]).now
+        for number, uri in enumerate(liked := sorted(likers(self, 1))):
+            post = next(post for post in self.world.posts if post.uri == uri and post.exists(now))
+            is_stale = uri == popular(self)[0]
+            seen_at = self.world.on(AUDITED_ON[0]).now if is_stale else now
+            load.post(
+                post.author.removeprefix("did:plc:"), post.rkey, seen_at, post.created_at, member=member,
+                repost=f"r{number}", text=post.text, author_labels=[ASKS] if post.author == asking(self) else [],
+            )  # fmt: skip
+        assert liked
 
     def members_on(self, day: int) -> list[str]:
         now = self.world.on(day)
@@ -116,18 +134,48 @@ def ties(world: World, tmp_path_factory: pytest.TempPathFactory, parsed_project:
                 load.pull(name, at)
                 load.profile(name, at, labels=list(profile.labels) if profile else [])
             ties.audit(load, day)
+            if day == AUDITED_ON[-1]:
+                ties.repost(load, names[0])
         load.write(warehouse.dataset)
-        if day in AUDITED_ON[1:]:
-            warehouse.dbt("run", "--select", *MODELS)
+    warehouse.dbt("run", "--select", *MODELS)
     return ties
 
 
-def current(ties: Ties) -> dict[tuple[str, str], datetime]:
-    """Who of those who may be published follows whom of them on the last day, and since when."""
+def people_of(ties: Ties) -> set[str]:
+    """Who may be published on the last day."""
     now = ties.world.on(AUDITED_ON[-1])
     profiles = {did: ties.world.actors[did].profile(now.now) for did in ties.members_on(AUDITED_ON[-1])}
     people = {did for did, profile in profiles.items() if not (profile and ASKS in profile.labels)}
     assert people != profiles.keys(), "somebody asks to be hidden"
+    return people
+
+
+def likers(ties: Ties, at_least: int) -> dict[str, int]:
+    """Posts of others that people of the pack like on the last day, and how many of them do."""
+    now, members = ties.world.on(AUDITED_ON[-1]), set().union(*map(ties.members_on, AUDITED_ON))
+    counts = Counter(
+        like.subject.uri
+        for did in people_of(ties)
+        for like in ties.world.ties.likes[did]
+        if like.exists(now.now) and like.subject.uri in now.posts
+    )
+    return {uri: n for uri, n in counts.items() if n >= at_least and uri.split("/")[2] not in members}
+
+
+def popular(ties: Ties) -> list[str]:
+    found = sorted(likers(ties, 3))
+    assert len(found) > 2, found
+    return found
+
+
+def asking(ties: Ties) -> str:
+    """The author who asks to be hidden: of the last of the popular posts."""
+    return popular(ties)[-1].split("/")[2]
+
+
+def current(ties: Ties) -> dict[tuple[str, str], datetime]:
+    """Who of those who may be published follows whom of them on the last day, and since when."""
+    now, people = ties.world.on(AUDITED_ON[-1]), people_of(ties)
     follows = [follow for did in people for follow in ties.world.ties.follows[did] if follow.exists(now.now)]
     return {(one.author, one.subject): one.created_at for one in follows if one.subject in people}
 
@@ -201,4 +249,28 @@ def test_each_member_with_a_tie_is_in_the_group_that_the_library_finds(ties: Tie
         ties.warehouse,
         f"select did, round(betweenness, 6) from rpt_groups where pack_uri = '{PACK}'",
         {(did, round(value, 6)) for did, value in betweenness.items()},
+    )
+
+
+def test_what_many_like_and_whom_many_follow_outside_is_told_of_those_who_may_be_published(ties: Ties) -> None:
+    stale, now = popular(ties)[0], ties.world.on(AUDITED_ON[-1])
+    posts = {uri: (count, now.posts[uri].text) for uri, count in likers(ties, 3).items()}
+    check(
+        ties.warehouse,
+        f"select post_uri, liker_count, text from rpt_liked_here where pack_uri = '{PACK}'",
+        {(uri, *told) for uri, told in posts.items() if uri != stale and uri.split("/")[2] != asking(ties)},
+    )
+    # Only of whom a feed has shown a post it is known what they ask for.
+    known = {uri.split("/")[2] for uri in likers(ties, 1)} - {asking(ties)}
+    follows = {
+        (one.author, one.subject)
+        for did in people_of(ties)
+        for one in ties.world.ties.follows[did]
+        if one.exists(now.now)
+    }
+    counts = Counter(followed for _, followed in follows if followed in known)
+    check(
+        ties.warehouse,
+        f"select did, follower_count from rpt_followed_outside where pack_uri = '{PACK}'",
+        {(did, count) for did, count in counts.items() if count >= 3},
     )

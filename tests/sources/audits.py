@@ -166,6 +166,15 @@ def in_repository(day: Day, did: str) -> dict[str, str | None]:
     }
 
 
+def ties(day: Day, did: str) -> dict[str, str]:
+    """Tell whom somebody follows and what they like: version by URI."""
+    return {
+        f"at://{did}/{one.collection}/{one.rkey}": one.cid
+        for one in day.repository(did)
+        if one.collection in (FOLLOW, LIKE)
+    }
+
+
 def living(known: Known, did: str) -> dict[str, str | None]:
     """Tell which posts and reposts of somebody the lake holds to be there: version by URI."""
     return {uri: cid for uri, (cid, is_gone) in known.items() if uri.startswith(f"at://{did}/") and not is_gone}

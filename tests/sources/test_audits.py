@@ -34,7 +34,7 @@ from pipelines.sources.member_audit import MemberAudit
 from pipelines.sources.member_records import KeptCollections
 from pipelines.sources.record_checks import RecordAsker
 from pipelines.sources.repository_comparison import Comparison, KnownRecord
-from tests.sources.audits import in_repository, kept_records, known_records, living, run_audits
+from tests.sources.audits import in_repository, kept_records, known_records, living, run_audits, ties
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -188,15 +188,6 @@ def test_after_an_audit_the_lake_is_what_the_repositories_are(
             assert {uri: cid for uri, cid in known.items() if uri.startswith(f"at://{did}/")} == ties(
                 world.on(last), did
             )
-
-
-def ties(day: Day, did: str) -> dict[str, str]:
-    """Whom somebody follows and what they like: version by URI."""
-    return {
-        f"at://{did}/{one.collection}/{one.rkey}": one.cid
-        for one in day.repository(did)
-        if one.collection in (FOLLOW, LIKE)
-    }
 
 
 def hold_ties_to_the_truth(audited: Audited, world: World) -> None:

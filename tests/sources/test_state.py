@@ -173,3 +173,15 @@ def test_what_is_remembered_of_audits_goes_with_each_table_that_they_write(dropp
     reset_resource_state(dropped, kept)
     tables = tables | {"record_checks"} if is_back else tables - {dropped}
     assert "audit" not in member_states(kept, tables)["did:plc:x"]
+
+
+def test_what_audits_kept_is_read_anew_where_it_was_dropped_and_the_audits_stand() -> None:
+    audit = AuditState(audited_at="2026-03-01T00:00:00+00:00", rev="3kabc", is_whole=True, collections=["a.b.c"])
+    state = MemberState(cursor=None, pulled_at="", swept_at="", end_uri=None, doubtful_end_uri=None)
+    kept: dict[str, Any] = {"resources": {"author_feed": {"members": {"did:plc:x": state}}}}
+    tables = {"author_feed", "feed_audits", "record_checks", "member_records"}
+    member_states(kept, tables)["did:plc:x"]["audit"] = audit
+    assert member_states(kept, tables)["did:plc:x"]["audit"] == audit
+    reset_resource_state("member_records", kept)
+    left = member_states(kept, tables - {"member_records"})["did:plc:x"]["audit"]
+    assert (left["rev"], "collections" in left) == ("3kabc", False)

@@ -94,6 +94,10 @@ class _Script:
         """Let somebody repost a landmark."""
         self.at(slot, clock, lambda at: self.world.repost(self.world.actor(name), at, self.post(landmark), until))
 
+    def like(self, slot: int, clock: str, name: str, landmark: str, until: datetime | None = None) -> None:
+        """Let somebody like a landmark."""
+        self.at(slot, clock, lambda at: self.world.ties.like(self.world.actor(name), self.post(landmark), at, until))
+
     def edit(self, slot: int, clock: str, landmark: str, text: str) -> None:
         """Let the author of a landmark edit it."""
 
@@ -392,6 +396,10 @@ def _references(script: _Script) -> None:
     script.say(-8, "16:20", "greta", "Stay!", reply=script.answering("farewell"))
     script.say(-1, "08:08", "catpics", "A cat, asleep on a warehouse shelf.", "cat", reach=5.0)
     script.repost(-1, "09:00", "jonas", "cat")
+    for slot, name in ((-1, "mara"), (1, "sam"), (2, "leo"), (3, "noor"), (6, "oskar")):
+        script.like(slot, "09:05", name, "cat", until=moment(7, "09:05") if name == "noor" else None)
+    for slot, name in ((-2, "lena"), (4, "theo"), (5, "diego"), (5, "private")):
+        script.like(slot, "09:07", name, "folder")
     script.repost(-8, "09:00", "amelie", "issue", until=moment(-7, "09:00"))
     script.repost(2, "09:00", "amelie", "issue")
     script.say(
