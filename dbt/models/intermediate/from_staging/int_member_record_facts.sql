@@ -1,5 +1,5 @@
-{#- What is known of members' follows, likes and other records that are no posts or reposts: the live job heard of it, or
-    an audit read it. Revisions of a repository grow, so they tell which of two facts is the newer. -#}
+{#- What is known of members' follows, likes and other records that are no posts or reposts: the live job heard of it,
+    or an audit read it. Revisions of a repository grow, so they tell which of two facts is the newer. -#}
 {{ config(materialized='view') }}
 
 with members as (
