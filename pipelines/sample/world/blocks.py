@@ -9,9 +9,21 @@ from typing import Any, Final, TypeVar
 import libipld
 
 from pipelines.sample.world.records import record
-from pipelines.sample.world.truth import Block, ListItem, MemberList, OptOut, Post, Profile, Record, Repost, StarterPack
+from pipelines.sample.world.truth import (
+    Block,
+    Follow,
+    Like,
+    ListItem,
+    MemberList,
+    OptOut,
+    Post,
+    Profile,
+    Record,
+    Repost,
+    StarterPack,
+)
 
-R = TypeVar("R", Post, Repost, ListItem, MemberList, StarterPack, Block, OptOut, Profile)
+R = TypeVar("R", Post, Repost, Follow, Like, ListItem, MemberList, StarterPack, Block, OptOut, Profile)
 
 UNNAMED: Final = ""
 """The CID of what is not `named` yet."""

@@ -70,7 +70,7 @@ class Ties:
             until = max(at, evening(0)) + timedelta(seconds=dice.between(600, 8 * 86_400))
             again = until + timedelta(seconds=dice.between(60, 3 * 86_400))
             is_undone, is_made_again = dice.chance(0.15), dice.chance(0.4)
-            if actor.status(at) != ACTIVE:
+            if not actor.is_available(at):
                 continue
             self.follow(actor, subject, at, until if is_undone and actor.status(until) == ACTIVE else None)
             if is_undone and is_made_again and actor.status(until) == actor.status(again) == ACTIVE:
@@ -84,7 +84,7 @@ class Ties:
         liked = {like.subject.uri for like in self.likes[actor.did]}
         for _ in range(dice.poisson(1.0)):
             post, at = dice.pick(seen), start + timedelta(seconds=dice.between(1, 86_000))
-            is_there = post.exists(at) and actor.status(at) == ACTIVE and post.defect is None
+            is_there = post.exists(at) and actor.is_available(at) and post.defect is None
             if post.author == actor.did or post.uri in liked or not is_there:
                 continue
             liked.add(post.uri)
