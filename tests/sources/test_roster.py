@@ -159,7 +159,7 @@ def test_a_pack_whose_creator_cannot_be_read_is_followed_all_the_same(
 def test_a_creator_whose_records_do_not_end_costs_a_budget_and_no_other_pack(
     sample_server: SampleServer, world: World, pack: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(repositories, "account_budget", lambda: Budget("one account", requests=30))
+    monkeypatch.setattr(repositories, "account_budget", lambda _: Budget("one account", requests=30))
     numbers = itertools.count()
 
     def go_on(body: bytes) -> bytes:
