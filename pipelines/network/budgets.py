@@ -51,6 +51,7 @@ class Budget:
             counted, nor what our own pace takes.
         own_seconds: Those of them that are its own; the rest is taken from `patience`.
         patience: What it shares with others.
+        request_count: Requests so far.
     """
 
     owner: str = "anything"
@@ -59,6 +60,7 @@ class Budget:
     seconds: float = inf
     own_seconds: float = inf
     patience: Patience = ENDLESS
+    request_count: int = field(default=0, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -77,6 +79,7 @@ class Budget:
     def spend(self, *, requests: int = 0, size: int = 0, seconds: float = 0) -> None:
         """Spend some of it."""
         with self._lock:
+            self.request_count += requests
             self.requests -= requests
             self.size -= size
             self.seconds -= seconds

@@ -154,6 +154,10 @@ class Repositories:
         with self._changing:
             return sum((client.stats for client in self._clients.values()), RequestStats())
 
+    def requests_spent_on(self, did: str) -> int:
+        """Tell how many requests an account has cost so far."""
+        return self._budget(did).request_count
+
     def pds_endpoint(self, did: str) -> str:
         """Find the server that holds an account's records, from its DID document (https://atproto.com/specs/did).
 
