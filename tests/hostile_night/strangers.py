@@ -113,17 +113,17 @@ class Strangers:
 
     def __enter__(self) -> Self:
         self._stack = ExitStack()
-        self._urls = {did: self._stack.enter_context(self._server(way)).url for did, way in self.hostile.items()}
+        self._urls = {did: self._serve(way) for did, way in self.hostile.items()}
         self.directory = self._stack.enter_context(ScriptedServer(self._document))
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def _server(self, way: str) -> HostileServer | ScriptedServer:
+    def _serve(self, way: str) -> str:
         if way in STREAMS:
-            return HostileServer(*STREAMS[way])
-        return ScriptedServer(ANSWERS[way])
+            return self._stack.enter_context(HostileServer(*STREAMS[way])).url
+        return self._stack.enter_context(ScriptedServer(ANSWERS[way])).url
 
     def _document(self, asked: Asked) -> Reply:
         did = asked.path.removeprefix("/")
