@@ -21,18 +21,18 @@ SEED = 7
 
 @pytest.fixture
 def little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let budgets be a hundredth of what they are."""
+    """Let budgets be of seconds: as short as a machine that is busy with other tests can keep to."""
 
     def account(patience: Patience) -> Budget:
-        return Budget("one account", requests=60, size=10_000_000, seconds=6, own_seconds=0.6, patience=patience)
+        return Budget("one account", requests=60, size=10_000_000, seconds=6, own_seconds=3, patience=patience)
 
     def repository(patience: Patience) -> Budget:
-        return Budget("one repository", seconds=18, own_seconds=0.6, patience=patience)
+        return Budget("one repository", seconds=20, own_seconds=3, patience=patience)
 
     monkeypatch.setattr(repositories, "account_budget", account)
     monkeypatch.setattr(repositories, "repository_budget", repository)
-    monkeypatch.setattr(repositories, "SHARED_SECONDS", 6.0)
-    monkeypatch.setattr(xrpc, "STREAM_STARTS", 1.2)
+    monkeypatch.setattr(repositories, "SHARED_SECONDS", 10.0)
+    monkeypatch.setattr(xrpc, "STREAM_STARTS", 5.0)
 
 
 @pytest.mark.slow
@@ -47,7 +47,7 @@ def test_everybody_but_the_hostile_is_loaded_and_audited_and_each_of_these_is_na
 
     with SampleServer(world) as server, Strangers(server.url, ways, documents) as strangers:
         hide_somebody(server)
-        night = spend_night(lake, server, strangers.directory.url, timeout=0.3, max_attempts=2, backoff=0.001)
+        night = spend_night(lake, server, strangers.directory.url, timeout=2, max_attempts=2, backoff=0.001)
 
     assert night.exit_code == 2
     rows = lake.query("select distinct member_did, item_uri from author_feed")
@@ -64,4 +64,4 @@ def test_everybody_but_the_hostile_is_loaded_and_audited_and_each_of_these_is_na
     assert {audits[did] for did in troubled} <= {"failed", "refused"}
     assert sorted(note.partition(": ")[0] for note in night.audits.notes) == sorted(troubled)
     assert all(line.isprintable() for line in (*problems, *night.run.notes, *night.audits.notes))
-    assert sum(night.seconds) < 60
+    assert sum(night.seconds) < 120
