@@ -113,6 +113,12 @@ class PullRun:
         return roster
 
     @property
+    def is_waiting_for_hidden(self) -> bool:
+        """Whether everybody who is known was walked, and the search for hidden members goes on."""
+        is_searching = self.whole_roster is not None and not self.whole_roster.done()
+        return is_searching and self.outcomes.total() == len(self.followed)
+
+    @property
     def stats(self) -> RequestStats:
         """What the client of the AppView has done so far."""
         return self.network.appview.stats if self.network else RequestStats()

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import Future
 
 import pytest
 
+from pipelines import progress
 from pipelines.sources.beside import beside, each_beside
+from pipelines.sources.pull_run import PullRun
+from pipelines.sources.roster import Roster
+from pipelines.terminal import Terminal
 
 
 @pytest.mark.parametrize("workers", [1, 3, 20])
@@ -44,3 +50,14 @@ def test_the_program_ends_while_a_stranger_is_waited_for() -> None:
     begun = time.monotonic()
     subprocess.run([sys.executable, "-c", program], check=True, timeout=30)
     assert time.monotonic() - begun < 20
+
+
+def test_whoever_watches_is_told_what_a_run_waits_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0.05)
+    output, searching = io.StringIO(), Future[Roster]()
+    run = PullRun(roster=Roster(), whole_roster=searching)
+    with progress.show_progress(run, Terminal(output, width=200)):
+        time.sleep(0.3)
+    assert "who is hidden" in output.getvalue()
+    searching.set_result(Roster())
+    assert not run.is_waiting_for_hidden
