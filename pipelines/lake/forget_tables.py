@@ -295,7 +295,7 @@ class LakeFiles:
         for name, kind, *_ in columns:
             if name == "filename" or not ("VARCHAR" in kind or "JSON" in kind):
                 continue
-            condition = _may_name(f'"{name}"' if kind == "VARCHAR" else f'"{name}"::varchar', len(patterns))
+            condition = may_name(f'"{name}"' if kind == "VARCHAR" else f'"{name}"::varchar', len(patterns))
             # What is nested was read out of `raw`, and to write it out for a search costs most.
             is_in_raw = has_raw and kind != "VARCHAR"
             conditions.append(f"({'raw is null and ' if is_in_raw else ''}({condition}))")
@@ -356,7 +356,7 @@ class LakeFiles:
         return is_changed
 
 
-def _may_name(text: str, pattern_count: int) -> str:
+def may_name(text: str, pattern_count: int) -> str:
     """Write the condition that a text may match one of the patterns; what only Python can read counts as a match."""
 
     def matches(written: str) -> str:

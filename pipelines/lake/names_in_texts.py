@@ -31,7 +31,8 @@ def _usual_letters() -> dict[str, str]:
     blocks = (*_NARROW, *_WIDE)
     letters = {letter: unicodedata.normalize("NFKC", letter) for block in blocks for letter in map(chr, block)}
     found = {letter: usual for letter, usual in letters.items() if re.fullmatch("[!-~]", usual)}
-    return found | dict.fromkeys("。｡", ".") | dict.fromkeys("‐‑−", "-")  # noqa: RUF001
+    # In small letters, the Turkish İ would be two characters.
+    return found | {"İ": "I"} | dict.fromkeys("。｡", ".") | dict.fromkeys("‐‑−", "-")  # noqa: RUF001
 
 
 USUAL_LETTERS: Final = _usual_letters()
@@ -58,8 +59,12 @@ _ENCODED_BYTE: Final = re.compile(r"%(?:25)*([0-9A-Fa-f]{2})")
 _MOST_DECODINGS: Final = 3
 """Of what is there only after one, as `%2F` in `%%32F`. Percent signs that are encoded again and again are one."""
 
-_DIDS: Final = re.compile(r"did:[a-z]+:[a-z0-9._:%-]*[a-z0-9_-]", re.IGNORECASE | re.ASCII)
-_PLC_DIDS: Final = re.compile(r"did:plc:[a-z2-7]{24}", re.IGNORECASE | re.ASCII)
+_DID_FORMS: Final = tuple(
+    re.compile(form, re.IGNORECASE | re.ASCII)
+    for form in (r"did:[a-z]+:[a-z0-9._:%-]+", r"did:[a-z]+:(?:[a-z0-9._:%]|-(?!-))+", r"did:plc:[a-z2-7]{24}")
+)
+"""A DID as it is written, up to a dash of two hyphens, and of the usual method, whatever follows."""
+
 # From where a word begins: from each of its letters, a long one without a dot would be read to its end.
 _NAMES: Final = re.compile(r"(?<![A-Za-z0-9-])[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
 # What readers take for a name's end within one: a dash of two hyphens, but in a label that is Punycode; a hyphen where
@@ -70,9 +75,10 @@ _SENTENCES: Final = re.compile(r"(?<=\.)[a-z0-9][A-Za-z0-9-]*(?=\.[A-Z])")
 _LONGEST_NAME: Final = 300
 """More characters than a handle may have, with `www.` and hyphens around it."""
 
-_BEFORE_A_HANDLE: Final = ("@", "at://", "/profile/", "/start/", "/starter-pack/", '"handle":"', '"handle": "')
-_LONGEST_BEFORE: Final = max(map(len, _BEFORE_A_HANDLE))
-_ENDS_BEFORE_A_HANDLE: Final = frozenset(before[-1] for before in _BEFORE_A_HANDLE)
+_BEFORE_A_HANDLE: Final = re.compile(
+    r'(?:@|(?<![a-z0-9-])at://|/(?:profile|start|starter-pack)/|"handle": ?")\Z', re.IGNORECASE
+)
+_LONGEST_BEFORE_A_HANDLE: Final = 20
 _IN_NAMES: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:%-")
 _REST_OF_NAME: Final = re.compile(r"[A-Za-z0-9._:%-]*")
 
@@ -159,13 +165,14 @@ class _Reading:
 def _readings(text: str) -> list[_Reading]:
     readings = _with_and_without_invisible(_Reading(_usual(text)))
     for reading in tuple(readings):
-        decoded = reading
-        for _ in range(_MOST_DECODINGS):
-            if not _ENCODED.search(decoded.text):
-                break
-            decoded = _decoded(decoded)
-        if decoded is not reading:
-            readings += _with_and_without_invisible(decoded)
+        for is_ascii in (True, False):
+            decoded = reading
+            for _ in range(_MOST_DECODINGS):
+                if not _ENCODED.search(decoded.text):
+                    break
+                decoded = _Reading(decoded.text, decoded, _decodings(decoded.text, is_ascii=is_ascii))
+            if decoded is not reading and decoded.text != readings[-1].text:
+                readings += _with_and_without_invisible(decoded)
     return readings
 
 
@@ -189,22 +196,18 @@ def _with_and_without_invisible(reading: _Reading) -> list[_Reading]:
     ]
 
 
-def _decoded(reading: _Reading) -> _Reading:
-    return _Reading(reading.text, reading, _decodings(reading.text))
-
-
-def _decodings(text: str) -> Iterator[tuple[int, int, str]]:
+def _decodings(text: str, *, is_ascii: bool) -> Iterator[tuple[int, int, str]]:
+    """Decode what is written with percent signs, as UTF-8 or, as it may be of any encoding, what is ASCII alone."""
     for run in _ENCODED.finditer(text):
         found = [(int(byte.group(1), 16), byte.span()) for byte in _ENCODED_BYTE.finditer(text, *run.span())]
         number = 0
         while number < len(found):
             # As many bytes as its first one says, if they are a character; one by one if not.
-            size = _utf8_size(found[number][0])
-            some = found[number : number + size]
+            some = found[number : number + _utf8_size(found[number][0])]
             try:
-                letter = bytes(byte for byte, _ in some).decode()
+                letter = bytes(byte for byte, _ in some).decode("ascii" if is_ascii else "utf-8")
             except UnicodeDecodeError:
-                letter, some = "\ufffd", some[:1]
+                letter, some = " ", some[:1]
             yield some[0][1][0], some[-1][1][1], _usual(letter)
             number += len(some)
 
@@ -219,10 +222,6 @@ def _near(text: str, needles: re.Pattern[str] | None) -> Iterator[Span]:
         yield 0, len(text)
         return
     lower = text.lower()
-    if len(lower) != len(text):  # A Turkish İ becomes two characters: what is behind it has another place.
-        if needles.search(lower):
-            yield 0, len(text)
-        return
     end = 0
     for needle in needles.finditer(lower):
         if needle.start() < end:
@@ -236,22 +235,31 @@ def _near(text: str, needles: re.Pattern[str] | None) -> Iterator[Span]:
 
 
 def _names_between(text: str, begin: int, end: int) -> Iterator[tuple[str, int, int, bool]]:
-    for form in (_DIDS, _PLC_DIDS):
+    for form in _DID_FORMS:
         for did in form.finditer(text, begin, end):
-            yield did.group().lower(), did.start(), did.end(), False
+            for name in _readings_of_did(text, did):
+                yield name.lower(), did.start(), did.start() + len(name), False
     for word in _NAMES.finditer(text, begin, end):
         for first, last in _readings_of_word(text, word):
             name = text[first:last].strip("-").lower()
             if "." not in name:
                 continue
-            is_called = text[first - 1 : first] in _ENDS_BEFORE_A_HANDLE and _is_called(text, first)
+            is_called = text[first - 1 : first] in '@/"' and _is_called(text, first)
             yield name, first, last, is_called
             if not is_called and name.startswith("www.") and name.count(".") > 1:
                 yield name.removeprefix("www."), first, last, False
 
 
+def _readings_of_did(text: str, did: re.Match[str]) -> set[str]:
+    """Give a DID as it is written, and without what is more often the sentence's."""
+    begin, end = did.span()
+    ends = [end, *(sentence.end() for sentence in _SENTENCES.finditer(text, begin, min(end, begin + _LONGEST_NAME)))]
+    written = [text[begin:end] for end in ends]
+    return {*written, *(name.rstrip(".:%") for name in written), *(name.rstrip("._:%-") for name in written)}
+
+
 def _is_called(text: str, begin: int) -> bool:
-    return text[max(0, begin - _LONGEST_BEFORE) : begin].lower().endswith(_BEFORE_A_HANDLE)
+    return _BEFORE_A_HANDLE.search(text, max(0, begin - _LONGEST_BEFORE_A_HANDLE), begin) is not None
 
 
 def _readings_of_word(text: str, word: re.Match[str]) -> Iterator[Span]:
@@ -262,9 +270,9 @@ def _readings_of_word(text: str, word: re.Match[str]) -> Iterator[Span]:
         return
     dashes = [dash.span(1) for dash in _DASHES.finditer(text, begin, end) if dash.group(1)]
     begins, ends = [begin, *(after for _, after in dashes)], [*(before for before, _ in dashes), end]
-    for first, last in zip(begins, ends, strict=True):
-        if dashes:
-            yield first, last
+    parts = list(zip(begins, ends, strict=True)) if dashes else []
+    yield from parts
+    for first, last in ((begin, end), *parts):
         for sentence in _SENTENCES.finditer(text, first, min(last, first + _LONGEST_NAME)):
             yield first, sentence.end()
 
@@ -290,3 +298,12 @@ def _pattern_of_letter(letter: str) -> str:
 
 def _class_of(ranges: Iterable[Span]) -> str:
     return "[" + "".join(f"\\x{{{first:x}}}-\\x{{{last:x}}}" for first, last in ranges) + "]"
+
+
+LETTERS_IN_SQL: Final = {
+    "unusual": _class_of((ord(letter), ord(letter)) for letter in sorted(USUAL_LETTERS)),
+    "unusual_letters": "".join(USUAL_LETTERS),
+    "usual_letters": "".join(USUAL_LETTERS.values()),
+    "invisible": _class_of(_INVISIBLE_RANGES),
+}
+"""What `names_in` in SQL asks for, by the names of DuckDB's variables."""
