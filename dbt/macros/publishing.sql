@@ -121,6 +121,18 @@
 {%- endmacro %}
 
 
+{% macro linked_post(url, part) %}
+    {{- return(adapter.dispatch('linked_post', 'bluesky_lake')(url, part)) -}}
+{% endmacro %}
+
+{#- The author (`part` is 1) or the record key (2) of a post that an address leads to: of an app, an embed or a mirror, also
+    one within another address; null where there is none. The same as in `pipelines/lake/deleted_posts.py`. -#}
+{% macro duckdb__linked_post(url, part) -%}
+    {%- set form = "([^/?#&=[:space:]]+)/(?:post|app[.]bsky[.]feed[.]post)/([A-Za-z0-9._:~-]+)" -%}
+    nullif(regexp_extract({{ percent_decoded(url) }}, '{{ form }}', {{ part }}), '')
+{%- endmacro %}
+
+
 {% macro handle_in_bytes(text, byte_start, byte_end) %}
     {{- return(adapter.dispatch('handle_in_bytes', 'bluesky_lake')(text, byte_start, byte_end)) -}}
 {% endmacro %}
