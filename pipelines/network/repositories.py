@@ -7,6 +7,7 @@ import threading
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -28,7 +29,7 @@ from pipelines.network.signing_key import signing_key_of
 from pipelines.network.xrpc import RequestStats, XrpcClient
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Collection, Generator, Iterator
 
 PLC_DIRECTORY: Final = "https://plc.directory"
 PAGE_LIMIT: Final = 100
@@ -135,12 +136,16 @@ class Repositories:
     Args:
         client: Gives the servers' clients its settings (pace, attempts, timeouts, User-Agent), but no session.
         plc_directory: Where DIDs of the method `plc` are looked up.
+        inside_hosts: Servers that are asked wherever they are, as DID documents write them: `host` or `host:port`.
     """
 
-    def __init__(self, client: XrpcClient, plc_directory: str = PLC_DIRECTORY) -> None:
+    def __init__(
+        self, client: XrpcClient, plc_directory: str = PLC_DIRECTORY, inside_hosts: Collection[str] = ()
+    ) -> None:
         self._settings = client
         self._plc_directory = plc_directory.rstrip("/")
         self._outside = Outside((self._plc_directory, client.service))
+        self._inside_hosts = frozenset(host.lower() for host in inside_hosts)
         self._changing = threading.Lock()
         self._clients: dict[str, XrpcClient] = {}
         self._accounts: dict[str, _Account] = {}
@@ -342,7 +347,8 @@ class Repositories:
         return _Account(endpoint, signing_key)
 
     def _client(self, service: str) -> XrpcClient:
-        refuses = None if service == self._plc_directory else self._outside.refuses
+        is_named = service == self._plc_directory or urlsplit(service).netloc.lower() in self._inside_hosts
+        refuses = None if is_named else self._outside.refuses
         with self._changing:
             return self._clients.setdefault(service, self._settings.for_service(service, refuses=refuses))
 

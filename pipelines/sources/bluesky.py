@@ -176,6 +176,7 @@ def bluesky(
     contact: str | None = None,
     plc_directory: str = dlt.config.value,
     short_link_service: str = dlt.config.value,
+    inside_hosts: list[str] | None = None,
     run: PullRun | None = None,
 ) -> list[DltResource]:
     """Starter packs, their members, the members' profiles and everything in the members' feeds.
@@ -198,6 +199,7 @@ def bluesky(
         contact: Address that the service can write to about these requests; sent in the User-Agent.
         plc_directory: Where a did:plc is looked up.
         short_link_service: What resolves the short links of packs.
+        inside_hosts: Members' servers that may be asked at addresses inside a private network: `host` or `host:port`.
         run: The run this is part of, for callers who watch it, set its clock or hand in clients of their own. Such
             clients are asked in place of those that the settings describe.
 
@@ -214,6 +216,7 @@ def bluesky(
             contact=contact,
             plc_directory=plc_directory,
             short_links=short_link_service,
+            inside_hosts=inside_hosts or (),
             max_connections=WORKERS,
         )
     except ValueError as error:

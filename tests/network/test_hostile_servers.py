@@ -9,6 +9,7 @@ import itertools
 import resource
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -299,6 +300,20 @@ def test_a_stranger_cannot_have_this_machine_asked(server: ScriptedServer, numbe
     with pytest.raises(ServiceUnreachable, match="not asked"):
         list(reader.repository(DID))
     assert [asked.path for asked in server.asked] == [f"/{DID}"]
+
+
+@pytest.mark.usefixtures("in_public")
+def test_a_server_inside_is_asked_if_the_settings_name_it(server: ScriptedServer) -> None:
+    host = server.host.replace("127.0.0.1", "localhost")
+    document = {"service": [{"id": "#atproto_pds", "serviceEndpoint": f"http://{host}"}]}
+    server.answer = lambda asked: json_reply(document) if asked.path == f"/{DID}" else json_reply({"value": {}})
+    client = XrpcClient(server.url, Pacer(1_000), backoff=0.001)
+    for named in ([], ["localhost"], ["localhost:1"], [f"x{host}"]):
+        with pytest.raises(ServiceUnreachable, match="not asked"):
+            Repositories(client, server.url, named).record(DID, "app.bsky.feed.post", "3k")
+    with suppress(NetworkError):
+        Repositories(client, server.url, [host.upper()]).record(DID, "app.bsky.feed.post", "3k")
+    assert {asked.path for asked in server.asked} == {f"/{DID}", "/xrpc/com.atproto.repo.getRecord"}
 
 
 @pytest.mark.usefixtures("in_public")
