@@ -16,7 +16,16 @@ from pipelines.lake.bucket import PROJECT_ROOT
 SETTINGS: Final[dict[str, frozenset[str]]] = {
     "sources.bluesky": frozenset(
         {"service", "starter_packs", "lists", "actors", "left_out", "requests_per_second", "refresh_days", "catch_up"}
-        | {"full_sweep_days", "follow_blocked", "audit_days", "backfill_days", "contact", "login_service", "full"}
+        | {
+            "full_sweep_days",
+            "follow_blocked",
+            "audit_days",
+            "audit_collections",
+            "backfill_days",
+            "contact",
+            "login_service",
+            "full",
+        }
         | {"plc_directory", "short_link_service", "inside_hosts", "handle", "app_password"}
     ),
     "sources.repo_events": frozenset(
