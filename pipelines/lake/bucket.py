@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import binascii
-import errno
 import logging
 import os
 import textwrap
@@ -23,6 +22,7 @@ from dlt.destinations.impl.filesystem.filesystem import FilesystemClient
 from fsspec.asyn import sync
 from fsspec.exceptions import FSTimeoutError
 
+from pipelines.lake.local_disk import explain_disk_error
 from pipelines.lake.place import LAKES, PlaceError, dataset_place, read_settings_once
 
 if TYPE_CHECKING:
@@ -182,10 +182,8 @@ def explain_lake_error(error: BaseException) -> str | None:
             return _refused(error.__cause__)
         case FSTimeoutError():
             return "The bucket does not answer. Nothing is lost: run again, or check endpoint_url and the network."
-        case PermissionError():
-            return f"{error.filename} is not writable for you."
-        case OSError(errno=errno.ENOSPC):
-            return "The disk is full. Nothing is lost: make room and run again."
+        case OSError():
+            return explain_disk_error(error)
     return None
 
 

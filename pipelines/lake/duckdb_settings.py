@@ -118,7 +118,9 @@ def has_relation(warehouse: duckdb.DuckDBPyConnection, name: str) -> bool:
 def explain_warehouse_error(path: Path, error: duckdb.Error) -> str:
     """Say in one line what a user can do about a warehouse that cannot be opened or read."""
     reason = str(error).splitlines()[0]
-    if isinstance(error, (duckdb.ParserException, duckdb.OutOfMemoryException)):
+    if "No space left" in str(error):
+        what = "has no room on its disk. Nothing is lost: make room and run again"
+    elif isinstance(error, (duckdb.ParserException, duckdb.OutOfMemoryException)):
         what = "cannot be read within memory_limit in [warehouse]: correct or raise it"
     elif "Could not set lock" in reason:
         what = "is open in another program: close it there, and try again"
