@@ -11,7 +11,9 @@ from typing import Final
 import dlt
 from dlt.common.pipeline import get_dlt_pipelines_dir
 
-_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""The disk, or somebody's share of it, is full, or a file larger than it may be."""
+
 _NO_FILE: Final = frozenset({errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EIO})
 
 
@@ -21,7 +23,7 @@ def explain_disk_error(error: OSError) -> str | None:
     An error of writing names no file. Then it is the place with the least room of those that a job writes to.
     """
     place = error.filename2 or error.filename
-    if error.errno in _NO_ROOM:
+    if error.errno in NO_ROOM:
         place = Path(place) if place else min(_places(), key=_room)
         return f"There is no room on the disk of {place} ({error.strerror}). Nothing is lost: make room and run again."
     if isinstance(error, PermissionError) and place:
