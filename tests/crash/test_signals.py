@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pipelines.command import INTERRUPTED as LINE
+from pipelines.interruption import INTERRUPTED as LINE
 from tests.crash.test_crash import APPVIEW, EXTRACT, FILES, LOAD_STORAGE
 from tests.job import AtCall, AtChange
 from tests.seeds import RARE, seeds
