@@ -12,7 +12,7 @@ import os
 import re
 import sys
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from typing import IO, TYPE_CHECKING, Any, Final, TextIO
+from typing import IO, TYPE_CHECKING, Any, Final, TextIO, cast
 
 from rich.console import Console
 from rich.segment import Segment
@@ -101,7 +101,7 @@ def opened() -> Iterator[Terminal]:
     _open_what_is_closed()
     out, errors = _Outlet(sys.stdout), _Outlet(sys.stderr)
     with redirect_stdout(_Guarded(out)), redirect_stderr(_Guarded(errors)):
-        yield Terminal(out)
+        yield Terminal(cast("IO[str]", out))
         out.flush()
         if out.trouble:
             complain(f"stdout takes no more, so that not all is there that was said: {out.trouble}.")
@@ -125,7 +125,7 @@ class _Outlet(io.TextIOBase):
         trouble: What went wrong with it; empty if nothing did.
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO | _Outlet) -> None:
         self._stream = stream
         self.trouble = ""
         if isinstance(stream, io.TextIOWrapper):

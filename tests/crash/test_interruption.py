@@ -1,4 +1,4 @@
-"""A signal while a command is imported, two signals at once, and one that does not wait: one line, and its exit code."""
+"""A signal while a command is imported, two at once, and one that does not wait: one line, and its exit code."""
 
 from __future__ import annotations
 

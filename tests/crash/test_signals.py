@@ -67,7 +67,7 @@ def test_a_pull_that_is_told_to_end(nights: Nights, stage: AtCall, number: signa
 @pytest.mark.parametrize(
     ("stage", "number"),
     [
-        pytest.param(stage, number, id=name, marks=pytest.mark.slow if number == signal.SIGINT else RARE)
+        pytest.param(stage, number, id=name, marks=RARE)  # On each change: `test_whole_job.py`.
         for name, (stage, number) in AFTER_THE_PULL.items()
     ],
 )

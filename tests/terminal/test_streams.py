@@ -19,23 +19,25 @@ OUT, ERRORS = 1, 2
 FULL = "stdout takes no more, so that not all is there that was said: No space left on device.\n"
 
 
-def speak(folder: Path, closed: tuple[int, ...], full: tuple[int, ...], is_unread: bool) -> None:
-    """Be a command whose streams take nothing; the files are what its streams get, and what it does."""
+def speak(folder: Path, streams: dict[int, str]) -> None:
+    """Be a command whose streams are full, closed or unread; the others are files."""
     for number in (OUT, ERRORS):
         os.dup2(os.open(folder / str(number), os.O_CREAT | os.O_WRONLY), number)
-    for number in full:
-        os.dup2(os.open("/dev/full", os.O_WRONLY), number)
-    if is_unread:
-        reader, writer = os.pipe()
-        os.dup2(writer, OUT)
-        os.close(writer)
-        os.close(reader)
-    for number in closed:
-        os.close(number)
-    if OUT in closed:
-        sys.stdout = None  # type: ignore[assignment]
-    if ERRORS in closed:
-        sys.stderr = None  # type: ignore[assignment]
+    for number, state in streams.items():
+        match state:
+            case "full":
+                os.dup2(os.open("/dev/full", os.O_WRONLY), number)
+            case "unread":
+                reader, writer = os.pipe()
+                os.dup2(writer, number)
+                os.close(writer)
+                os.close(reader)
+            case "closed":
+                os.close(number)
+    # As Python finds them when it starts.
+    sys.stdout, sys.stderr = (
+        None if streams.get(number) == "closed" else os.fdopen(number, "w") for number in (OUT, ERRORS)
+    )
 
     def work(console: Terminal) -> int:
         for _ in range(2):
@@ -52,20 +54,20 @@ def speak(folder: Path, closed: tuple[int, ...], full: tuple[int, ...], is_unrea
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device that is always full")
 @pytest.mark.parametrize(
-    ("closed", "full", "is_unread", "out", "errors"),
+    ("streams", "out", "errors"),
     [
-        ((), (), False, "said\nprinted\n" * 2, "trouble\n" * 2),
-        ((), (OUT,), False, "", "trouble\n" * 2 + FULL),
-        ((), (), True, "", "trouble\n" * 2),
-        ((), (OUT, ERRORS), False, "", ""),
-        ((OUT,), (), False, "", "trouble\n" * 2),
-        ((OUT, ERRORS), (), False, "", ""),
+        ({}, "said\nprinted\n" * 2, "trouble\n" * 2),
+        ({OUT: "full"}, "", "trouble\n" * 2 + FULL),
+        ({OUT: "unread"}, "", "trouble\n" * 2),
+        ({OUT: "full", ERRORS: "full"}, "", ""),
+        ({OUT: "closed"}, "", "trouble\n" * 2),
+        ({OUT: "closed", ERRORS: "closed"}, "", ""),
     ],
-    ids=["all is well", "stdout is full", "nobody reads", "both are full", "stdout is closed", "both are closed"],
+    ids=str,
 )
 def test_a_job_whose_words_go_nowhere_does_its_work(
-    tmp_path: Path, closed: tuple[int, ...], full: tuple[int, ...], is_unread: bool, out: str, errors: str
+    tmp_path: Path, streams: dict[int, str], out: str, errors: str
 ) -> None:
-    assert run_process(speak, tmp_path, closed, full, is_unread) == 0
+    assert run_process(speak, tmp_path, streams) == 0
     assert (tmp_path / "lake").read_text() == "a row"
     assert [(tmp_path / str(number)).read_text() for number in (OUT, ERRORS)] == [out, errors]
