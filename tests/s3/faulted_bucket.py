@@ -28,6 +28,7 @@ from pipelines.network.appview import AppView
 from pipelines.network.connect import Network
 from pipelines.network.pacing import Pacer
 from pipelines.network.repositories import Repositories
+from pipelines.sample.appview.server import SampleServer
 from pipelines.sample.streams.events import StreamEvent
 from pipelines.sample.streams.jetstream import SampleJetstream
 from pipelines.sample.world.days import evening
@@ -35,6 +36,7 @@ from pipelines.sources.pull_run import PullRun
 from pipelines.sources.repo_events import POST
 from tests.conftest import isolated_lake
 from tests.live.conftest import QUICK, fold, key_of
+from tests.s3.faulting_proxy import KINDS, Fault, FaultingProxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -42,8 +44,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
-    from pipelines.sample.appview.server import SampleServer
-    from tests.s3.faulting_proxy import Fault, FaultingProxy
+    from pipelines.sample.world.world import World
 
 Job = Literal["night", "batch", "compaction"]
 JOBS: Final[tuple[Job, ...]] = ("night", "batch", "compaction")
@@ -73,6 +74,16 @@ class Outcome:
         assert "Traceback" not in self.said, self.said
         assert self.said.count("\n") <= 1, self.said
         assert bool(self.said) == (self.exit_code != 0), self.said
+
+
+def faults(request_count: int) -> list[Fault]:
+    """Give the whole table: each kind of fault, once and lasting, at each request of a job."""
+    return [
+        Fault(kind, request, is_lasting)
+        for request in range(1, request_count + 1)
+        for kind in KINDS
+        for is_lasting in (False, True)
+    ]
 
 
 DONE: Final = Outcome(0, "")
@@ -144,6 +155,7 @@ class FaultedBucket:
     requests: dict[Job, list[str]] = field(default_factory=dict)
     truths: dict[Job, Copy] = field(default_factory=dict)
     _case: int = 0
+    _machines: int = 0
 
     @property
     def members(self) -> list[str]:
@@ -174,7 +186,7 @@ class FaultedBucket:
 
     def on_a_new_machine(self) -> None:
         """Go on without dlt's working folder."""
-        self._machines = getattr(self, "_machines", 0) + 1
+        self._machines += 1
         os.environ["DLT_DATA_DIR"] = str(self.folder / f"machine {self._machines}")
         use_project_settings()
 
@@ -220,6 +232,8 @@ class FaultedBucket:
 
     def count_requests(self, job: Job) -> int:
         """Tell how many requests a job makes of a bucket that does not fail; what it makes of the lake is the truth."""
+        if job in self.truths:
+            return len(self.requests[job])
         with self.case():
             assert self.do(job) == DONE
             self.requests[job] = [*self.proxy.requests]
@@ -280,7 +294,9 @@ class FaultedBucket:
                 is_covered = ends is not None and at <= ends and (claim["reached_end"] or (begins and begins < at))
                 if claim["member_did"] == did and is_covered:
                     assert (did, uri) in items, f"{claim} claims {uri}"
-        members = copy.state("bluesky").get("bluesky", {}).get("resources", {}).get("author_feed", {}).get("members", {})
+        members = (
+            copy.state("bluesky").get("bluesky", {}).get("resources", {}).get("author_feed", {}).get("members", {})
+        )
         for (did, uri), at in feeds.items():
             if (cursor := members.get(did, {}).get("cursor")) and at <= datetime.fromisoformat(cursor):
                 assert (did, uri) in items, f"the cursor is behind {uri}"
@@ -298,7 +314,7 @@ def _feed(copy: Copy) -> list[dict[str, Any]]:
 
 
 def _run(command: Callable[[], int]) -> Outcome:
-    """Run a command of a new process, as far as what it knows of the bucket goes, and hurry whoever waits to try again."""
+    """Run a command that knows no more of the bucket than a new process, and let nobody wait long to try again."""
     for known in ExistingBucketFileSystem._cache.values():
         known.invalidate_cache()
 
@@ -328,46 +344,46 @@ def _configure_impatiently(settings: DuckDBSettings, connection: duckdb.DuckDBPy
 
 
 @contextmanager
-def faulted_bucket(
-    proxy: FaultingProxy, server: SampleServer, folder: Path, bucket: str, settings: Mapping[str, str], direct: str
-) -> Iterator[FaultedBucket]:
+def faulted_bucket(world: World, folder: Path, bucket: str, settings: Mapping[str, str]) -> Iterator[FaultedBucket]:
     """Set a lake up behind a proxy.
 
     Args:
-        proxy: In front of the bucket.
-        server: The AppView.
+        world: Whom the jobs ask, and what there is to be heard.
         folder: For what is written on this machine.
         bucket: The bucket's name.
-        settings: Key, secret and the like, by the names of environment variables.
-        direct: The endpoint behind the proxy.
+        settings: Endpoint, key and secret, by the names of environment variables.
     """
-    world = server.world
-    dids = {world.actor(name).did for name in MEMBERS}
+    dids = {name: world.actor(name).did for name in MEMBERS}
     told = [
         event
         for event in world.events(world.on(1).now, evening(40))
-        if event.did in dids and getattr(event, "collection", POST) == POST
+        if event.did in dids.values() and getattr(event, "collection", POST) == POST
     ]
-    events = [StreamEvent(number, event) for number, event in enumerate(told[:25], start=1)]
+    endpoint = settings[f"{LAKE}CREDENTIALS__ENDPOINT_URL"]
     files = ExistingBucketFileSystem(
         key=settings[f"{LAKE}CREDENTIALS__AWS_ACCESS_KEY_ID"],
         secret=settings[f"{LAKE}CREDENTIALS__AWS_SECRET_ACCESS_KEY"],
-        endpoint_url=direct,
+        endpoint_url=endpoint,
         client_kwargs={"region_name": "auto"},
-        config_kwargs={"request_checksum_calculation": "when_required", "response_checksum_validation": "when_required"},
+        # As dlt has it for whatever is not Amazon's.
+        config_kwargs=dict.fromkeys(("request_checksum_calculation", "response_checksum_validation"), "when_required"),
     )
-    with isolated_lake(folder), SampleJetstream() as jetstream, patch.dict(os.environ, settings):
-        os.environ.update(
-            {
-                f"{LAKE}CREDENTIALS__ENDPOINT_URL": proxy.endpoint,
-                f"{LAKE}KWARGS": json.dumps({"config_kwargs": {"read_timeout": STALL_SECONDS}}),
-                "SOURCES__BLUESKY__SERVICE": server.url,
-                "SOURCES__BLUESKY__STARTER_PACKS": "[]",
-                "SOURCES__BLUESKY__ACTORS": json.dumps([world.actor(name).did for name in MEMBERS]),
-                "SOURCES__REPO_EVENTS__JETSTREAM_SERVICE": jetstream.url,
-            }
-        )
-        use_project_settings()
+    with (
+        FaultingProxy(endpoint) as proxy,
+        SampleServer(world) as server,
+        SampleJetstream() as jetstream,
+        isolated_lake(folder),
+        patch.dict(os.environ, settings),
+    ):
+        os.environ |= {
+            f"{LAKE}CREDENTIALS__ENDPOINT_URL": proxy.endpoint,
+            f"{LAKE}KWARGS": json.dumps({"config_kwargs": {"read_timeout": STALL_SECONDS}}),
+            "SOURCES__BLUESKY__SERVICE": server.url,
+            "SOURCES__BLUESKY__STARTER_PACKS": "[]",
+            "SOURCES__BLUESKY__ACTORS": json.dumps([*dids.values()]),
+            "SOURCES__REPO_EVENTS__JETSTREAM_SERVICE": jetstream.url,
+        }
+        events = [StreamEvent(number, event) for number, event in enumerate(told[:25], start=1)]
         found = FaultedBucket(proxy, server, jetstream, files, bucket, folder, events)
         found.begin()
         yield found

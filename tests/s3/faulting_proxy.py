@@ -1,4 +1,4 @@
-"""A proxy in front of a bucket's server that fails at chosen requests, in the ways in which a network or a bucket does."""
+"""A proxy in front of a bucket's server that fails at chosen requests, as networks and buckets do."""
 
 from __future__ import annotations
 
