@@ -12,6 +12,11 @@ something failed, or is in doubt, or nobody was found behind a name that is left
 
 from __future__ import annotations
 
+if __name__ == "__main__":
+    from pipelines.interruption import end_at_once_from_now
+
+    end_at_once_from_now()  # The imports below take seconds.
+
 import argparse
 import math
 import sys

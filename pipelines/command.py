@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 import traceback
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, NoReturn
 
 from dlt.common.exceptions import SignalReceivedException
 
 from pipelines import terminal
 from pipelines.explain import explain
+from pipelines.interruption import INTERRUPTED, on_signal
 from pipelines.lake.loads import signal_behind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from pipelines.terminal import Terminal
-
-INTERRUPTED: Final = "Interrupted. Nothing is lost: the next run goes on from the last complete load."
 
 
 def run_command(
@@ -34,9 +30,10 @@ def run_command(
         work: What to do, given where to say what is done.
         explain_error: Says in one line what an error means; None if it is no user's.
     """
-    with terminal.opened() as console, _sigterm_raised():
+    with terminal.opened() as console:
         try:
-            return work(console)
+            with on_signal(_raise):
+                return work(console)
         except (Exception, KeyboardInterrupt) as error:
             number = signal_behind(error)
             if number:
@@ -50,18 +47,5 @@ def run_command(
             return 1
 
 
-@contextmanager
-def _sigterm_raised() -> Iterator[None]:
-    """Let SIGTERM end the block as Ctrl-C does. Only the main thread may say so, and only it gets signals."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def end(number: int, _: object) -> None:
-        raise SignalReceivedException(number)
-
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+def _raise(number: int) -> NoReturn:
+    raise SignalReceivedException(number)

@@ -51,7 +51,12 @@ PIPELINES: Final = (
     "bluesky_kafka_bridge",
     "bluesky_compact",
 )
-SAMPLE_PIPELINES: Final = ("bluesky_sample", "bluesky_sample_jetstream", "bluesky_sample_firehose")
+SAMPLE_PIPELINES: Final = (
+    "bluesky_sample",
+    "bluesky_sample_jetstream",
+    "bluesky_sample_firehose",
+    "bluesky_sample_compact",
+)
 
 _UNDER_WAY: Final = "forgetting.json"
 

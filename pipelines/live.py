@@ -13,9 +13,13 @@ Exit codes: 0 all well; 1 it could not go on; 2 events are missing (the gap is n
 
 from __future__ import annotations
 
+if __name__ == "__main__":
+    from pipelines.interruption import end_at_once_from_now
+
+    end_at_once_from_now()  # The imports below take seconds.
+
 import argparse
 import re
-import signal
 import sys
 import threading
 import time
@@ -38,6 +42,7 @@ from pipelines.events.spool import Spool
 from pipelines.events.stream import DEFAULT_LIMITS, Stream, StreamLimits
 from pipelines.events.webhook import Webhook
 from pipelines.explain import explain
+from pipelines.interruption import on_signal
 from pipelines.lake.bucket import PROJECT_ROOT, LakeError, lake_location, use_project_settings
 from pipelines.lake.compaction import compact
 from pipelines.lake.filesystems import use_lake_filesystems
@@ -126,7 +131,13 @@ class BridgeOptions:
 
 @dataclass(frozen=True)
 class CompactOptions:
-    """What the command line says of a compaction: nothing."""
+    """What the command line says of a compaction.
+
+    Attributes:
+        is_sample: Whether the sample's lake is meant.
+    """
+
+    is_sample: bool
 
 
 @dataclass(frozen=True)
@@ -206,13 +217,14 @@ def parse_arguments(arguments: list[str] | None = None) -> Options:
     kafka.add_argument("--follow", action="store_true", help="wait for more at the end of the topic")
     kafka.add_argument("--produce", action="store_true", help="fill the topic from a Jetstream; nothing is loaded")
     kafka.add_argument("--all", action="store_true", help="with --produce: everybody's events")
-    feeds.add_parser("compact", help="make few large files of the many small ones")
+    compaction = feeds.add_parser("compact", help="make few large files of the many small ones")
+    compaction.add_argument("--sample", action="store_true", help="those of the sample's lake")
     return _typed(parser.parse_args(arguments))
 
 
 def _typed(parsed: argparse.Namespace) -> Options:
     if parsed.feed == "compact":
-        return CompactOptions()
+        return CompactOptions(parsed.sample)
     is_kafka = parsed.feed == "kafka"
     until_caught_up = not parsed.follow if is_kafka else parsed.until_caught_up
     if is_kafka and parsed.produce:
@@ -488,10 +500,12 @@ def run_bridge(pipeline: dlt.Pipeline, options: BridgeOptions, limits: StreamLim
 def run_compaction(pipeline: dlt.Pipeline, console: Terminal) -> int:
     """Compact the tables of the live job, and say what was done."""
     done = compact(pipeline)
-    console.say(
-        f"{done.replaced:,} small files are now in {done.written:,} large ones too;"
-        f" {done.deleted:,} that an earlier run replaced were deleted, {done.waiting:,} will be, an hour from now"
-    )
+    facts = {
+        f"{done.replaced:,} small files are now in {done.written:,} large ones too": done.written,
+        f"{done.deleted:,} that an earlier run replaced were deleted": done.deleted,
+        f"{done.waiting:,} will be deleted, an hour after they were replaced": done.waiting,
+    }
+    console.say("; ".join(fact for fact, count in facts.items() if count) or "There was nothing to compact.")
     for path, reason in done.damaged.items():
         complain(f"{path} is damaged, and stays as it is: {reason}")
     return 2 if done.damaged else 0
@@ -515,20 +529,15 @@ def _until_told(work: Callable[[threading.Event], None]) -> int | None:
         except BaseException as error:
             failure.append(error)
 
-    def ask(number: int, _: object) -> None:
-        if is_over.is_set():
-            signal.signal(number, signal.SIG_DFL)
-            signal.raise_signal(number)
+    def ask(number: int) -> None:
         asked.append(number)
         is_over.set()
 
-    handlers = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
     worker = threading.Thread(target=run, name="loader", daemon=True)
-    worker.start()
-    while worker.is_alive():
-        worker.join(0.2)
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
+    with on_signal(ask):
+        worker.start()
+        while worker.is_alive():
+            worker.join(0.2)
     if failure:
         raise failure[0]
     return asked[0] if asked else None
@@ -613,7 +622,7 @@ def _pipeline_name(options: Options) -> str:
         case BridgeOptions():
             return "bluesky_kafka_bridge"
         case CompactOptions():
-            return "bluesky_compact"
+            return "bluesky_sample_compact" if options.is_sample else "bluesky_compact"
 
 
 if __name__ == "__main__":

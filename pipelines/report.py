@@ -6,6 +6,11 @@ python pipelines/report.py --sample    the sample's warehouse and page
 
 from __future__ import annotations
 
+if __name__ == "__main__":
+    from pipelines.interruption import end_at_once_from_now
+
+    end_at_once_from_now()  # The imports below take seconds.
+
 import argparse
 import base64
 import hashlib
@@ -14,6 +19,7 @@ import json
 import re
 import sys
 import webbrowser
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -79,7 +85,7 @@ def build_report(
 
     Raises:
         ReportError: There is no warehouse, it has no marts yet, or it cannot be read; or somebody is left out of whom
-            it does not know.
+            it does not know; or the page cannot be written.
         LakeError: It cannot be opened.
     """
     left_out = left_out or LeftOut()
@@ -99,10 +105,7 @@ def build_report(
     except duckdb.Error as error:
         raise ReportError(explain_warehouse_error(warehouse, error)) from error
     written = render(content, contact).encode()
-    page.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = page.with_name(f".{page.name}.partial")
-    unfinished.write_bytes(written)
-    unfinished.replace(page)
+    _write(page, written)
     return ReportSummary(
         page=page,
         byte_count=len(written),
@@ -110,6 +113,18 @@ def build_report(
         pack_count=max(0, len(content["packs"]) - 1),
         member_count=len(content.get("members", [])),
     )
+
+
+def _write(page: Path, written: bytes) -> None:
+    unfinished = page.with_name(f".{page.name}.partial")
+    try:
+        page.parent.mkdir(parents=True, exist_ok=True)
+        unfinished.write_bytes(written)
+        unfinished.replace(page)
+    except OSError as error:
+        with suppress(OSError):
+            unfinished.unlink()
+        raise ReportError(f"The page {page} cannot be written ({error.strerror}): it stays as it was.") from error
 
 
 def _expect_withheld(left_out: LeftOut, marts: duckdb.DuckDBPyConnection) -> None:
@@ -206,9 +221,6 @@ def make_page(console: Terminal, *, is_sample: bool, is_opened: bool) -> int:
         )
     except (ReportError, LakeError) as error:
         complain(str(error))
-        return 1
-    except OSError as error:
-        complain(f"The page cannot be written: {error}")
         return 1
     console.say(f"report  {summary}")
     if is_opened:

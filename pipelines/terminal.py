@@ -8,10 +8,11 @@ a `Terminal`, for all that a job says, and the guard in `opened`, for whatever e
 from __future__ import annotations
 
 import io
+import os
 import re
 import sys
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from typing import IO, TYPE_CHECKING, Any, Final, TextIO
+from typing import IO, TYPE_CHECKING, Any, Final, TextIO, cast
 
 from rich.console import Console
 from rich.segment import Segment
@@ -93,29 +94,52 @@ def complain(line: str) -> None:
 
 @contextmanager
 def opened() -> Iterator[Terminal]:
-    """Give the terminal of a command, and stand between all else that prints and the streams, while the block runs."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(
-                errors="backslashreplace"
-            )  # Not every terminal, and no file of Windows, has all letters.
-    terminal = Terminal(sys.stdout)
-    with redirect_stdout(_Guarded(sys.stdout)), redirect_stderr(_Guarded(sys.stderr)):
-        yield terminal
+    """Give the terminal of a command, and stand between all else that prints and the streams, while the block runs.
+
+    What cannot be said (its disk is full, or nobody reads the pipe any more) ends no work. stderr tells of a full disk.
+    """
+    _open_what_is_closed()
+    out, errors = _Outlet(sys.stdout), _Outlet(sys.stderr)
+    with redirect_stdout(_Guarded(out)), redirect_stderr(_Guarded(errors)):
+        yield Terminal(cast("IO[str]", out))
+        out.flush()
+        if out.trouble:
+            complain(f"stdout takes no more, so that not all is there that was said: {out.trouble}.")
+        errors.flush()
 
 
-class _Guarded(io.TextIOBase):
-    """Stands before a stream, for those who print without a `Terminal`."""
+def _open_what_is_closed() -> None:
+    """Open what the process was started without (`>&-`) on nothing: a file of the lake must not become its stdout."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
 
-    def __init__(self, stream: TextIO) -> None:
+
+class _Outlet(io.TextIOBase):
+    """A stream of the process, which is written to as long as it can be.
+
+    Attributes:
+        trouble: What went wrong with it; empty if nothing did.
+    """
+
+    def __init__(self, stream: TextIO | _Outlet) -> None:
         self._stream = stream
+        self.trouble = ""
+        if isinstance(stream, io.TextIOWrapper):
+            # Not every terminal, and no file of Windows, has all letters.
+            stream.reconfigure(errors="backslashreplace")
 
     def write(self, text: str) -> int:
-        self._stream.write(visible(text, keep="\n"))
+        with self._as_long_as_it_can():
+            self._stream.write(text)
         return len(text)
 
     def flush(self) -> None:
-        self._stream.flush()
+        with self._as_long_as_it_can():
+            self._stream.flush()
 
     def fileno(self) -> int:
         return self._stream.fileno()
@@ -126,3 +150,23 @@ class _Guarded(io.TextIOBase):
     @property
     def encoding(self) -> str:  # type: ignore[override]
         return self._stream.encoding
+
+    @contextmanager
+    def _as_long_as_it_can(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if not isinstance(error, BrokenPipeError):  # Whoever reads no more wants no more.
+                self.trouble = error.strerror or str(error)
+            # What the stream still holds goes there too, when Python flushes it at the end.
+            nothing = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nothing, self._stream.fileno())
+            os.close(nothing)
+
+
+class _Guarded(_Outlet):
+    """Stands before an outlet, for those who print without a `Terminal`."""
+
+    def write(self, text: str) -> int:
+        super().write(visible(text, keep="\n"))
+        return len(text)

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from pipelines.lake.bucket import PROJECT_ROOT
-from pipelines.lake.duckdb_settings import duckdb_settings
+import duckdb
+
+from pipelines.lake.bucket import PROJECT_ROOT, LakeError
+from pipelines.lake.duckdb_settings import NO_ROOM, duckdb_settings, explain_warehouse_error
+from pipelines.lake.local_disk import explain_disk_error
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
 
 DBT_PROJECT: Final = PROJECT_ROOT / "dbt"
 
@@ -79,7 +87,8 @@ def _run_dbt(is_sample: bool, *command: str) -> BuildOutcome:
 
     begun = time.monotonic()
     # dbt would find it out too, and say it in many lines.
-    duckdb_settings("bluesky_sample" if is_sample else "bluesky").open_warehouse().close()
+    settings = duckdb_settings("bluesky_sample" if is_sample else "bluesky")
+    settings.open_warehouse().close()
     target = "sample" if is_sample else "bluesky"
     flags = ["--target", target, "--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)]
     said: list[str] = []
@@ -93,8 +102,24 @@ def _run_dbt(is_sample: bool, *command: str) -> BuildOutcome:
     DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
     if isinstance(outcome.exception, KeyboardInterrupt):
         raise outcome.exception  # What it broke off is no error of a model.
+    trouble = _trouble_of_disk(outcome.exception, said, settings.warehouse_path)
+    if trouble:
+        raise LakeError(trouble) from outcome.exception
     if said:
         print("\n".join(said))
     results = outcome.result.results if isinstance(outcome.result, RunExecutionResult) else []
     counts = Counter(str(result.node.resource_type) for result in results)
     return BuildOutcome(target, outcome.success, counts, time.monotonic() - begun)
+
+
+def _trouble_of_disk(error: BaseException | None, said: Sequence[str], warehouse: Path) -> str | None:
+    """Say in one line where there was no room, or nothing could be written; None if that is not why a build failed.
+
+    dbt says it of each model, or in a stack trace.
+    """
+    if isinstance(error, OSError):
+        error.filename = error.filename or os.environ.get("DBT_TARGET_PATH") or str(DBT_PROJECT / "target")
+        return explain_disk_error(error)
+    if any(NO_ROOM in line for line in said):
+        return explain_warehouse_error(warehouse, duckdb.IOException(NO_ROOM))
+    return None

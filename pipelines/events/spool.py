@@ -7,13 +7,13 @@ import sqlite3
 import threading
 import time
 import uuid
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from pipelines.network.errors import ServiceFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 SPARE_BYTES: Final = 64 * 1024 * 1024
@@ -54,17 +54,22 @@ class Spool:
         most_bytes: int = 2 * 1024**3,
         spare_bytes: int = SPARE_BYTES,
     ) -> None:
-        self._folder = path.parent
+        self._path, self._folder = path, path.parent
         self._most_events, self._most_bytes, self._spare_bytes = most_events, most_bytes, spare_bytes
         self._lock = threading.Lock()
-        try:
+        with self._usable():
             self._folder.mkdir(parents=True, exist_ok=True)
-            self._open(path)
-        except (OSError, sqlite3.Error) as error:
-            raise ServiceFailed(str(path), "webhook", "", f"the spool cannot be used: {error}") from error
+            self._open()
 
-    def _open(self, path: Path) -> None:
-        self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+    @contextmanager
+    def _usable(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, sqlite3.Error) as error:
+            raise ServiceFailed(str(self._path), "webhook", "", f"the spool cannot be used: {error}") from error
+
+    def _open(self) -> None:
+        self._connection = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None)
         # With a write-ahead log and FULL, a transaction is on the disk when it is committed.
         self._connection.execute("pragma journal_mode = wal")
         self._connection.execute("pragma synchronous = full")
@@ -116,11 +121,16 @@ class Spool:
                 )
                 self._connection.execute("commit")
             except (OSError, sqlite3.Error) as error:
-                if self._connection.in_transaction:
-                    self._connection.execute("rollback")
+                self._roll_back()
                 raise SpoolFull(str(error)) from error
             self._count += len(bodies)
             self._bytes += size
+
+    def _roll_back(self) -> None:
+        """Take back what is not committed, as far as SQLite has not: after most errors of a disk it has."""
+        with suppress(sqlite3.Error):
+            if self._connection.in_transaction:
+                self._connection.execute("rollback")
 
     def _room(self) -> int:
         """Bytes that are free on the disk, and within the file where events were removed."""
@@ -131,9 +141,12 @@ class Spool:
         """Read events with a number above `after`, in order: number, microseconds of receipt, body.
 
         Fewer than `limit`, if they are large.
+
+        Raises:
+            ServiceFailed: The file cannot be read.
         """
         entries, size = [], 0
-        with self._lock:
+        with self._lock, self._usable():
             for entry in self._connection.execute(
                 "select id, received_at, body from events where id > ? order by id limit ?", (after, limit)
             ):
@@ -175,9 +188,12 @@ class Spool:
 
         Returns:
             How many were changed or went.
+
+        Raises:
+            ServiceFailed: There is no room for it. Nothing is changed, or what was may still be in the file.
         """
         changed = 0
-        with self._lock:
+        with self._lock, self._usable():
             self._connection.execute("pragma secure_delete = on")
             self._connection.execute("begin immediate")
             for number, body in self._connection.execute("select id, body from events order by id").fetchall():

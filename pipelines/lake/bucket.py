@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import binascii
-import errno
 import logging
 import os
 import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, get_origin
 
+import duckdb
 from dlt.common.configuration.exceptions import (
     ConfigFieldMissingException,
     ConfigurationException,
@@ -23,6 +23,7 @@ from dlt.destinations.impl.filesystem.filesystem import FilesystemClient
 from fsspec.asyn import sync
 from fsspec.exceptions import FSTimeoutError
 
+from pipelines.lake.local_disk import explain_disk_error
 from pipelines.lake.place import LAKES, PlaceError, dataset_place, read_settings_once
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from dlt.common.configuration.exceptions import FieldLookupTraces
 
 PROJECT_ROOT: Final = Path(__file__).parents[2]
+
+_NO_ANSWER_FOR_DUCKDB: Final = " error for HTTP "
 
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
@@ -120,7 +123,14 @@ def check_lake(pipeline: dlt.Pipeline) -> None:
         ) from error
     except Exception as error:
         reason = explain_lake_error(error) or f"The bucket {bucket!r} cannot be opened: {_shortened(error)}"
+        if isinstance(error, PermissionError):
+            reason = f"{reason} {needed_rights(client)}"
         raise LakeError(reason) from error
+
+
+def needed_rights(client: FilesystemClient) -> str:
+    """Say in one sentence what the key must be allowed to do."""
+    return f"It must be allowed to list, read, write and delete all under {client.config.bucket_url.rstrip('/')}/."
 
 
 def _list_one(client: FilesystemClient, bucket: str, prefix: str) -> None:
@@ -165,8 +175,12 @@ def explain_lake_error(error: BaseException) -> str | None:
     match error:
         case PlaceError() | ConfigurationException() | InvalidFilesystemLayout() | UnknownDestinationModule():
             return _explain_settings_error(error)
+        case duckdb.Error():
+            return _explain_duckdb_error(error)
+        case boto.ReadTimeoutError() | FSTimeoutError():
+            return "The bucket does not answer. Nothing is lost: run again, or check endpoint_url and the network."
         case boto.ConnectionError() | boto.HTTPClientError():
-            return f"The bucket's endpoint cannot be reached. Check endpoint_url and the network. ({error})"
+            return _unreachable(error)
         case azure.ServiceRequestError() | azure.ServiceResponseError():
             return f"The storage account cannot be reached. Check its name and the network. ({error})"
         case azure.HttpResponseError(status_code=401 | 403):
@@ -180,13 +194,14 @@ def explain_lake_error(error: BaseException) -> str | None:
         case OSError(__cause__=boto.ClientError(response={"Error": {"Code": "Unauthorized"}})):
             # R2's word for a key that it does not know, which s3fs does not know.
             return _refused(error.__cause__)
-        case FSTimeoutError():
-            return "The bucket does not answer. Nothing is lost: run again, or check endpoint_url and the network."
-        case PermissionError():
-            return f"{error.filename} is not writable for you."
-        case OSError(errno=errno.ENOSPC):
-            return "The disk is full. Nothing is lost: make room and run again."
+        case OSError():
+            return explain_disk_error(error)
     return None
+
+
+def is_out_of_reach(error: duckdb.Error) -> bool:
+    """Tell whether DuckDB got no answer of a bucket, or one that says to come again, whatever the settings are."""
+    return _is_service_in_trouble(error) or _NO_ANSWER_FOR_DUCKDB in str(error)
 
 
 def _explain_settings_error(error: Exception) -> str:
@@ -202,9 +217,20 @@ def _explain_settings_error(error: Exception) -> str:
     return f"The settings in .dlt/ or the environment cannot be used: {_shortened(error)}"
 
 
+def _explain_duckdb_error(error: duckdb.Error) -> str | None:
+    if is_out_of_reach(error):
+        return _unreachable(_shortened(error))
+    if isinstance(error, duckdb.HTTPException) and error.status_code in {401, 403}:
+        return _refused(_shortened(error))
+    return None
+
+
 def _shortened(error: BaseException) -> str:
     """Bring what a library says into one line."""
-    return textwrap.shorten(str(error), 300, placeholder="…")
+    said = str(error)
+    if isinstance(error, duckdb.Error):  # What follows shows the query.
+        said = said.split("\n", maxsplit=1)[0]
+    return textwrap.shorten(said, 300, placeholder="…")
 
 
 def _missing(traces: FieldLookupTraces) -> Iterator[str]:
@@ -217,7 +243,7 @@ def _missing(traces: FieldLookupTraces) -> Iterator[str]:
 
 
 def _is_service_in_trouble(error: BaseException) -> bool:
-    """Tell whether a bucket's service said 5xx or 429; s3fs makes another error of that."""
+    """Tell whether a bucket's service said 5xx or 429; s3fs makes another error of that, DuckDB one with a status."""
     said = error.__cause__ if isinstance(error, OSError) else error
     answer = getattr(said, "response", None)
     if isinstance(answer, dict):  # As botocore keeps it; azure has an attribute for it.
@@ -225,6 +251,10 @@ def _is_service_in_trouble(error: BaseException) -> bool:
     else:
         status = getattr(said, "status_code", None)
     return isinstance(status, int) and (status >= 500 or status == 429)
+
+
+def _unreachable(error: object) -> str:
+    return f"The bucket's endpoint cannot be reached. Check endpoint_url and the network. ({error})"
 
 
 def _refused(error: object) -> str:

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
     from dlt.common.configuration.specs import CredentialsConfiguration
 
+NO_ROOM: Final = "No space left on device"
+"""DuckDB's words, and the system's, for a disk that is full."""
+
 _EXTENSION_OF: Final = {"s3": "httpfs", "az": "azure", "abfss": "azure"}
 
 
@@ -118,12 +121,14 @@ def has_relation(warehouse: duckdb.DuckDBPyConnection, name: str) -> bool:
 def explain_warehouse_error(path: Path, error: duckdb.Error) -> str:
     """Say in one line what a user can do about a warehouse that cannot be opened or read."""
     reason = str(error).splitlines()[0]
-    if isinstance(error, (duckdb.ParserException, duckdb.OutOfMemoryException)):
+    if NO_ROOM in str(error):
+        what = "has no room on its disk. Nothing is lost: make room and run again"
+    elif isinstance(error, (duckdb.ParserException, duckdb.OutOfMemoryException)):
         what = "cannot be read within memory_limit in [warehouse]: correct or raise it"
     elif "Could not set lock" in reason:
         what = "is open in another program: close it there, and try again"
-    elif "Permission denied" in reason:
-        what = "is not yours to open"
+    elif "Permission denied" in reason or "Read-only file system" in reason:
+        what = "is not yours to write"
     else:
         what = "cannot be read. The lake has all that is in it: delete the file (and its .wal), and build it anew"
     return f"The warehouse {path} {what}. ({reason})"

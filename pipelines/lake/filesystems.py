@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shutil
 import uuid
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
+
+from pipelines.lake.local_disk import NO_ROOM
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +48,14 @@ class AtomicLocalFileSystem(LocalFileSystem):  # type: ignore[misc]
         target = Path(self._strip_protocol(path))
         # No reader takes a hidden file without a known ending for a part of a table.
         temporary = target.with_name(f".{target.name}{f'.{uuid.uuid4().hex}' if is_new else ''}.partial")
-        yield str(temporary)
+        try:
+            yield str(temporary)
+        except OSError as error:
+            with suppress(OSError):
+                temporary.unlink()
+            if error.errno in NO_ROOM:  # What the system says of it names no file, or the one that was read.
+                error.filename, error.filename2 = str(target), None
+            raise
         if is_new:
             try:
                 _link(temporary, target)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import duckdb
 
-from pipelines.lake.bucket import LakeError, filesystem_client
+from pipelines.lake.bucket import LakeError, explain_lake_error, filesystem_client, needed_rights
 from pipelines.lake.duckdb_settings import as_pattern
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def read_in_dbt(settings: DuckDBSettings, *names: str) -> list[bytes]:
             settings.configure(connection)
             return [_content(connection, folder, name) for name in names]
     except duckdb.Error as error:
-        reason = str(error).splitlines()[0]
+        reason = explain_lake_error(error) or str(error).splitlines()[0]
         raise LakeError(f"{folder}/ cannot be read, which says who is left out and forgotten: {reason}") from error
 
 
@@ -56,13 +56,22 @@ def read_people_file(pipeline: dlt.Pipeline, name: str) -> bytes:
     Args:
         pipeline: Any pipeline of the lake.
         name: Its name in the folder.
+
+    Raises:
+        LakeError: The key may not look for it.
     """
-    files, path = filesystem_client(pipeline).fs_client, _path(pipeline, name)
+    client, path = filesystem_client(pipeline), _path(pipeline, name)
+    files = client.fs_client
     files.invalidate_cache(path.rpartition("/")[0])
     try:
         content: bytes = files.cat_file(path)
     except FileNotFoundError:
         return b""
+    except PermissionError as error:
+        if client.config.is_local_filesystem:
+            raise
+        what = f"The bucket refuses the key to read {path}, which says who is left out or forgotten"
+        raise LakeError(f"{what} ({error}). {needed_rights(client)}") from error
     return content
 
 

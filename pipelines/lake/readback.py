@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from pipelines.lake.bucket import LakeError, filesystem_client, lake_location
+from pipelines.lake.bucket import (
+    LakeError,
+    explain_lake_error,
+    filesystem_client,
+    is_out_of_reach,
+    lake_location,
+)
 from pipelines.lake.duckdb_settings import as_pattern, duckdb_settings
 
 if TYPE_CHECKING:
@@ -52,6 +58,8 @@ class LakeReader:
             if found.keys() == written.keys():
                 what = f"reads {sum(found.values()):,} rows in these files"
         except duckdb.Error as error:
+            if is_out_of_reach(error):  # It says nothing of where DuckDB looks.
+                raise LakeError(explain_lake_error(error)) from error
             found, what = {}, f"cannot read them ({str(error).splitlines()[0]})"
         if any(found.get(file) != rows for file, rows in written.items()):
             raise LakeError(

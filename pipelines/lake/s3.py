@@ -18,6 +18,10 @@ class ExistingBucketFileSystem(S3FileSystem):  # type: ignore[misc]
     (https://developers.cloudflare.com/r2/api/tokens/).
     """
 
+    # s3fs tries five times, around botocore, which tries five times, and once more around both where it reads a file:
+    # at 15 seconds each, a bucket that answers nothing would hold a job for half an hour a file.
+    retries = 2
+
     def makedirs(self, path: str, exist_ok: bool = False) -> None:
         """Do nothing: there are no folders in a bucket."""
 

@@ -45,7 +45,13 @@ class Nights:
     working_folder: Path
     names: tuple[str, ...] = MEMBERS
 
-    def run(self, death: AtCall | AtChange | None = None, arguments: tuple[str, ...] = PULL_ONLY) -> int:
+    def run(
+        self,
+        death: AtCall | AtChange | None = None,
+        arguments: tuple[str, ...] = PULL_ONLY,
+        *,
+        ends: tuple[int, ...] = (0, KILLED, *INTERRUPTED),
+    ) -> int:
         settings = {
             "DLT_PROJECT_DIR": str(self.project),
             "DLT_DATA_DIR": str(self.working_folder),
@@ -61,7 +67,7 @@ class Nights:
         }
         self.output.unlink(missing_ok=True)
         code = run_job(settings, self.output, arguments=arguments, death=death, members_per_load=3)
-        assert code in (0, KILLED, *INTERRUPTED), self.output.read_text()
+        assert code in ends, self.output.read_text()
         return code
 
     @property

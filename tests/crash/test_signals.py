@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pipelines.command import INTERRUPTED as LINE
+from pipelines.interruption import INTERRUPTED as LINE
 from tests.crash.test_crash import APPVIEW, EXTRACT, FILES, LOAD_STORAGE
 from tests.job import AtCall, AtChange
 from tests.seeds import RARE, seeds
@@ -67,7 +67,7 @@ def test_a_pull_that_is_told_to_end(nights: Nights, stage: AtCall, number: signa
 @pytest.mark.parametrize(
     ("stage", "number"),
     [
-        pytest.param(stage, number, id=name, marks=pytest.mark.slow if number == signal.SIGINT else RARE)
+        pytest.param(stage, number, id=name, marks=RARE)  # On each change: `test_whole_job.py`.
         for name, (stage, number) in AFTER_THE_PULL.items()
     ],
 )

@@ -135,3 +135,9 @@ def test_what_cannot_be_read_is_named_and_left_and_costs_no_other_file(lake_of_s
     assert main(["compact"]) == 2
     said = capsys.readouterr().err.splitlines()
     assert [line.split(" is damaged")[0] for line in said] == [str(first), str(second)]
+
+
+@pytest.mark.usefixtures("live")
+def test_where_nothing_is_to_be_done_it_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compact", "--sample"]) == 0
+    assert capsys.readouterr().out == "There was nothing to compact.\n"

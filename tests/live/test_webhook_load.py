@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 import sqlite3
-import subprocess
 import threading
 from collections import Counter
 from contextlib import contextmanager, suppress
@@ -21,6 +19,7 @@ from pipelines.events.spool import Spool, SpoolFull
 from pipelines.events.webhook import LARGEST_BODY, Webhook
 from pipelines.network.errors import ServiceFailed
 from pipelines.sources.micro_batches import BatchLimits
+from tests.disks import MIB, filled, small_disk
 from tests.live.conftest import wait_until
 
 if TYPE_CHECKING:
@@ -33,7 +32,6 @@ PASSWORD = "correct horse"
 RIGHT = {"Authorization": aiohttp.encode_basic_auth("admin", PASSWORD)}
 WRONG = {"Authorization": aiohttp.encode_basic_auth("admin", "battery staple")}
 CONNECTIONS: Final = 64
-MIB: Final = 2**20
 
 
 def event(number: int, text: str = "") -> bytes:
@@ -148,31 +146,10 @@ def test_64_senders_lose_nothing_on_a_slow_disk_and_a_spool_that_is_often_full_a
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
+def disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 24 MiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounting = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)], capture_output=True, check=False
-    )
-    if mounting.returncode != 0:
-        pytest.skip("no file system can be mounted here")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-@contextmanager
-def filled(disk: Path) -> Iterator[None]:
-    """Let somebody else's file take all the room there is."""
-    ballast = disk / "ballast"
-    with suppress(OSError), ballast.open("wb", buffering=0) as file:
-        while file.write(b"\0" * 4096):
-            pass
-    assert shutil.disk_usage(disk).free == 0
-    try:
-        yield
-    finally:
-        ballast.unlink()
+    with small_disk(tmp_path / "disk") as disk:
+        yield disk
 
 
 def fill(spool: Spool) -> int:
@@ -185,37 +162,37 @@ def fill(spool: Spool) -> int:
     raise AssertionError
 
 
-def test_a_disk_without_any_room_keeps_what_was_acknowledged(small_disk: Path) -> None:
-    path = small_disk / "spool.sqlite"
+def test_a_disk_without_any_room_keeps_what_was_acknowledged(disk: Path) -> None:
+    path = disk / "spool.sqlite"
     spool = Spool(path, spare_bytes=0)
     kept = fill(spool)
     spool.remove(kept)
     assert spool.pending == kept, "not even a deletion can be written"
     spool.close()
-    with filled(small_disk), suppress(ServiceFailed):
+    with filled(disk), suppress(ServiceFailed):
         Spool(path).close()
     spool = Spool(path, spare_bytes=0)
     assert [body for _, _, body in spool.read(0, 10**9)] == [event(number, "x" * 8_000) for number in range(kept)]
 
 
-def test_a_spool_that_filled_its_disk_takes_on_again_when_its_events_are_in_the_lake(small_disk: Path) -> None:
+def test_a_spool_that_filled_its_disk_takes_on_again_when_its_events_are_in_the_lake(disk: Path) -> None:
     """Nobody else has to make room: it leaves as much free as its deletions take."""
-    spool = Spool(small_disk / "spool.sqlite", spare_bytes=8 * MIB)
+    spool = Spool(disk / "spool.sqlite", spare_bytes=8 * MIB)
     for _ in range(4):
         assert fill(spool) > 300
         spool.remove(spool.read(0, 10**9)[-1][0])
         assert spool.pending == 0
 
 
-def test_a_full_disk_is_answered_with_503_and_nothing_is_lost_when_there_is_room_again(live, small_disk):  # type: ignore[no-untyped-def]
+def test_a_full_disk_is_answered_with_503_and_nothing_is_lost_when_there_is_room_again(live, disk):  # type: ignore[no-untyped-def]
     live.limits = BatchLimits(seconds=0.1, events=50_000)
-    feed = Webhook(Spool(small_disk / "spool.sqlite", spare_bytes=8 * MIB), host="127.0.0.1", port=0, password=PASSWORD)
+    feed = Webhook(Spool(disk / "spool.sqlite", spare_bytes=8 * MIB), host="127.0.0.1", port=0, password=PASSWORD)
     with live.running(feed) as batches:
         wait_until(lambda: bool(feed.url))
         senders = Senders(feed.url, text="x" * 8_000)
         senders.send(range(100))
         rest = threading.Thread(target=senders.send, args=(range(100, 400),))
-        with filled(small_disk):
+        with filled(disk):
             rest.start()
             wait_until(lambda: senders.answers[503] >= CONNECTIONS)
             # What was acknowledged goes on into the lake, though it cannot be removed from the disk.

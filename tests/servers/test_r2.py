@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -11,13 +12,16 @@ import pytest
 
 from pipelines.lake.bucket import filesystem_client
 from pipelines.lake.duckdb_settings import duckdb_settings
+from tests.s3.faulted_bucket import LAKE, faulted_bucket, faults
 from tests.servers.bucket_laws import MIB, BucketLaws, assert_is_one_line
-from tests.servers.bucket_servers import r2
+from tests.servers.bucket_servers import BUCKET, r2
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pipelines.sample.world.world import World
     from tests.bucket_nights import BucketNights
+    from tests.s3.faulted_bucket import FaultedBucket, Job
     from tests.servers.bucket_servers import BucketServer
 
 
@@ -71,3 +75,27 @@ class TestR2(BucketLaws):
                     seen += [version for version, _ in some]
             assert set(seen) == {"old"}
             assert connection.execute(f"select distinct version from {files}").fetchall() == [("new",)]
+
+
+@pytest.fixture(scope="module")
+def faulted(
+    bucket_server: BucketServer, world: World, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[FaultedBucket]:
+    names = ("aws_access_key_id", "aws_secret_access_key", "endpoint_url")
+    settings = {f"{LAKE}CREDENTIALS__{name.upper()}": bucket_server.credentials[name] for name in names}
+    settings |= {f"{LAKE}CREDENTIALS__REGION_NAME": "auto", f"{LAKE}CREDENTIALS__S3_URL_STYLE": "path"}
+    with faulted_bucket(world, tmp_path_factory.mktemp("faults"), BUCKET, settings) as found:
+        yield found
+
+
+@pytest.mark.parametrize(
+    ("job", "count"),
+    [
+        ("compaction", 2),
+        pytest.param("night", 12, marks=pytest.mark.rare),
+        pytest.param("batch", 12, marks=pytest.mark.rare),
+    ],
+)
+def test_a_fault_costs_a_line_and_a_run(faulted: FaultedBucket, job: Job, count: int) -> None:
+    for fault in random.Random(job).sample(faults(faulted.count_requests(job)), count):
+        faulted.assert_a_fault_costs_nothing(job, fault)
