@@ -27,9 +27,11 @@ FORGOTTEN_URL: Final = "https://forgotten.invalid/"
 
 _COLON: Final = "(?::|%(?:25){0,3}3[Aa])"
 _ENCODED_COLON: Final = re.compile(r"%(?:25){0,3}3a")
-_DIDS: Final = re.compile(
+DIDS: Final = re.compile(
     rf"did{_COLON}(?:plc{_COLON}[a-z2-7]{{24}}|[a-z]+{_COLON}(?:[A-Za-z0-9._:-]|%[0-9A-Fa-f]{{2}})*[A-Za-z0-9_-])"
 )
+"""Finds the DIDs in a text."""
+
 # From where a word begins: from each of its letters, a long one without a dot would be read to its end.
 _NAMES: Final = re.compile(r"(?<![A-Za-z0-9-])[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
 # Behind what is written with a percent sign, as in an address within another, where that may be so twice.
@@ -43,8 +45,8 @@ _LONGEST_NAME: Final = 300
 
 _TYPE: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]*(?:\.[A-Za-z0-9-]+){2,}(?:#[A-Za-z0-9]+)?")
 # Somebody may have the name of one as a handle: `.post` and `.video` are domains. It stands in each record.
-_TYPES_OF_THE_PROTOCOL: Final = re.compile(r"(?:app\.bsky|chat\.bsky|com\.atproto|tools\.ozone)\.")
-_BEFORE_A_HANDLE: Final = ("@", "%40", "/profile/", "at://", '"handle":"', '"handle": "')
+TYPES_OF_THE_PROTOCOL: Final = re.compile(r"(?:app\.bsky|chat\.bsky|com\.atproto|tools\.ozone)\.")
+BEFORE_A_HANDLE: Final = ("@", "%40", "/profile/", "at://", '"handle":"', '"handle": "')
 # All characters that stand in a DID, a handle or a word.
 _IN_NAMES: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:%-")
 _REST_OF_NAME: Final = re.compile(r"[A-Za-z0-9._:%-]*")
@@ -123,7 +125,7 @@ class Scrubber:
         if not self.finds(value):
             return value
         if self._is_theirs(normalized(value)):
-            return FORGOTTEN_DID if _DIDS.fullmatch(value) else FORGOTTEN_HANDLE
+            return FORGOTTEN_DID if DIDS.fullmatch(value) else FORGOTTEN_HANDLE
         if not _ADDRESSES.fullmatch(value):
             return self.text(value)
         uri = _AT_URIS.fullmatch(value)
@@ -308,11 +310,11 @@ class Scrubber:
         near = self._near_needles(text)
         if not near:
             return
-        yield from filter(self._is_theirs, map(normalized, set(_DIDS.findall(near))))
+        yield from filter(self._is_theirs, map(normalized, set(DIDS.findall(near))))
         # Addresses and types come again and again: each is taken apart once.
         words = (word for word in set(_WORDS.findall(near)) if "." in word)
         names = {name for word in words for name in self._names_in_word(word)}
-        if any(map(_TYPES_OF_THE_PROTOCOL.match, names)):
+        if any(map(TYPES_OF_THE_PROTOCOL.match, names)):
             names &= {normalized(text[begin:end]) for begin, end in self._identifiers(text)}
         yield from names
 
@@ -336,21 +338,21 @@ class Scrubber:
         return " ".join(parts)
 
     def _find_in_word(self, word: str) -> tuple[str, ...]:
-        names = (normalized(word[begin:end]) for begin, end in _names_at(word))
+        names = (normalized(word[begin:end]) for begin, end in names_at(word))
         return tuple(dict.fromkeys(filter(self._is_theirs, names)))
 
     def _identifiers(self, text: str) -> list[Span]:
-        spans = [match.span() for match in _DIDS.finditer(text) if self._is_theirs(normalized(match.group()))]
-        for begin, end in _names_at(text):
+        spans = [match.span() for match in DIDS.finditer(text) if self._is_theirs(normalized(match.group()))]
+        for begin, end in names_at(text):
             name = normalized(text[begin:end])
             if self._is_theirs(name) and (
-                not _TYPES_OF_THE_PROTOCOL.match(name) or text.endswith(_BEFORE_A_HANDLE, 0, begin)
+                not TYPES_OF_THE_PROTOCOL.match(name) or text.endswith(BEFORE_A_HANDLE, 0, begin)
             ):
                 spans.append((begin, end))
         return spans
 
 
-def _names_at(text: str) -> Iterator[Span]:
+def names_at(text: str) -> Iterator[Span]:
     """Give where a text may have a handle, as it is written and as readers see its end."""
     for form in (_NAMES, _NAMES_IN_ADDRESSES):
         for match in form.finditer(text):

@@ -1,0 +1,203 @@
+"""Exports: from the marts to files that other tools open.
+
+python pipelines/export.py tables --out FOLDER    marts as Parquet, CSV or JSON lines, with what each column means
+python pipelines/export.py tables --out bucket    the same, into `marts/` in the lake's bucket
+python pipelines/export.py graph --out FOLDER     who is tied to whom, for Gephi, networkx, igraph
+python pipelines/export.py ids --out FOLDER       the posts as URIs alone, the form in which they may be shared
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+import dlt
+import duckdb
+
+from pipelines.command import run_command
+from pipelines.exports import datapackage
+from pipelines.exports.marts import ExportError, choose
+from pipelines.exports.pseudonyms import Pseudonyms, read_salt
+from pipelines.exports.tables import FORMATS, write_table
+from pipelines.exports.target import BUCKET, Target, open_target
+from pipelines.lake.bucket import LakeError
+from pipelines.lake.duckdb_settings import duckdb_settings, explain_warehouse_error
+from pipelines.lake.filesystems import use_lake_filesystems
+from pipelines.lake.forget_warehouse import expect_built_after_forgetting
+from pipelines.lake.left_out import expect_withheld, read_left_out
+from pipelines.terminal import complain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from pipelines.exports.tables import Format
+    from pipelines.terminal import Terminal
+
+PUBLISHED: Final = (
+    "What may be published of a community on Bluesky, as somebody's lake saw it. People who asked not to be shown, and"
+    " posts that were deleted by then, are not in it: leave out whoever asks you to, and whatever is deleted later."
+)
+ALL: Final = (
+    "All that somebody's lake has of a community on Bluesky, also people who may not be shown and posts that were"
+    " deleted: not to be published."
+)
+RENAMED: Final = " People have other names in it; their words are theirs, and can be searched for."
+
+
+@contextmanager
+def open_marts(name: str, *, is_all: bool) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open a warehouse to export from, with times in UTC.
+
+    Args:
+        name: The pipeline's.
+        is_all: Whether also what may not be published is exported.
+
+    Raises:
+        ExportError: There is no warehouse, or it cannot be read.
+        LakeError: It is from before somebody was forgotten or left out, or it cannot be opened.
+    """
+    settings = duckdb_settings(name)
+    warehouse = settings.warehouse_path
+    if not warehouse.exists():
+        raise ExportError(
+            f"There is no warehouse at {warehouse} yet: run python pipelines/bluesky.py, or with --sample."
+        )
+    expect_built_after_forgetting(settings)
+    left_out = read_left_out(name)
+    if left_out.unresolved and not is_all:
+        raise ExportError(f"Nothing is exported. {left_out.unresolved[0]}")
+    try:
+        with settings.read_warehouse() as marts:
+            if not is_all:
+                expect_withheld(left_out, marts)
+            marts.execute("set timezone = 'UTC'; set preserve_insertion_order = false")
+            yield marts
+    except (duckdb.CatalogException, duckdb.BinderException) as error:
+        reason = str(error).splitlines()[0]
+        raise ExportError(f"{warehouse} lacks marts: build them with cd dbt && dbt build. ({reason})") from error
+    except duckdb.IOException as error:
+        raise ExportError(f"The files cannot be written: {str(error).splitlines()[0]}") from error
+    except duckdb.OutOfMemoryException as error:
+        raise ExportError(explain_warehouse_error(warehouse, error)) from error
+
+
+def newest_observation(marts: duckdb.DuckDBPyConnection) -> datetime | None:
+    """Read up to when the marts know anything."""
+    row = marts.execute("select newest_observed_at from int_clock").fetchone()
+    return row[0] if row else None
+
+
+def export_tables(
+    console: Terminal,
+    models: list[str],
+    form: Format,
+    out: str,
+    *,
+    is_sample: bool,
+    is_all: bool = False,
+    is_renamed: bool = False,
+) -> None:
+    """Write marts as files, with a description of all their columns.
+
+    Args:
+        console: Where to say what is done.
+        models: Which; if none, all of which it is known what may be published.
+        form: The kind of files.
+        out: Where to: see `open_target`.
+        is_sample: Whether the sample's marts are meant.
+        is_all: Whether also what may not be published is exported.
+        is_renamed: Whether people get other names.
+
+    Raises:
+        ExportError: Nothing, or not all of it, can be exported.
+    """
+    name = "bluesky_sample" if is_sample else "bluesky"
+    with ExitStack() as stack:
+        marts = stack.enter_context(open_marts(name, is_all=is_all))
+        chosen = choose(marts, models, is_all=is_all, is_renamed=is_renamed)
+        target = stack.enter_context(open_target(out, dlt.pipeline(name)))
+        pseudonyms = _pseudonyms(marts, name) if is_renamed else None
+        written = []
+        with console.status("") as status:
+            for number, mart in enumerate(chosen, start=1):
+                status.update(f"{number} of {len(chosen)}  {mart.name}")
+                table = write_table(marts, mart, form, target.folder, pseudonyms)
+                target.keep(table.file)
+                written.append(table if out != BUCKET else replace(table, file=f"{mart.name}/{table.file}"))
+        note = (ALL if is_all else PUBLISHED) + (RENAMED if is_renamed else "")
+        _keep_text(target, datapackage.FILE, datapackage.describe(written, form, newest_observation(marts), note))
+    rows, size = sum(table.row_count for table in written), sum(table.byte_count for table in written)
+    console.say(f"tables  {target.place} ({len(written)} tables, {rows:,} rows, {size / 1e6:,.2f} MB)")
+
+
+def _pseudonyms(marts: duckdb.DuckDBPyConnection, name: str) -> Pseudonyms:
+    """Read the salt: the setting's if there is one, else that of this warehouse."""
+    configured = dlt.secrets.get("export.salt", str)
+    if configured:
+        return Pseudonyms.of(marts, configured.encode())
+    return Pseudonyms.of(marts, read_salt(duckdb_settings(name).warehouse_path.with_name("pseudonyms.salt")))
+
+
+def _keep_text(target: Target, file: str, text: str) -> None:
+    unfinished = target.folder / f".{file}.partial"
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(target.folder / file)
+    target.keep(file)
+
+
+def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python pipelines/export.py", description="Export what may be published of the marts, for other tools."
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--sample", action="store_true", help="the sample network's")
+    shared.add_argument("--out", required=True, metavar="FOLDER", help="where the files go")
+    shared.add_argument(
+        "--all", action="store_true", help="also what may not be published: people who are withheld, deleted posts"
+    )
+    renamed = argparse.ArgumentParser(add_help=False)
+    renamed.add_argument("--pseudonyms", action="store_true", help="give people other names, the same in each export")
+    tables = commands.add_parser(
+        "tables", parents=[shared, renamed], help="marts, as files", description="Write marts as files."
+    )
+    tables.add_argument("models", nargs="*", metavar="MODEL", help="which marts; all that are known to be publishable")
+    tables.add_argument("--format", choices=FORMATS, default="parquet", help="the kind of files")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Export, and return the exit code."""
+    options = parse_arguments(arguments)
+    use_lake_filesystems()
+    return run_command(lambda console: run_export(options, console))
+
+
+def run_export(options: argparse.Namespace, console: Terminal) -> int:
+    """Do what the command line asks for, and return the exit code."""
+    try:
+        export_tables(
+            console,
+            options.models,
+            options.format,
+            options.out,
+            is_sample=options.sample,
+            is_all=options.all,
+            is_renamed=options.pseudonyms,
+        )
+    except (ExportError, LakeError) as error:
+        complain(str(error))
+        return 1
+    except OSError as error:
+        complain(f"The files cannot be written: {error}")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
