@@ -19,6 +19,10 @@ import duckdb
 
 from pipelines.command import run_command
 from pipelines.exports import datapackage
+from pipelines.exports.graph import ALL as EVERYBODY
+from pipelines.exports.graph import FORMATS as GRAPH_FORMATS
+from pipelines.exports.graph import KINDS, PERIODS, Scope, expect_kinds, packs_in, read_graph, write_graph
+from pipelines.exports.ids import post_uris
 from pipelines.exports.marts import ExportError, choose
 from pipelines.exports.pseudonyms import Pseudonyms, read_salt
 from pipelines.exports.tables import FORMATS, write_table
@@ -134,6 +138,57 @@ def export_tables(
     console.say(f"tables  {target.place} ({len(written)} tables, {rows:,} rows, {size / 1e6:,.2f} MB)")
 
 
+def export_ids(console: Terminal, out: str, *, is_sample: bool, is_all: bool = False) -> None:
+    """Write the posts as URIs, and what they are.
+
+    Args:
+        console: Where to say what is done.
+        out: Where to: see `open_target`.
+        is_sample: Whether the sample's marts are meant.
+        is_all: Whether also what may not be published is exported.
+
+    Raises:
+        ExportError: It cannot be.
+    """
+    name = "bluesky_sample" if is_sample else "bluesky"
+    with open_marts(name, is_all=is_all) as marts, open_target(out, dlt.pipeline(name)) as target:
+        mart, span = post_uris(marts, is_all=is_all)
+        table = write_table(marts, mart, "csv", target.folder)
+        target.keep(table.file)
+        if out == BUCKET:
+            table = replace(table, file=f"{mart.name}/{table.file}")
+        note = (ALL if is_all else PUBLISHED) + span
+        _keep_text(
+            target, f"ids.{datapackage.FILE}", datapackage.describe([table], "csv", newest_observation(marts), note)
+        )
+    console.say(f"ids  {target.place} ({table.row_count:,} posts)")
+
+
+def export_graph(console: Terminal, options: argparse.Namespace) -> None:
+    """Write a graph, or one of each pack.
+
+    Args:
+        console: Where to say what is done.
+        options: The command line.
+
+    Raises:
+        ExportError: It cannot be.
+    """
+    name = "bluesky_sample" if options.sample else "bluesky"
+    with open_marts(name, is_all=options.all) as marts, open_target(options.out, dlt.pipeline(name)) as target:
+        expect_kinds(marts, options.kinds)
+        packs = packs_in(marts, is_all=options.all) if options.by == "pack" else [EVERYBODY]
+        pseudonyms = _pseudonyms(marts, name) if options.pseudonyms else None
+        for pack in packs:
+            scope = Scope(options.kinds, pack, options.period, options.all)
+            graph = read_graph(marts, scope, pseudonyms)
+            file = scope.file_name(options.format, pseudonyms)
+            write_graph(graph, options.format, target.folder / file)
+            target.keep(file)
+            said = f"{graph.number_of_nodes():,} people, {graph.number_of_edges():,} ties"
+            console.say(f"graph  {target.place}/{file} ({said})")
+
+
 def _pseudonyms(marts: duckdb.DuckDBPyConnection, name: str) -> Pseudonyms:
     """Read the salt: the setting's if there is one, else that of this warehouse."""
     configured = dlt.secrets.get("export.salt", str)
@@ -168,7 +223,31 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     tables.add_argument("models", nargs="*", metavar="MODEL", help="which marts; all that are known to be publishable")
     tables.add_argument("--format", choices=FORMATS, default="parquet", help="the kind of files")
+    graph = commands.add_parser(
+        "graph", parents=[shared, renamed], help="who is tied to whom", description="Write the community as a graph."
+    )
+    graph.add_argument(
+        "--kinds", type=_kinds, default=("interactions",), metavar="KIND,KIND", help=f"which ties: {', '.join(KINDS)}"
+    )
+    graph.add_argument(
+        "--by", choices=("all", "pack"), default="all", help="one graph of everybody, or one of each pack"
+    )
+    graph.add_argument(
+        "--period", choices=PERIODS, default="all", help="what was done in the last day, week, ...; all of it"
+    )
+    graph.add_argument("--format", choices=GRAPH_FORMATS, default="gexf", help="GEXF has times, for Gephi's timeline")
+    commands.add_parser(
+        "ids", parents=[shared], help="the posts, as URIs alone", description="Write the posts as URIs alone."
+    )
     return parser.parse_args(arguments)
+
+
+def _kinds(text: str) -> tuple[str, ...]:
+    kinds = tuple(dict.fromkeys(word.strip() for word in text.split(",")))
+    for kind in kinds:
+        if kind not in KINDS:
+            raise argparse.ArgumentTypeError(f"there are no {kind!r}: there are {', '.join(KINDS)}")
+    return kinds
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -181,15 +260,20 @@ def main(arguments: list[str] | None = None) -> int:
 def run_export(options: argparse.Namespace, console: Terminal) -> int:
     """Do what the command line asks for, and return the exit code."""
     try:
-        export_tables(
-            console,
-            options.models,
-            options.format,
-            options.out,
-            is_sample=options.sample,
-            is_all=options.all,
-            is_renamed=options.pseudonyms,
-        )
+        if options.command == "graph":
+            export_graph(console, options)
+        elif options.command == "ids":
+            export_ids(console, options.out, is_sample=options.sample, is_all=options.all)
+        else:
+            export_tables(
+                console,
+                options.models,
+                options.format,
+                options.out,
+                is_sample=options.sample,
+                is_all=options.all,
+                is_renamed=options.pseudonyms,
+            )
     except (ExportError, LakeError) as error:
         complain(str(error))
         return 1

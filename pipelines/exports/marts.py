@@ -209,7 +209,7 @@ def _names_nobody_withheld(mart: str, column: Column) -> str:
 @cache
 def _names_in(text: str) -> str:
     """Read dbt's macro that finds all names in a text; it needs of dbt no more than these two words."""
-    dbt = Environment(autoescape=False)  # noqa: S701  (it makes SQL)
+    dbt = Environment(autoescape=False)
     dbt.globals |= {"return": str, "ref": quoted}
     macros = dbt.from_string(_MACROS.read_text(encoding="utf-8")).module
     return str(macros.duckdb__names_in(text))  # type: ignore[attr-defined]

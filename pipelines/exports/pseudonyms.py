@@ -1,8 +1,9 @@
 """Other names for people, in all that an export says of them.
 
 A name is an HMAC-SHA-256 of a DID under a secret salt, so that two exports by one salt agree, and nobody without the
-salt can try a guess. Handles and display names become the name of whoever has them; keys and hashes of records, by which
-a post could be looked up, become others. What somebody wrote of themself (description, links, picture) is left empty.
+salt can try a guess. Handles and display names become the name of whoever has them; keys and hashes of records, by
+which a post could be looked up, become others. What somebody says of themself (description, links, picture) is left
+empty.
 
 Words stay, and words can be searched for: see PRIVACY.md for what this cannot promise.
 """

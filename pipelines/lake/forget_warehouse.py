@@ -24,7 +24,7 @@ _MARK: Final = "lake_generation"
 
 
 def remove_warehouse(pipeline: dlt.Pipeline, settings: DuckDBSettings) -> None:
-    """Remove the warehouse and what was exported to the bucket, here and where nights keep it: the lake has all of it."""
+    """Remove the warehouse, here and where nights keep it, and what was exported to the bucket: the lake has it all."""
     warehouse = settings.warehouse_path
     for file in (warehouse, Path(f"{warehouse}.wal")):
         file.unlink(missing_ok=True)
