@@ -152,16 +152,10 @@ def test_a_failed_export_leaves_the_file_of_before(exporting: Exporting, tmp_pat
     ],
 )
 def test_why_not_is_one_line(
-    exporting: Exporting,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    arguments: tuple[str, ...],
-    said: str,
+    exporting: Exporting, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], said: str
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert exporting.marts.warehouse.exists()
-    assert export.main([*arguments, "--sample"]) == 1
+    place = [str(exporting.folder / "x") if argument == "x" else argument for argument in arguments]
+    assert export.main([*place, "--sample"]) == 1
     error = capsys.readouterr().err
     assert said in error
     assert error.count("\n") == 1
