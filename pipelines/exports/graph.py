@@ -6,8 +6,10 @@ A kind of tie is a query over marts: another one is an entry in `KINDS`.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import networkx as nx
@@ -16,7 +18,7 @@ from pipelines.exports.marts import ExportError
 from pipelines.lake.duckdb_settings import has_relation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
     from datetime import date
     from pathlib import Path
     from typing import TypeAlias
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
     from pipelines.exports.pseudonyms import Pseudonyms
 
-    Graph: TypeAlias = nx.MultiDiGraph[str] | nx.MultiGraph[str]
+    Graph: TypeAlias = nx.DiGraph[str] | nx.Graph[str]
     Spell: TypeAlias = tuple[date, date | None]
 
 Format = Literal["gexf", "graphml"]
@@ -164,10 +166,11 @@ def packs_in(marts: duckdb.DuckDBPyConnection, *, is_all: bool) -> list[str]:
 
 
 def read_graph(marts: duckdb.DuckDBPyConnection, scope: Scope, pseudonyms: Pseudonyms | None = None) -> Graph:
-    """Read a graph out of the marts. Of two people there is one edge for each kind of tie, and each direction.
+    """Read a graph out of the marts. Of two people there is one edge in each direction, whatever ties them.
 
-    A tie without a direction is there both ways if others in the graph have one: else whoever follows edges would go
-    one way only.
+    Gephi and many others read no second edge between the same two. So an edge says how often they are tied in each way
+    (`interactions`, `hashtags`, ...), and its weight is the sum. A tie without a direction is there both ways if others
+    in the graph have one: else whoever follows edges would go one way only.
 
     Args:
         marts: The warehouse.
@@ -176,16 +179,19 @@ def read_graph(marts: duckdb.DuckDBPyConnection, scope: Scope, pseudonyms: Pseud
     """
     _select(marts, scope)
     is_directed = any(KINDS[kind].is_directed for kind in scope.kinds)
-    graph: Graph = nx.MultiDiGraph() if is_directed else nx.MultiGraph()
+    graph: Graph = nx.DiGraph() if is_directed else nx.Graph()
     graph.graph["name"] = f"{', '.join(scope.kinds)}: {scope.period}"
     for did, attributes in _people(marts, pseudonyms):
         graph.add_node(did, **attributes)
+    ties: dict[tuple[str, str], dict[str, list[Spell]]] = defaultdict(dict)
     for kind in scope.kinds:
-        for source, target, begins, ends in _ties(marts, KINDS[kind].query):
+        for source, target, spells in _ties(marts, KINDS[kind].query):
             one, other = (source, target) if pseudonyms is None else map(pseudonyms.person, (source, target))
-            graph.add_edge(one, other, key=kind, **_edge(kind, begins, ends))
+            ties[one, other][kind] = spells
             if is_directed and not KINDS[kind].is_directed:
-                graph.add_edge(other, one, key=kind, **_edge(kind, begins, ends))
+                ties[other, one][kind] = spells
+    for (one, other), by_kind in ties.items():
+        graph.add_edge(one, other, **_edge(scope.kinds, by_kind))
     return graph
 
 
@@ -227,23 +233,26 @@ def _in_xml(value: str | int) -> str | int:
     return _NOT_IN_XML.sub("\ufffd", value) if isinstance(value, str) else value
 
 
-def _ties(marts: duckdb.DuckDBPyConnection, query: str) -> list[tuple[str, str, list[date], list[date | None]]]:
-    return marts.execute(f"""
+def _ties(marts: duckdb.DuckDBPyConnection, query: str) -> Iterator[tuple[str, str, list[Spell]]]:
+    rows = marts.execute(f"""
         select source, target, list(begins order by begins, ends), list(ends order by begins, ends)
         from ({query})
         where source in (select did from graph_people) and target in (select did from graph_people)
         group by source, target
         order by source, target
     """).fetchall()
+    for source, target, begins, ends in rows:
+        yield source, target, list(zip(begins, ends, strict=True))
 
 
-def _edge(kind: str, begins: Sequence[date], ends: Sequence[date | None]) -> dict[str, Any]:
-    spells = _spells(zip(begins, ends, strict=True))
-    edge = {"kind": kind, "weight": len(begins), "first_on": begins[0].isoformat()}
+def _edge(kinds: Iterable[str], ties: Mapping[str, list[Spell]]) -> dict[str, Any]:
+    spells = _spells(sorted(chain(*ties.values()), key=lambda spell: spell[0]))
+    edge = {"weight": sum(map(len, ties.values())), "first_on": spells[0][0].isoformat()}
     last = spells[-1][1]
     if last is not None:
         edge["last_on"] = (last - timedelta(days=1)).isoformat()
-    return edge | {"spells": [(begin.isoformat(), end and end.isoformat()) for begin, end in spells]}
+    counts = {kind: len(ties.get(kind, ())) for kind in kinds}
+    return edge | counts | {"spells": [(begin.isoformat(), end and end.isoformat()) for begin, end in spells]}
 
 
 def _spells(ties: Iterable[Spell]) -> list[Spell]:

@@ -17,7 +17,7 @@ import re
 import secrets
 from collections import defaultdict
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -226,18 +226,20 @@ class Pseudonyms:
 
         return pa.RecordBatchReader.from_batches(rows.schema, batches())
 
-    def _column(self, column: Column, cells: Mapping[str, pa.Array]) -> pa.Array:
+    def _column(self, column: Column, cells: Mapping[str, pa.Array[Any]]) -> pa.Array[Any]:
         values = cells[column.name]
         if column.meaning is Meaning.OURS:
             return values
         if column.meaning is Meaning.ABOUT:
-            return pa.nulls(len(values), values.type)
+            return cast("pa.Array[Any]", pa.nulls(len(values), values.type))
         if column.meaning is Meaning.NAME:
             prefix = column.name.removesuffix("display_name").removesuffix("handle")
             dids = cells.get(f"{prefix}did", pa.nulls(len(values)))
             pairs = zip(values.to_pylist(), dids.to_pylist(), strict=True)
-            return pa.array([self._called(name, did) for name, did in pairs], values.type)
-        return pa.array([self._cell(column.meaning, value) for value in values.to_pylist()], values.type)
+            others = [self._called(name, did) for name, did in pairs]
+        else:
+            others = [self._cell(column.meaning, value) for value in values.to_pylist()]
+        return cast("pa.Array[Any]", pa.array(others, values.type))
 
     def _called(self, name: str | None, did: str | None) -> str | None:
         return name and (self.person(did or name) if did or "." in name else self.words(name))

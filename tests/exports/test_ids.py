@@ -43,7 +43,7 @@ def test_rows_come_back_less_what_was_deleted(
     gone = [uri for uri in uris if uri not in posts]
     chosen = [*gone[:30], *uris[::40]]
     there = {uri for uri in chosen if uri in posts}
-    assert len(set(chosen) - there) > 3
+    assert set(chosen) - there
     file = tmp_path / "posts.csv"
     file.write_text("\n".join(["post_uri", *chosen, "at://handle.test/app.bsky.feed.post/1", *chosen[:2], ""]))
     with isolated_lake(tmp_path / "other") as lake:

@@ -74,7 +74,7 @@ def test_other_tools_read_the_same_rows(csv: Path, parquet: Path) -> None:
 
 def test_each_column_is_described_as_it_is(csv: Path, parquet: Path) -> None:
     with system.use_context(trusted=True):
-        report = Package(str(csv / FILE)).validate(limit_errors=3)
+        report = Package.from_descriptor(str(csv / FILE)).validate(limit_errors=3)
     assert report.valid, report.flatten(["name", "type", "message"])
     for folder in (csv, parquet):
         package = json.loads((folder / FILE).read_text(encoding="utf-8"))
