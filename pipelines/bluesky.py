@@ -30,7 +30,7 @@ from dlt.common.configuration import with_config
 from dlt.common.configuration.exceptions import ConfigurationValueError
 from dlt.common.exceptions import SignalReceivedException
 
-from pipelines import live, report
+from pipelines import export, live, report
 from pipelines.audits import Auditing, AuditSummary, audits_due
 from pipelines.checks import Checking, Checks
 from pipelines.command import run_command
@@ -323,7 +323,10 @@ def publish(options: argparse.Namespace, pipeline: dlt.Pipeline, night: Night, c
             return failed
     if options.no_report or not may_publish:
         return exit_code
-    return 2 if report.make_page(console, is_sample=options.sample, is_opened=options.open) else exit_code
+    is_failed = report.make_page(console, is_sample=options.sample, is_opened=options.open)
+    if not options.no_transform:
+        is_failed |= export.end_well(lambda: export.export_nightly(console, is_sample=options.sample))
+    return 2 if is_failed else exit_code
 
 
 def is_everybody_found(pipeline: dlt.Pipeline, night: Night) -> bool:

@@ -4,6 +4,7 @@ python pipelines/export.py tables --out FOLDER    marts as Parquet, CSV or JSON 
 python pipelines/export.py tables --out bucket    the same, into `marts/` in the lake's bucket
 python pipelines/export.py graph --out FOLDER     who is tied to whom, for Gephi, networkx, igraph
 python pipelines/export.py ids --out FOLDER       the posts as URIs alone, the form in which they may be shared
+python pipelines/export.py nightly                what `[export] nightly` in the settings asks for, if anything
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import argparse
 import sys
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import dlt
 import duckdb
@@ -27,7 +28,7 @@ from pipelines.exports.marts import ExportError, choose
 from pipelines.exports.pseudonyms import Pseudonyms, read_salt
 from pipelines.exports.tables import FORMATS, write_table
 from pipelines.exports.target import BUCKET, Target, open_target
-from pipelines.lake.bucket import LakeError
+from pipelines.lake.bucket import LakeError, use_project_settings
 from pipelines.lake.duckdb_settings import duckdb_settings, explain_warehouse_error
 from pipelines.lake.filesystems import use_lake_filesystems
 from pipelines.lake.forget_warehouse import expect_built_after_forgetting
@@ -35,7 +36,7 @@ from pipelines.lake.left_out import expect_withheld, read_left_out
 from pipelines.terminal import complain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
     from pipelines.exports.tables import Format
@@ -189,6 +190,21 @@ def export_graph(console: Terminal, options: argparse.Namespace) -> None:
             console.say(f"graph  {target.place}/{file} ({said})")
 
 
+def export_nightly(console: Terminal, *, is_sample: bool) -> None:
+    """Write the tables that the settings ask for into the bucket. They ask for none of the sample's.
+
+    Raises:
+        ExportError: It cannot be, or the setting is no kind of files.
+    """
+    use_project_settings()
+    form = dlt.config.get("export.nightly", str)
+    if is_sample or not form:
+        return
+    if form not in FORMATS:
+        raise ExportError(f"nightly in [export] is {form!r}: write one of {', '.join(FORMATS)}, or an empty text.")
+    export_tables(console, [], cast("Format", form), BUCKET, is_sample=False)
+
+
 def _pseudonyms(marts: duckdb.DuckDBPyConnection, name: str) -> Pseudonyms:
     """Read the salt: the setting's if there is one, else that of this warehouse."""
     configured = dlt.secrets.get("export.salt", str)
@@ -239,6 +255,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     commands.add_parser(
         "ids", parents=[shared], help="the posts, as URIs alone", description="Write the posts as URIs alone."
     )
+    commands.add_parser("nightly", help="what [export] nightly in the settings asks for")
     return parser.parse_args(arguments)
 
 
@@ -259,21 +276,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run_export(options: argparse.Namespace, console: Terminal) -> int:
     """Do what the command line asks for, and return the exit code."""
+    return end_well(lambda: _export(options, console))
+
+
+def end_well(work: Callable[[], None]) -> int:
+    """Do the work of an export, say in one line why it cannot be done, and return the exit code."""
     try:
-        if options.command == "graph":
-            export_graph(console, options)
-        elif options.command == "ids":
-            export_ids(console, options.out, is_sample=options.sample, is_all=options.all)
-        else:
-            export_tables(
-                console,
-                options.models,
-                options.format,
-                options.out,
-                is_sample=options.sample,
-                is_all=options.all,
-                is_renamed=options.pseudonyms,
-            )
+        work()
     except (ExportError, LakeError) as error:
         complain(str(error))
         return 1
@@ -281,6 +290,25 @@ def run_export(options: argparse.Namespace, console: Terminal) -> int:
         complain(f"The files cannot be written: {error}")
         return 1
     return 0
+
+
+def _export(options: argparse.Namespace, console: Terminal) -> None:
+    if options.command == "nightly":
+        export_nightly(console, is_sample=False)
+    elif options.command == "graph":
+        export_graph(console, options)
+    elif options.command == "ids":
+        export_ids(console, options.out, is_sample=options.sample, is_all=options.all)
+    else:
+        export_tables(
+            console,
+            options.models,
+            options.format,
+            options.out,
+            is_sample=options.sample,
+            is_all=options.all,
+            is_renamed=options.pseudonyms,
+        )
 
 
 if __name__ == "__main__":
