@@ -79,7 +79,7 @@ def open_marts(name: str, *, is_all: bool) -> Iterator[duckdb.DuckDBPyConnection
         with settings.read_warehouse() as marts:
             if not is_all:
                 expect_withheld(left_out, marts)
-            marts.execute("set timezone = 'UTC'; set preserve_insertion_order = false")
+            marts.execute("set timezone = 'UTC'; set preserve_insertion_order = false; set enable_progress_bar = false")
             yield marts
     except (duckdb.CatalogException, duckdb.BinderException) as error:
         reason = str(error).splitlines()[0]

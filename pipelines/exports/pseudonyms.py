@@ -115,9 +115,11 @@ class Pseudonyms:
                 unspaced[(display_name or "").strip()].add(person)
             named[_compared(words)].add(person)
         self._keys = keys
-        self._named: dict[str, list[tuple[tuple[str, ...], str]]] = defaultdict(list)
-        for words, persons in sorted(named.items(), key=lambda item: -len(item[0])):
-            self._named[words[0].casefold()].append((words, self._name_of(persons, " ".join(words))))
+        self._named = {words: self._name_of(persons, " ".join(words)) for words, persons in named.items()}
+        lengths: dict[str, set[int]] = defaultdict(set)
+        for words in named:
+            lengths[words[0].casefold()].add(len(words))
+        self._lengths = {word: sorted(counts, reverse=True) for word, counts in lengths.items()}
         self._unspaced = {name: self._name_of(persons, name) for name, persons in unspaced.items()}
         longest_first = sorted(self._unspaced, key=len, reverse=True)
         self._any_unspaced = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
@@ -200,12 +202,13 @@ class Pseudonyms:
         words = [(found[0], *found.span()) for found in _WORD.finditer(text)]
         parts, end, place = [], 0, 0
         while place < len(words):
-            for name, other in self._named.get(words[place][0].casefold(), ()):
-                there = words[place : place + len(name)]
-                if _compared(tuple(word for word, _, _ in there)) == name:
+            for length in self._lengths.get(words[place][0].casefold(), ()):
+                there = words[place : place + length]
+                other = self._named.get(_compared(tuple(word for word, _, _ in there)))
+                if other is not None and len(there) == length:
                     parts += [text[end : there[0][1]], other]
                     end = there[-1][2]
-                    place += len(name) - 1
+                    place += length - 1
                     break
             place += 1
         return "".join([*parts, text[end:]]) if parts else text

@@ -69,7 +69,7 @@ def write_table(
     else:
         rows = marts.execute(mart.query).to_arrow_reader(_ROWS_AT_ONCE)
         with duckdb.connect() as copying:
-            copying.execute("set timezone = 'UTC'")
+            copying.execute("set timezone = 'UTC'; set enable_progress_bar = false")
             copying.register("renamed", pseudonyms.reader(rows, mart.columns))
             counted = _copy(copying, mart, "from renamed", form, unfinished)
     unfinished.replace(folder / file)
