@@ -199,6 +199,9 @@ class Pseudonyms:
         return "".join([*parts, text[end:]])
 
     def _without_display_names(self, text: str) -> str:
+        # Most texts have no word with which somebody's name begins.
+        if self._lengths.keys().isdisjoint(map(str.casefold, _WORD.findall(text))):
+            return text
         words = [(found[0], *found.span()) for found in _WORD.finditer(text)]
         parts, end, place = [], 0, 0
         while place < len(words):
@@ -211,7 +214,7 @@ class Pseudonyms:
                     place += length - 1
                     break
             place += 1
-        return "".join([*parts, text[end:]]) if parts else text
+        return "".join([*parts, text[end:]])
 
     def reader(self, rows: pa.RecordBatchReader, columns: Sequence[Column]) -> pa.RecordBatchReader:
         """Give rows in which people have other names.
@@ -261,7 +264,7 @@ class Pseudonyms:
                 return self.pack(value)
             case Meaning.CONTENT:
                 return self._named_by("content", value)
-            case Meaning.CODES:
+            case Meaning.CODES | Meaning.ADDRESS:
                 return self.identifiers(value)
         return self.words(value)
 
