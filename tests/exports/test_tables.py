@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv as csv_files
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import dlt
 import duckdb
 import polars as pl
 import pytest
@@ -18,6 +20,8 @@ from pipelines.exports.columns import columns_of
 from pipelines.exports.datapackage import FILE
 from pipelines.exports.marts import ExportError, Mart, choose
 from pipelines.exports.tables import write_table
+from pipelines.lake.duckdb_settings import duckdb_settings
+from pipelines.lake.forget_warehouse import remove_warehouse
 from tests.forgetting.lakes import contents
 
 if TYPE_CHECKING:
@@ -161,7 +165,7 @@ def test_why_not_is_one_line(
     assert error.count("\n") == 1
 
 
-def test_into_the_bucket(exporting: Exporting, parquet: Path) -> None:
+def test_into_the_bucket_and_out_of_it(exporting: Exporting, parquet: Path, tmp_path: Path) -> None:
     assert export.main(["tables", "rpt_packs", "fct_posts", "--sample", "--out", "bucket"]) == 0
     marts = exporting.project / "_data" / "sample" / "lake" / "marts"
     assert {str(file.relative_to(marts)) for file in marts.rglob("*") if file.is_file()} == {
@@ -172,3 +176,7 @@ def test_into_the_bucket(exporting: Exporting, parquet: Path) -> None:
     uris = "select post_uri from '{}' order by 1"
     in_bucket = duckdb.sql(uris.format(marts / "fct_posts" / "*.parquet")).fetchall()
     assert in_bucket == duckdb.sql(uris.format(parquet / "fct_posts.parquet")).fetchall()
+    # Whoever is forgotten may be in it.
+    settings = replace(duckdb_settings("bluesky_sample"), warehouse_path=tmp_path / "bluesky.duckdb")
+    remove_warehouse(dlt.pipeline("bluesky_sample"), settings)
+    assert not marts.exists()
