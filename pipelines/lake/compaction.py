@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.lake.bucket import filesystem_client
+from pipelines.lake.damaged import DamagedFileError, read_rows
 from pipelines.lake.lease import Lease, lease
 from pipelines.lake.tables import LIVE_TABLES, REPO_EVENTS, RawTable
 
@@ -155,11 +156,10 @@ def _groups(row_counts: dict[str, int]) -> list[list[str]]:
 
 
 def _read_rows(files: Any, path: str, done: Compaction) -> pa.Table | None:
-    content = files.cat_file(path)  # What the bucket has to say is no damage of the file.
     try:
-        return pq.read_table(pa.BufferReader(content))
-    except (pa.ArrowException, OSError) as error:
-        done.damaged[path] = str(error).splitlines()[0]
+        return read_rows(files, path)
+    except DamagedFileError as error:
+        done.damaged[path] = error.reason
         return None
 
 

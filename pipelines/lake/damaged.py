@@ -1,7 +1,8 @@
-"""dlt's own files in the lake that cannot be read: each is named and removed, so that the one before it counts.
+"""Files of the lake that cannot be read: each is named.
 
-dlt reads the newest state and the newest schema, and every run of a pipeline fails where one of them is damaged. An
-older state has older cursors, by which more is asked for than is missing; a schema's columns come again with the rows.
+dlt reads the newest state and the newest schema, and every run of a pipeline fails where one of them is damaged. They
+are removed, so that the one before counts: an older state has older cursors, by which more is asked for than is
+missing; a schema's columns come again with the rows. A table's file has what nothing else has, and is left as it is.
 """
 
 from __future__ import annotations
@@ -10,14 +11,48 @@ import json
 import zlib
 from typing import TYPE_CHECKING, Any, Final
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from dlt.common.versioned_state import decompress_state
 
-from pipelines.lake.bucket import filesystem_client
+from pipelines.lake.bucket import LakeError, filesystem_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import dlt
+
+
+class DamagedFileError(LakeError):
+    """A table's file cannot be read.
+
+    Attributes:
+        path: Its path.
+        reason: Why.
+    """
+
+    def __init__(self, path: str, error: Exception) -> None:
+        self.path = path
+        self.reason = str(error).splitlines()[0]
+        super().__init__(f"{path} is damaged ({self.reason}). Put a copy of it there, or take it away.")
+
+
+def read_rows(files: Any, path: str, columns: list[str] | None = None) -> pa.Table:
+    """Read a table's file.
+
+    Args:
+        files: dlt's file system of the lake.
+        path: Where the file is.
+        columns: Those to read, as far as the file has them; all if not given.
+
+    Raises:
+        DamagedFileError: It cannot be read.
+    """
+    content = files.cat_file(path)  # What the bucket has to say is no damage of the file.
+    try:
+        return pq.ParquetFile(pa.BufferReader(content)).read(columns)
+    except (pa.ArrowException, OSError) as error:
+        raise DamagedFileError(path, error) from error
 
 
 def remove_damaged_files(pipeline: dlt.Pipeline) -> list[str]:

@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -27,6 +27,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipelines.lake.bucket import filesystem_client
+from pipelines.lake.damaged import read_rows
 from pipelines.lake.deleted_posts import URI_COLUMNS
 from pipelines.lake.duckdb_settings import as_pattern
 from pipelines.lake.scrubbing import FORGOTTEN_HANDLE, Row, Scrubber, normalized, table_of
@@ -264,10 +265,17 @@ class LakeFiles:
                 done.add(part)
         return done
 
-    def _connection(self) -> closing[duckdb.DuckDBPyConnection]:
-        connection = duckdb.connect(config={"memory_limit": self._settings.memory_limit})
-        self._settings.configure(connection)
-        return closing(connection)
+    @contextmanager
+    def _connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        with closing(duckdb.connect(config={"memory_limit": self._settings.memory_limit})) as connection:
+            self._settings.configure(connection)
+            try:
+                yield connection
+            except duckdb.Error:
+                # DuckDB names a damaged file or not, as its damage is. Whom it names, nobody can tell.
+                for path in chain(*self._tables.values()):
+                    read_rows(self._files, path)
+                raise
 
     def _relation(self, table: str) -> str:
         files = [self._settings.lake_path + path.removeprefix(self._root) for path in self._tables[table]]

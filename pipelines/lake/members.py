@@ -6,9 +6,8 @@ import glob
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-import pyarrow.parquet as pq
-
 from pipelines.lake.bucket import filesystem_client
+from pipelines.lake.damaged import read_rows
 from pipelines.lake.tables import STARTER_PACK_MEMBERS, HiddenBecause
 
 if TYPE_CHECKING:
@@ -39,6 +38,9 @@ def read_members(pipeline: dlt.Pipeline, *, follow_blocked: bool = False) -> Mem
     Args:
         pipeline: Any pipeline of that lake.
         follow_blocked: Whether members in a block relation with the list's creator are followed.
+
+    Raises:
+        DamagedFileError: A file of memberships cannot be read.
     """
     client = filesystem_client(pipeline)
     files = client.fs_client
@@ -48,10 +50,8 @@ def read_members(pipeline: dlt.Pipeline, *, follow_blocked: bool = False) -> Mem
     for path in paths:
         if path.rpartition("/")[0] not in folders:
             continue
-        with files.open(path, "rb") as file:
-            # Files of older loads have no `hidden_because`.
-            table = pq.ParquetFile(file).read(["pack_uri", "did", "observed_at", "hidden_because"])
-        for row in table.to_pylist():
+        # Files of older loads have no `hidden_because`.
+        for row in read_rows(files, path, ["pack_uri", "did", "observed_at", "hidden_because"]).to_pylist():
             because = row.get("hidden_because")
             seen_at, dids = newest.get(row["pack_uri"], (row["observed_at"], set()))
             if row["observed_at"] > seen_at:

@@ -40,6 +40,7 @@ def test_no_byte_of_theirs_is_left_in_the_bucket(s3: S3Server, sample_server: Sa
 
 
 @pytest.mark.slow
+@pytest.mark.rare  # Each change tries the same on R2.
 def test_caches_audits_and_builds_bring_nobody_back(s3: S3Server, sample_server: SampleServer, lake: Lake) -> None:
     nights = BucketNights(sample_server, lake.folder, s3.settings())
     assert_somebody_is_forgotten_for_good(nights, load_events_there)

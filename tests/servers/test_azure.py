@@ -12,6 +12,7 @@ from tests.servers.bucket_servers import azure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from concurrent.futures import ProcessPoolExecutor
 
     from tests.bucket_nights import BucketNights
     from tests.servers.bucket_servers import BucketServer
@@ -24,6 +25,10 @@ def bucket_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BucketSe
 
 
 class TestAzure(BucketLaws):
+    @pytest.mark.rare  # Each change tries the same on R2.
+    def test_somebody_is_forgotten_for_good(self, nights: BucketNights, new_python: ProcessPoolExecutor) -> None:
+        super().test_somebody_is_forgotten_for_good(nights, new_python)
+
     @pytest.mark.parametrize(
         ("setting", "value", "said"),
         [
