@@ -32,7 +32,7 @@ class Meaning(Enum):
     ABOUT = auto()
     """What somebody says of themself, or shows: whoever reads it knows who it is."""
     CODES = auto()
-    """Short words of records: languages, labels."""
+    """Short words of records: languages, labels, types."""
     CONTENT = auto()
     """A hash of a record."""
     OURS = auto()
@@ -78,11 +78,11 @@ _MEANINGS: Final = {
     },
     Meaning.ADDRESS: {"post_url", "pack_url", "profile_url"},
     Meaning.ABOUT: {"description", "avatar_url", "links"},
-    Meaning.CODES: {"labels", "self_labels", "langs", "primary_language"},
+    Meaning.CODES: {"labels", "self_labels", "langs", "primary_language", "embed_type"},
     Meaning.CONTENT: {"post_cid"},
     Meaning.OURS: {
-        *("kind", "media_kind", "link_type", "seed_type", "status", "period", "embed_type", "change"),
-        *("deleted_because", "gone_because", "hidden_because", "withheld_because"),
+        *("kind", "media_kind", "link_type", "seed_type", "status", "period", "change"),
+        *("deleted_because", "gone_because", "hidden_because", "withheld_because", "began_because", "ended_because"),
         *("schema_name", "table_name", "column_name", "data_type", "previous_data_type", "load_id"),
     },
     Meaning.PLACE: {"source_file", "file_row_number", "batch_number"},

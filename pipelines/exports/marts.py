@@ -33,6 +33,14 @@ _BY_THEIR_NAMES: Final = {
 }
 """Marts of which the columns alone do not say what may be published, and why."""
 
+_STANDS: Final = {
+    "is_deleted": "is_deleted is not true",
+    "is_gone": "is_gone is not true",
+    "is_in_doubt": "is_in_doubt is not true",
+    "ended_before": "ended_before is null",
+}
+"""What holds of a row whose record its author has not taken back, by the column that says so."""
+
 _PUBLISHABLE: Final = """
 create or replace temp view export_people as
 select did from int_publishable_authors where is_publishable;
@@ -156,6 +164,7 @@ def _published(name: str, columns: Sequence[Column]) -> str:
         else:
             cells.append(cell)
             conditions.append(f"({cell} is null or {may_be_shown})")
+    conditions += [_STANDS[column.name] for column in columns if column.name in _STANDS]
     if {"pack_uri", "did"} <= {column.name for column in columns}:
         members = (
             "select packs.pack_uri, members.did from int_report_members as members"
