@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pipelines.network.connect import Network
     from pipelines.sources.feed_walk import MemberState
 
-NAMED_MEMBERS: Final = 10
+NAMED_MEMBERS: Final = 50
 """Members that are named, of whom no audit was made."""
 
 FOLLOWED_NO_MORE: Final = timedelta(days=3)

@@ -53,7 +53,7 @@ def _show_bar(run: PullRun, console: Terminal, is_over: threading.Event) -> None
         while not is_over.wait(0.1):
             progress.update(
                 task,
-                description=f"members  {run.item_count:,} items, {run.stats.requests:,} requests",
+                description=f"members  {run.item_count:,} items, {run.stats.requests:,} requests{_waiting(run)}",
                 total=len(run.roster.dids) if run.roster else None,
                 completed=run.outcomes.total(),
             )
@@ -62,4 +62,8 @@ def _show_bar(run: PullRun, console: Terminal, is_over: threading.Event) -> None
 def _print_lines(run: PullRun, console: Terminal, is_over: threading.Event) -> None:
     while not is_over.wait(SECONDS_BETWEEN_LINES):
         members = f"{run.outcomes.total():,} of {len(run.roster.dids):,} members" if run.roster else "reading the packs"
-        console.say(f"{members}, {run.item_count:,} items, {run.stats.requests:,} requests")
+        console.say(f"{members}, {run.item_count:,} items, {run.stats.requests:,} requests{_waiting(run)}")
+
+
+def _waiting(run: PullRun) -> str:
+    return "; asking list creators' servers who is hidden" if run.is_waiting_for_hidden else ""

@@ -19,41 +19,117 @@
 {% endmacro %}
 
 {#- All that may be a handle or a DID in a text, in small letters, whole: `x.com` is not in `netflix.com`, nor in
-    `x.com.br`. It stands between characters that a name has not, or more than one dot; `www.` and a dot, hyphen or
-    colon at its end are no part of it. What readers take for a name's end is one, too: two hyphens, which are a dash,
-    and a dot where the next sentence begins without a space (`x.com.And`). An address may be written with percent
-    signs, twice if it stands in another; those of letters that are in no name are left out, as they may be of any
-    encoding. Where a handle stands, behind `@` and where addresses have a person, it is there a second time, as
-    `@x.com`. -#}
+    `x.com.br`. It stands between characters that a name has not, or more than one dot; a dot, hyphen or colon at its end
+    is no part of it. What readers take for a name's end is one, too: two hyphens, which are a dash, and a dot where the
+    next sentence begins without a space (`x.com.And`). A text is read as it stands, without what nobody sees, and with
+    percent signs decoded, however often they were encoded; full-width and other unusual letters are usual ones. Where a
+    handle stands, behind `@` and where addresses have a person, it is there a second time, as `@x.com`; elsewhere
+    `www.x.com` is also the site of `x.com`. `pipelines/lake/names_in_texts.py`, by which people are forgotten, finds all
+    that is found here. -#}
 {% macro duckdb__names_in(text) -%}
-    {%- set invisible = '[\\x{00AD}\\x{034F}\\x{180B}-\\x{180F}\\x{200B}-\\x{200F}\\x{202A}-\\x{202E}\\x{2060}-\\x{206F}'
-        ~ '\\x{FE00}-\\x{FE0F}\\x{FEFF}\\x{E0000}-\\x{E007F}]' -%}
-    {%- set written = "regexp_replace(translate(" ~ text ~ ", '。．｡․', '....'), '" ~ invisible ~ "', '', 'g')" -%}
-    {%- set plain = "lower(" ~ written ~ ")" -%}
-    {%- set once = "lower(url_decode(regexp_replace(" ~ plain ~ ", '%[89a-f][0-9a-f]', ' ', 'g')))" -%}
-    {%- set twice = "lower(url_decode(regexp_replace(" ~ once ~ ", '%[89a-f][0-9a-f]', ' ', 'g')))" -%}
-    {%- set decoded = "concat_ws(' ', " ~ plain ~ ", " ~ once ~ ", " ~ twice ~ ")" -%}
-    {%- set at_dashes = "regexp_replace(" ~ plain ~ ", '(xn--[a-z0-9-]*)|--+', '\\1 ', 'g')" -%}
     {%- set next_sentence = "([.][a-z0-9][A-Za-z0-9-]*)[.][A-Z][A-Za-z0-9.-]*" -%}
-    {%- set at_sentences = "lower(regexp_replace(" ~ written ~ ", '" ~ next_sentence ~ "', '\\1 ', 'g'))" -%}
-    {%- set all -%}
-        concat_ws(
-            ' ',
-            case when contains({{ plain }}, '%') then {{ decoded }} else {{ plain }} end,
-            case when contains({{ plain }}, '--') then {{ at_dashes }} end,
-            case when regexp_matches({{ written }}, '{{ next_sentence }}') then {{ at_sentences }} end
-        )
-    {%- endset -%}
+    {%- set punycode = "((?i:xn)--[A-Za-z0-9-]*)" -%}
     {%- set label = "[a-z0-9](?:[a-z0-9-]*[a-z0-9])?" -%}
     {%- set name = label ~ "(?:[.]" ~ label ~ ")+" -%}
-    {%- set called = "regexp_replace(" ~ all ~ ", 'at://|/(?:profile|start|starter-pack)/', '@', 'g')" -%}
-    {%- set names = [
-        "regexp_extract_all(" ~ all ~ ", '(?:www[.])?(" ~ name ~ ")', 1)",
-        "regexp_extract_all(" ~ called ~ ", '@" ~ name ~ "')",
-        "regexp_extract_all(" ~ all ~ ", 'did:[a-z]+:[a-z0-9._:%-]+')",
-        "regexp_extract_all(" ~ all ~ ", '(did:[a-z]+:(?:[a-z0-9._:%-]*[a-z0-9])?)[._:%-]*', 1)",
-    ] -%}
-    list_distinct(list_concat({{ names | join(', ') }}))
+    (
+        select
+            list_distinct(
+                list_concat(
+                    regexp_extract_all(written, '{{ name }}'),
+                    regexp_extract_all(called, '(?:^|[^a-z0-9.@-]|[.][.])-*www[.]({{ name }})', 1),
+                    regexp_extract_all(called, '@{{ name }}'),
+                    regexp_extract_all(written, 'did:[a-z]+:[a-z0-9._:%-]+'),
+                    regexp_extract_all(written, 'did:[a-z]+:[a-z0-9._:%-]*[a-z0-9]'),
+                    regexp_extract_all(written, 'did:plc:[a-z2-7]{24}')
+                )
+            )
+        from (
+            select
+                written,
+                regexp_replace(
+                    written, '(^|[^a-z0-9-])at://|/(?:profile|start|starter-pack)/', '\1@', 'g'
+                ) as called
+            from (
+                select
+                    lower(
+                        concat_ws(
+                            ' ',
+                            at_dashes,
+                            case when contains(forms, '--') then forms end,
+                            case
+                                when regexp_matches(at_dashes, '{{ next_sentence }}')
+                                    then regexp_replace(at_dashes, '{{ next_sentence }}', '\1 ', 'g')
+                            end
+                        )
+                    ) as written
+                from (
+                    select
+                        forms,
+                        -- A label of Punycode is whole: the space behind it goes again.
+                        regexp_replace(
+                            regexp_replace(forms, '{{ punycode }}|--+', '\1 ', 'g'), '{{ punycode }} ', '\1', 'g'
+                        ) as at_dashes
+                    from (
+                        select
+                            concat_ws(
+                                ' ',
+                                usual,
+                                {{ seen('usual') }},
+                                {{ usual_letters('decoded') }},
+                                {{ seen(usual_letters('decoded')) }}
+                            ) as forms
+                        from (
+                            select
+                                usual,
+                                case when contains(usual, '%') then {{ percent_decoded(seen('usual')) }} end as decoded
+                            from (select {{ usual_letters(text) }} as usual)
+                        )
+                    )
+                )
+            )
+        )
+    )
+{%- endmacro %}
+
+
+{#- A text with full-width and other unusual letters written as the usual ones. The plugin says which (`names_in_texts`
+    in `pipelines/lake/`). -#}
+{% macro usual_letters(text) -%}
+    case
+        when regexp_matches({{ text }}, getvariable('unusual'))
+            then translate({{ text }}, getvariable('unusual_letters'), getvariable('usual_letters'))
+        else {{ text }}
+    end
+{%- endmacro %}
+
+
+{#- A text without what nobody sees. -#}
+{% macro seen(text) -%}
+    case
+        when regexp_matches({{ text }}, getvariable('invisible'))
+            then regexp_replace({{ text }}, getvariable('invisible'), '', 'g')
+        else {{ text }}
+    end
+{%- endmacro %}
+
+
+{#- A text with percent signs decoded, however often they were encoded. Where some are of no UTF-8, all that are not
+    ASCII are spaces: they are in no name. -#}
+{% macro percent_decoded(text) -%}
+    {%- set once = "regexp_replace(" ~ text ~ ", '%(?:25)+([0-9A-Fa-f]{2})', '%\\1', 'g')" -%}
+    coalesce(try(url_decode({{ once }})), url_decode(regexp_replace({{ once }}, '%[89A-Fa-f][0-9A-Fa-f]', ' ', 'g')))
+{%- endmacro %}
+
+
+{% macro linked_post(url, part) %}
+    {{- return(adapter.dispatch('linked_post', 'bluesky_lake')(url, part)) -}}
+{% endmacro %}
+
+{#- The author (`part` is 1) or the record key (2) of a post that an address leads to: of an app, an embed or a mirror, also
+    one within another address; null where there is none. The same as in `pipelines/lake/deleted_posts.py`. -#}
+{% macro duckdb__linked_post(url, part) -%}
+    {%- set form = "([^/?#&=[:space:]]+)/(?:post|app[.]bsky[.]feed[.]post)/([A-Za-z0-9._:~-]+)" -%}
+    nullif(regexp_extract({{ percent_decoded(url) }}, '{{ form }}', {{ part }}), '')
 {%- endmacro %}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -106,6 +107,9 @@ class StreamInfo:
     message: str | None
 
 
+_FARTHEST_AHEAD: Final = 86_400.0
+"""Seconds."""
+
 _frame: Final = msgspec.json.Decoder(_Frame)
 _event: Final = msgspec.json.Decoder(_Event)
 _change: Final = msgspec.json.Decoder(_Change)
@@ -146,10 +150,14 @@ def read_frame(frame: bytes, last_position: int) -> RepoEvent | StreamInfo | Non
 
 
 def read_legacy_event(frame: bytes, last_position: int) -> RepoEvent:
-    """Read a frame of Jetstream v1, in which an event's time in microseconds is its position."""
+    """Read a frame of Jetstream v1, in which an event's time in microseconds is its position.
+
+    One that is more than a day ahead moves the stream nowhere: it would pass over all that happens until then.
+    """
     try:
         legacy = _event.decode(frame)
-        event = _from_jetstream_v1(legacy, last_position if legacy.time_us is None else legacy.time_us)
+        position = last_position if legacy.time_us is None or _is_to_come(legacy.time_us) else legacy.time_us
+        event = _from_jetstream_v1(legacy, position)
         return event if _is_whole(event) else unreadable(frame, event.position, _INCOMPLETE)
     except _NOT_READABLE as error:
         return unreadable(frame, last_position, error)
@@ -281,6 +289,10 @@ def _is_whole(event: RepoEvent) -> bool:
 
 def _content(raw: msgspec.Raw) -> bytes | None:
     return bytes(raw) or None
+
+
+def _is_to_come(time_us: int) -> bool:
+    return time_us / 1e6 > time.time() + _FARTHEST_AHEAD
 
 
 def _from_microseconds(time: int | None) -> datetime | None:

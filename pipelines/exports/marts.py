@@ -20,6 +20,7 @@ from jinja2 import Environment
 
 from pipelines.exports.columns import Column, Meaning, columns_of
 from pipelines.lake.bucket import PROJECT_ROOT
+from pipelines.lake.names_in_texts import LETTERS_IN_SQL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -54,12 +55,11 @@ union select repost_uri from int_reposts where not is_publishable;
 _MACROS: Final = PROJECT_ROOT / "dbt" / "macros" / "publishing.sql"
 
 
-# A dot before a letter, a DID's beginning, what is written with percent signs, and what dbt's macro takes for a dot or
-# for nothing.
-_MAY_NAME_SOMEBODY: Final = (
-    r"[.][A-Za-z0-9]|[Dd][Ii][Dd]:|%|[。．｡․]|[\x{00AD}\x{034F}\x{180B}-\x{180F}\x{200B}-\x{200F}\x{202A}-\x{202E}]"  # noqa: RUF001
-    r"|[\x{2060}-\x{206F}\x{FE00}-\x{FE0F}\x{FEFF}\x{E0000}-\x{E007F}]"
-)
+# A dot before a letter, a DID's beginning, and what dbt's macro reads as another letter or as none.
+_MAY_NAME_SOMEBODY: Final = """(
+    regexp_matches({text}, '[.][A-Za-z0-9]|[Dd][Ii][Dd]:|%')
+    or regexp_matches({text}, getvariable('unusual')) or regexp_matches({text}, getvariable('invisible'))
+)"""
 
 
 class ExportError(Exception):
@@ -104,6 +104,8 @@ def choose(
             meant = f" Did you mean {close[0]}?" if close else f" There are {', '.join(described)}."
             raise ExportError(f"There is no mart {name!r} in the warehouse.{meant}")
     marts.execute(_PUBLISHABLE)
+    for variable, letters in LETTERS_IN_SQL.items():
+        marts.execute(f"set variable {variable} = $1", [letters])
     chosen = []
     for name in names or described:
         columns = columns_of(marts, name)
@@ -209,7 +211,7 @@ def _names_nobody_withheld(mart: str, column: Column) -> str:
     """
     cell = quoted(column.name)
     text = f"cast({cell} as varchar)" if column.is_list else cell
-    texts = f"select distinct {text} as text from {quoted(mart)} where regexp_matches({text}, '{_MAY_NAME_SOMEBODY}')"
+    texts = f"select distinct {text} as text from {quoted(mart)} where {_MAY_NAME_SOMEBODY.format(text=text)}"
     named = f"select text, unnest({_names_in('text')}) as name from ({texts})"
     withheld = f"select text from ({named}) inner join int_withheld_names on name = withheld_name"
     return f"({text} is null or {text} not in ({withheld}))"

@@ -23,7 +23,8 @@ from urllib.parse import unquote
 import pyarrow as pa
 
 from pipelines.exports.columns import Meaning
-from pipelines.lake.scrubbing import BEFORE_A_HANDLE, DIDS, TYPES_OF_THE_PROTOCOL, names_at, normalized
+from pipelines.lake.names_in_texts import names_at
+from pipelines.lake.scrubbing import normalized
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -51,7 +52,8 @@ order by all
 """
 
 _NO_NAMES: Final = frozenset({"", "handle.invalid"})
-_DIDS_IN_ANY_CASE: Final = re.compile(DIDS.pattern, re.IGNORECASE)
+_DID: Final = re.compile(r"did(?::|%(?:25)*3a)", re.IGNORECASE)
+_TYPES_OF_THE_PROTOCOL: Final = re.compile(r"(?:app\.bsky|chat\.bsky|com\.atproto|tools\.ozone)\.")
 _KEY_OF_DID: Final = re.compile(r"(?<![A-Za-z0-9])[a-z2-7]{24}(?![A-Za-z0-9])", re.IGNORECASE)
 _RECORDS: Final = re.compile(
     r"(at://|/(?:profile|start|starter-pack)/)([^\s/\"'<>?#]+)(?:((?:/[A-Za-z][A-Za-z.-]*)?/)([A-Za-z0-9._:~-]+))?",
@@ -150,7 +152,7 @@ class Pseudonyms:
 
     def _record(self, found: re.Match[str]) -> str:
         before, authority, between, key = found.groups()
-        if not _DIDS_IN_ANY_CASE.fullmatch(authority) and "." not in authority:
+        if not _DID.match(authority) and "." not in authority:
             return found[0]  # No person's, or one who has another name already.
         person = self.person(authority)
         return f"{before}{person}" + (f"{between}{self._named_by('record', f'{person}/{key}')}" if key else "")
@@ -175,27 +177,23 @@ class Pseudonyms:
         """Take DIDs and handles out of a text."""
         if "/" in text:
             text = _RECORDS.sub(self._record, text)
-        if ":" in text or "%" in text:
-            text = _DIDS_IN_ANY_CASE.sub(lambda found: self.person(found[0]), text)
-        if "." in text:
-            text = self._without_handles(text)
+        text = self._without_names(text)
         return _KEY_OF_DID.sub(self._without_key, text)
 
     def _without_key(self, found: re.Match[str]) -> str:
         key = found[0].lower()
         return self.person(f"did:plc:{key}") if key in self._keys else found[0]
 
-    def _without_handles(self, text: str) -> str:
+    def _without_names(self, text: str) -> str:
         parts, end = [], 0
         # Of several readings of one word, the longest that is somebody's.
-        for start, stop in sorted(names_at(text), key=lambda span: (span[0], -span[1])):
-            if start < end:
+        for found in sorted(names_at(text), key=lambda found: (found.begin, -found.end)):
+            if found.begin < end:
                 continue
-            name = normalized(text[start:stop])
-            is_called = text.endswith(BEFORE_A_HANDLE, 0, start)
-            if is_called or (name in self._did_of and not TYPES_OF_THE_PROTOCOL.match(name)):
-                parts += [text[end:start], self.person(name)]
-                end = stop
+            is_known = found.name in self._did_of and not _TYPES_OF_THE_PROTOCOL.match(found.name)
+            if is_known or found.is_called or _DID.match(found.name):
+                parts += [text[end : found.begin], self.person(found.name)]
+                end = found.end
         return "".join([*parts, text[end:]])
 
     def _without_display_names(self, text: str) -> str:

@@ -14,6 +14,7 @@ from pipelines.lake.bucket import LakeError
 from pipelines.lake.duckdb_settings import duckdb_settings
 from pipelines.lake.forget_warehouse import begin_anew_after_forgetting
 from pipelines.lake.left_out import VARIABLE, read_left_out
+from pipelines.lake.names_in_texts import LETTERS_IN_SQL
 
 if TYPE_CHECKING:
     from dbt.adapters.duckdb.credentials import DuckDBCredentials
@@ -66,9 +67,14 @@ class Plugin(BasePlugin):
             raise DbtRuntimeError(str(error)) from error
 
     def configure_cursor(self, cursor: DuckDBPyConnection) -> None:
-        """Tell each cursor where the lake is, and who is left out: variables belong to a cursor."""
+        """Tell each cursor where the lake is, who is left out, and how names may be written.
+
+        Variables belong to a cursor.
+        """
         cursor.execute("set variable lake_path = $1", [self._settings.lake_path])
         cursor.execute("set variable lake_pattern = $1", [self._settings.lake_pattern])
         cursor.execute(
             "set variable left_out = cast($1 as struct(did varchar, name varchar)[])", [self._left_out.rows()]
         )
+        for name, value in LETTERS_IN_SQL.items():
+            cursor.execute(f"set variable {name} = $1", [value])

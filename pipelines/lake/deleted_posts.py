@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from pipelines.lake.names_in_texts import plainly_written
 from pipelines.lake.tables import AUTHOR_FEED, RECORD_CHECKS, REPO_EVENTS, RawTable
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ _CARD: Final = ("link_title", "link_description")
 _KEPT_OF_A_VIEW: Final = ("$type", "uri", "cid", "notFound", "blocked", "detached")
 _KEPT_OF_A_CARD: Final = ("$type", "uri")
 _RECORD_KEY: Final = re.compile(r"[A-Za-z0-9._:~-]+")
-_LINK: Final = re.compile(r"https?://[^/\s]+/profile/([^/\s]+)/post/([A-Za-z0-9._:~-]+)", re.IGNORECASE)
+_LINK: Final = re.compile(r"([^/\s?#&=]+)/(?:post|app\.bsky\.feed\.post)/([A-Za-z0-9._:~-]+)", re.IGNORECASE)
+"""Where apps, embeds and mirrors have a post in their addresses, also within another address."""
 
 
 class DeletedPosts:
@@ -102,7 +104,9 @@ class DeletedPosts:
             return None
 
     def _keys_in(self, text: str) -> set[str]:
-        return self._authors.keys() & set(_RECORD_KEY.findall(text))
+        # An address within another has a slash before the key that is written `%2F`.
+        found = _RECORD_KEY.findall(f"{text} {plainly_written(text)}" if "%" in text else text)
+        return self._authors.keys() & set(found)
 
     def _json(self, raw: bytes) -> bytes:
         begin = raw.lstrip()[:1]
@@ -129,9 +133,8 @@ class DeletedPosts:
         return fields
 
     def _is_link(self, address: str | None) -> bool:
-        """Tell whether an address of an app leads to one of them. A handle may be any that its author has had."""
-        match = _LINK.match(address or "")
-        if match is None:
-            return False
-        author, key = match.groups()
-        return key in self._authors and (not author.startswith("did:") or author in self._authors[key])
+        """Tell whether an address leads to one of them. A handle may be any that its author has had."""
+        return any(
+            key in self._authors and (not author.lower().startswith("did:") or author in self._authors[key])
+            for author, key in _LINK.findall(plainly_written(address or ""))
+        )

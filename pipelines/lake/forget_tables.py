@@ -30,6 +30,7 @@ from pipelines.lake.bucket import filesystem_client
 from pipelines.lake.damaged import read_rows
 from pipelines.lake.deleted_posts import URI_COLUMNS
 from pipelines.lake.duckdb_settings import as_pattern
+from pipelines.lake.names_in_texts import ENCODED_IN_NAMES, PERCENT, pattern_of
 from pipelines.lake.scrubbing import FORGOTTEN_HANDLE, Row, Scrubber, normalized, table_of
 from pipelines.lake.served_names import served_names
 from pipelines.lake.tables import (
@@ -293,29 +294,21 @@ class LakeFiles:
 
     def _rows_that_name(self, table: str, names: frozenset[str]) -> Iterator[tuple[str, set[int]]]:
         """Find the files that may name somebody, with the numbers of the rows in them."""
-        # A DID's own part is enough, and its case is what it is; of handles, people write any case.
-        needles = sorted(name.rpartition(":")[2] for name in names)
-        as_written = {name.rpartition(":")[2] for name in names if name.startswith("did:plc:")}
+        # A DID's own part is enough.
+        patterns = [pattern_of(needle) for needle in sorted({name.rpartition(":")[2] for name in names})]
         has_raw = "raw" in (_TABLES[table].schema.names if table in _TABLES else ())
         with self._connection() as connection:
             columns = connection.execute(f"describe select * from {self._relation(table)}").fetchall()
-            conditions = []
-            for name, kind, *_ in columns:
-                if name == "filename" or not ("VARCHAR" in kind or "JSON" in kind):
-                    continue
-                text = f'"{name}"' if kind == "VARCHAR" else f'"{name}"::varchar'
-                tests = [
-                    f"contains({text if needle in as_written else f'lower({text})'}, ${number})"
-                    for number, needle in enumerate(needles, start=1)
-                ]
-                # JSON may write letters as numbers; nobody does, and whoever does is read letter by letter.
-                tests.append(f"contains({text}, '\\u00')")
-                # What is nested was read out of `raw`, and to write it out for a search costs most.
-                is_in_raw = has_raw and kind != "VARCHAR"
-                conditions.append(f"({'raw is null and ' if is_in_raw else ''}({' or '.join(tests)}))")
-            if not conditions:
-                return
-        yield from self._rows_where(table, " or ".join(conditions), needles)
+        conditions = []
+        for name, kind, *_ in columns:
+            if name == "filename" or not ("VARCHAR" in kind or "JSON" in kind):
+                continue
+            condition = may_name(f'"{name}"' if kind == "VARCHAR" else f'"{name}"::varchar', len(patterns))
+            # What is nested was read out of `raw`, and to write it out for a search costs most.
+            is_in_raw = has_raw and kind != "VARCHAR"
+            conditions.append(f"({'raw is null and ' if is_in_raw else ''}({condition}))")
+        if conditions:
+            yield from self._rows_where(table, " or ".join(conditions), patterns)
 
     def _rows_of_posts(self, table: str, posts: DeletedPosts) -> Iterator[tuple[str, set[int]]]:
         """Find the files that may hold words of deleted posts, with the numbers of the rows in them."""
@@ -369,6 +362,23 @@ class LakeFiles:
                 self._held.renew()
                 self._files.put_file(str(written), path)
         return is_changed
+
+
+def may_name(text: str, pattern_count: int) -> str:
+    """Write the condition that a text may match one of the patterns; what only Python can read counts as a match."""
+
+    def matches(written: str) -> str:
+        # Each by itself: DuckDB is quick with many small patterns, and slow with a large one.
+        return " or ".join(f"regexp_matches({written}, ${number})" for number in range(1, pattern_count + 1))
+
+    # A percent sign may be encoded again and again. The parameter of the lambda is what is decoded once for all.
+    decoded = f"try(url_decode(regexp_replace({text}, '{PERCENT}(25)*', '%', 'g')))"
+    is_named = f"{matches('decoded')} or regexp_matches(decoded, '%[0-9A-Fa-f]{{2}}')"
+    in_decoded = f"coalesce(list_bool_or(list_transform([{decoded}], lambda decoded: {is_named})), true)"
+    # JSON may write letters as numbers; nobody does, and whoever does is read letter by letter.
+    return (
+        f"{matches(text)} or contains({text}, '\\u') or (regexp_matches({text}, '{ENCODED_IN_NAMES}') and {in_decoded})"
+    )
 
 
 def _changed(

@@ -8,16 +8,18 @@ quoted post, the card of a link, whoever is mentioned. A name without an identif
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
 import pyarrow as pa
 
+from pipelines.lake.names_in_texts import names_at, plainly_written
 from pipelines.lake.tables import AUTHOR_FEED, REPO_EVENTS, RawTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+
+    from pipelines.lake.names_in_texts import NameInText
 
 FORGOTTEN_DID: Final = "did:web:forgotten.invalid"
 """Stands where a forgotten person's DID stood. Nobody can have it (RFC 2606), and all forgotten people share it."""
@@ -25,34 +27,10 @@ FORGOTTEN_DID: Final = "did:web:forgotten.invalid"
 FORGOTTEN_HANDLE: Final = "handle.invalid"
 FORGOTTEN_URL: Final = "https://forgotten.invalid/"
 
-_COLON: Final = "(?::|%(?:25){0,3}3[Aa])"
-_ENCODED_COLON: Final = re.compile(r"%(?:25){0,3}3a")
-DIDS: Final = re.compile(
-    rf"did{_COLON}(?:plc{_COLON}[a-z2-7]{{24}}|[a-z]+{_COLON}(?:[A-Za-z0-9._:-]|%[0-9A-Fa-f]{{2}})*[A-Za-z0-9_-])"
-)
-"""Finds the DIDs in a text."""
-
-# From where a word begins: from each of its letters, a long one without a dot would be read to its end.
-_NAMES: Final = re.compile(r"(?<![A-Za-z0-9-])[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
-# Behind what is written with a percent sign, as in an address within another, where that may be so twice.
-_NAMES_IN_ADDRESSES: Final = re.compile(r"%(?:25){0,3}[0-9A-Fa-f]{2}([A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)")
-# What readers take for a name's end within one: a dash of two hyphens, but in a label that is Punycode, and a dot
-# behind small letters where the next sentence begins without a space, as in `x.com.And`.
-_DASHES: Final = re.compile(r"(?<![A-Za-z0-9-])xn--[A-Za-z0-9-]*|(--+)", re.IGNORECASE)
-_SENTENCES: Final = re.compile(r"(?<=\.)[a-z0-9][A-Za-z0-9-]*(?=\.[A-Z])")
-_LONGEST_NAME: Final = 300
-"""More characters than a handle may have, with `www.` and hyphens around it."""
-
 _TYPE: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]*(?:\.[A-Za-z0-9-]+){2,}(?:#[A-Za-z0-9]+)?")
 # Somebody may have the name of one as a handle: `.post` and `.video` are domains. It stands in each record.
-TYPES_OF_THE_PROTOCOL: Final = re.compile(r"(?:app\.bsky|chat\.bsky|com\.atproto|tools\.ozone)\.")
-BEFORE_A_HANDLE: Final = ("@", "%40", "/profile/", "at://", '"handle":"', '"handle": "')
-# All characters that stand in a DID, a handle or a word.
-_IN_NAMES: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:%-")
-_REST_OF_NAME: Final = re.compile(r"[A-Za-z0-9._:%-]*")
-_WORDS: Final = re.compile(r"[A-Za-z0-9.%-]+")
-_ESCAPES: Final = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|.)", re.DOTALL)
-_MOST_WORDS_REMEMBERED: Final = 200_000
+_TYPES_OF_THE_PROTOCOL: Final = re.compile(r"(?:app\.bsky|chat\.bsky|com\.atproto|tools\.ozone)\.")
+_ESCAPES: Final = re.compile(r"(?:\\u[0-9A-Fa-f]{4})+|\\.", re.DOTALL)
 _ADDRESSES: Final = re.compile(r"(?:at|https?)://[^\s\"<>]+", re.IGNORECASE)
 _AT_URIS: Final = re.compile(r"(at://[^/]*)(/[^/]*)?(.*)", re.DOTALL)
 _DEEPEST: Final = 100
@@ -69,10 +47,7 @@ Span = tuple[int, int]
 
 def normalized(identifier: str) -> str:
     """Write a DID or a handle in the one form that is compared."""
-    bare = identifier.strip(" \t\r\n-").removeprefix("@").lower()
-    if "%" in bare:
-        bare = _ENCODED_COLON.sub(":", bare)
-    return bare.removeprefix("www.")
+    return plainly_written(identifier).strip(" \t\r\n-").removeprefix("@").lower()
 
 
 class Scrubber:
@@ -88,8 +63,7 @@ class Scrubber:
         """
         self._is_theirs = is_theirs
         self._needles = needles
-        self._any_needle = re.compile("|".join(map(re.escape, sorted(needles))))
-        self._names_in_word = lru_cache(_MOST_WORDS_REMEMBERED)(self._find_in_word)
+        self._any_needle = re.compile("|".join(map(re.escape, sorted(needles)))) if needles else None
 
     @classmethod
     def of(cls, identifiers: Collection[str]) -> Scrubber:
@@ -109,9 +83,8 @@ class Scrubber:
     def _names_in(self, value: object) -> Iterator[str]:
         match value:
             case str():
-                yield from self._names_in_text(value)
-                if "\\" in value:
-                    yield from self._names_in_text(_unescaped(value))
+                for text in (value, _unescaped(value)) if "\\" in value else (value,):
+                    yield from (found.name for found in self._found_in(text))
             case dict():
                 for key, inner in value.items():
                     yield from self._names_in(key)
@@ -125,7 +98,7 @@ class Scrubber:
         if not self.finds(value):
             return value
         if self._is_theirs(normalized(value)):
-            return FORGOTTEN_DID if DIDS.fullmatch(value) else FORGOTTEN_HANDLE
+            return FORGOTTEN_DID if normalized(value).startswith("did:") else FORGOTTEN_HANDLE
         if not _ADDRESSES.fullmatch(value):
             return self.text(value)
         uri = _AT_URIS.fullmatch(value)
@@ -144,7 +117,7 @@ class Scrubber:
             ranges: What else to write over, by UTF-8 bytes, e.g. a mention by an older handle.
         """
         written = bytearray(text.encode())
-        spans = self._identifiers(text)
+        spans = [(found.begin, found.end) for found in self._found_in(text)]
         # An address that holds an identifier goes as a whole: its path says what they wrote.
         spans += [match.span() for match in _ADDRESSES.finditer(text) if self.finds(match.group())]
         for begin, end in (*ranges, *_in_bytes(text, spans)):
@@ -185,7 +158,9 @@ class Scrubber:
     def _may_be_in(self, raw: bytes) -> bool:
         """Tell in no time that most of a JSON names nobody: each level of it is asked of."""
         lower = raw.lower()
-        return b"\\" in lower or any(needle.encode() in lower for needle in self._needles)
+        if b"\\" in lower or b"%" in lower or not lower.isascii():
+            return True  # They may be there, written in another way.
+        return any(needle.encode() in lower for needle in self._needles)
 
     def _object(self, fields: dict[str, msgspec.Raw], depth: int) -> bytes:
         if any(self._leads_to_them(_string(fields.get(name))) for name in ("did", "uri")):
@@ -306,69 +281,10 @@ class Scrubber:
         kept = [row for row in (self.row(table, row) for row in rows.to_pylist()) if row is not None]
         return table_of(kept, rows.schema)
 
-    def _names_in_text(self, text: str) -> Iterator[str]:
-        near = self._near_needles(text)
-        if not near:
-            return
-        yield from filter(self._is_theirs, map(normalized, set(DIDS.findall(near))))
-        # Addresses and types come again and again: each is taken apart once.
-        words = (word for word in set(_WORDS.findall(near)) if "." in word)
-        names = {name for word in words for name in self._names_in_word(word)}
-        if any(map(TYPES_OF_THE_PROTOCOL.match, names)):
-            names &= {normalized(text[begin:end]) for begin, end in self._identifiers(text)}
-        yield from names
-
-    def _near_needles(self, text: str) -> str:
-        """Give what of a text has to be read: no name reaches beyond the characters that names are made of."""
-        if not self._needles:
-            return text
-        lower = text.lower()
-        if len(lower) != len(text):  # A Turkish İ becomes two characters: what is behind it has another place.
-            return text if self._any_needle.search(lower) else ""
-        parts, end = [], 0
-        for needle in self._any_needle.finditer(lower):
-            if needle.start() < end:
-                continue
-            begin = needle.start()
-            while begin and text[begin - 1] in _IN_NAMES:
-                begin -= 1
-            rest = _REST_OF_NAME.match(text, needle.end())
-            end = rest.end() if rest else needle.end()
-            parts.append(text[begin:end])
-        return " ".join(parts)
-
-    def _find_in_word(self, word: str) -> tuple[str, ...]:
-        names = (normalized(word[begin:end]) for begin, end in names_at(word))
-        return tuple(dict.fromkeys(filter(self._is_theirs, names)))
-
-    def _identifiers(self, text: str) -> list[Span]:
-        spans = [match.span() for match in DIDS.finditer(text) if self._is_theirs(normalized(match.group()))]
-        for begin, end in names_at(text):
-            name = normalized(text[begin:end])
-            if self._is_theirs(name) and (
-                not TYPES_OF_THE_PROTOCOL.match(name) or text.endswith(BEFORE_A_HANDLE, 0, begin)
-            ):
-                spans.append((begin, end))
-        return spans
-
-
-def names_at(text: str) -> Iterator[Span]:
-    """Give where a text may have a handle, as it is written and as readers see its end."""
-    for form in (_NAMES, _NAMES_IN_ADDRESSES):
-        for match in form.finditer(text):
-            begin, end = match.span(form.groups)
-            yield begin, end
-            if "--" in match.group() or _SENTENCES.search(text, begin, end):
-                yield from _readings(text, begin, end)
-
-
-def _readings(text: str, begin: int, end: int) -> Iterator[Span]:
-    dashes = [dash.span(1) for dash in _DASHES.finditer(text, begin, end) if dash.group(1)]
-    begins, ends = [begin, *(after for _, after in dashes)], [*(before for before, _ in dashes), end]
-    for first, last in zip(begins, ends, strict=True):
-        yield first, last
-        for sentence in _SENTENCES.finditer(text, first, min(last, first + _LONGEST_NAME)):
-            yield first, sentence.end()
+    def _found_in(self, text: str) -> Iterator[NameInText]:
+        for found in names_at(text, self._any_needle):
+            if self._is_theirs(found.name) and (found.is_called or not _TYPES_OF_THE_PROTOCOL.match(found.name)):
+                yield found
 
 
 def _in_bytes(text: str, spans: Sequence[Span]) -> list[Span]:
@@ -410,13 +326,16 @@ def _string(raw: msgspec.Raw | None) -> str | None:
 
 
 def _unescaped(text: str) -> str:
-    r"""Write out what JSON may escape: ASCII, which it may hold as `\u0041`, and a space for all that is in no name.
+    r"""Write out what JSON escapes: letters that it may hold as `\u0041`, and a space for a line's end and the like.
 
     Without it, the `n` of a line's end would be the first letter of the name behind it.
     """
-    return _ESCAPES.sub(_character, text)
+    return _ESCAPES.sub(_letters, text)
 
 
-def _character(escape: re.Match[str]) -> str:
-    code = int(escape.group(1) or "20", 16)
-    return chr(code) if code < 0x80 else " "
+def _letters(escape: re.Match[str]) -> str:
+    if not escape.group().startswith("\\u"):
+        return " "
+    # Two make one letter where it is far out in Unicode.
+    codes = bytes.fromhex(escape.group().replace("\\u", ""))
+    return codes.decode("utf-16-be", "replace")

@@ -13,6 +13,7 @@ from pipelines.network.resolve import SHORT_LINKS
 from pipelines.network.session import DEFAULT_SERVICE, Session
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
 
@@ -64,6 +65,7 @@ def connect(
     contact: str | None = None,
     plc_directory: str = PLC_DIRECTORY,
     short_links: str = SHORT_LINKS,
+    inside_hosts: Collection[str] = (),
     max_connections: int = 8,
 ) -> Network:
     """Make the clients. They send their first request when they are first asked for something.
@@ -75,6 +77,7 @@ def connect(
         contact: Address for the operators of the services; sent in the User-Agent.
         plc_directory: URL of the directory where a did:plc is looked up.
         short_links: URL of the service that resolves the short links of packs.
+        inside_hosts: Members' servers that may be asked at an address inside, as `Repositories` takes them.
         max_connections: Requests under way at once to one service.
 
     Raises:
@@ -86,4 +89,4 @@ def connect(
         session = Session(login.handle, login.app_password, login.session_file, service=login.service, user_agent=agent)
     pacer = Pacer(requests_per_second)
     appview = AppView(service, pacer, session=session, max_connections=max_connections, user_agent=agent)
-    return Network(appview, Repositories(appview, plc_directory), short_links)
+    return Network(appview, Repositories(appview, plc_directory, inside_hosts), short_links)

@@ -36,7 +36,7 @@ class Exchange:
     """What one request may still take.
 
     Args:
-        seconds: How long, until `take_body` says otherwise.
+        seconds: How long, until `take_time` says otherwise.
         size: Bytes, of the header and of what comes before it.
         refuses: Tells of an IP address whether it must not be connected to; None to connect to any.
 
@@ -51,17 +51,18 @@ class Exchange:
         self._longest_pause = inf
         self._size_left = size
 
-    def take_body(self, size: int, *, seconds: float | None = None, pause: float = inf) -> None:
+    def take_body(self, size: int, *, pause: float = inf) -> None:
         """Give the body its share.
 
         Args:
             size: Bytes that may come over the wire.
-            seconds: How long it may take from now on; None for what is left.
             pause: Seconds that it may stop for.
         """
         self._size_left, self._longest_pause = size, pause
-        if seconds is not None:
-            self._deadline = time.monotonic() + seconds
+
+    def take_time(self, seconds: float) -> None:
+        """Say anew how long the rest may take."""
+        self._deadline = time.monotonic() + seconds
 
     @property
     def seconds_left(self) -> float:

@@ -7,7 +7,7 @@ import re
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pipelines.network.headers import date_of
 
@@ -35,7 +35,19 @@ _POLICY: Final = re.compile(r"\s*\d+\s*;\s*w=(\d+(?:\.\d+)?)\s*")
 
 
 class NotDue(Exception):  # noqa: N818 (it is an answer)
-    """No request may be sent in the time that there is."""
+    """The service holds a request for longer than there is patience."""
+
+
+class Wait(NamedTuple):
+    """How long a request had to wait for its turn.
+
+    Attributes:
+        seconds: All in all.
+        by_service: Those of them that the service made it wait; the others are our own pace.
+    """
+
+    seconds: float
+    by_service: float
 
 
 def _lock_timeout(seconds: float) -> float:
@@ -113,39 +125,48 @@ class Pacer:
         self._not_before = -math.inf
         self._in_flight = 0
         self._is_first_over = False
+        self._held_seconds = 0.0
+        self._held_from = math.inf
         self._windows: dict[str, _Window] = {}
 
-    def acquire(self, latest: float = math.inf) -> float:
+    def acquire(self, patience: float = math.inf) -> Wait:
         """Wait until one request may be sent.
 
         Args:
-            latest: The moment, on the pacer's clock, up to which it is worth waiting.
-
-        Returns:
-            The seconds that this took.
+            patience: Seconds for which the service may make it wait. Our own pace takes as long as it takes.
 
         Raises:
-            NotDue: No request may be sent up to then.
+            NotDue: The service makes it wait for longer.
         """
-        begin = self._clock()
-        if not self._turn.acquire(timeout=_lock_timeout(latest - begin)):
-            raise NotDue
+        begin, held_before = self._clock(), self._held()
+        while not self._turn.acquire(timeout=_lock_timeout(patience - (self._held() - held_before))):
+            if self._held() - held_before >= patience:
+                raise NotDue
         try:
             with self._changed:
                 slot = self._clock()
                 while (due := self._due_at()) > (now := self._clock()):
+                    ours = max(now, self._own_due())
+                    latest = ours + patience - (self._held() - held_before)
                     # An answer that is under way may tell of an earlier moment.
-                    if now >= latest or (due > latest and not self._in_flight):
+                    if due > latest and (latest <= now or not self._in_flight):
                         raise NotDue
                     slot = due
+                    self._held_from = ours
                     self._wait(self._changed, min(due, latest) - now)
+                    self._held_seconds, self._held_from = self._held(), math.inf
                 # The next slot counts from this slot, so that the lateness of threads does not add up.
                 self._last_slot = min(slot, self._clock())
                 self._last_sent = self._clock()
                 self._in_flight += 1
-                return self._last_sent - begin
+                return Wait(self._last_sent - begin, self._held() - held_before)
         finally:
             self._turn.release()
+
+    def _held(self) -> float:
+        """Tell for how long the service's rules, and not ours, have held requests back so far."""
+        with self._changed:
+            return self._held_seconds + max(0.0, self._clock() - self._held_from)
 
     def observe(self, headers: Mapping[str, str]) -> None:
         """Read the rate limits that a response reports.
@@ -183,9 +204,12 @@ class Pacer:
             for window in self._windows.values():
                 window.reset_at = self._not_before
 
+    def _own_due(self) -> float:
+        return self._last_slot + self._interval
+
     def _due_at(self) -> float:
         now = self._clock()
-        due = max(self._not_before, self._last_slot + self._interval)
+        due = max(self._not_before, self._own_due())
         if not self._is_first_over and self._in_flight:
             due = max(due, now + LONGEST_WINDOW)
         for window in self._windows.values():

@@ -7,12 +7,13 @@ import threading
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 import msgspec
 
 from pipelines.network import salvage
 from pipelines.network.addresses import Outside
-from pipelines.network.budgets import Budget
+from pipelines.network.budgets import Budget, Patience
 from pipelines.network.did_documents import LOCALHOST, pds_endpoint_of
 from pipelines.network.errors import (
     AccountDeactivated,
@@ -28,7 +29,7 @@ from pipelines.network.signing_key import signing_key_of
 from pipelines.network.xrpc import RequestStats, XrpcClient
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Collection, Generator, Iterator
 
 PLC_DIRECTORY: Final = "https://plc.directory"
 PAGE_LIMIT: Final = 100
@@ -68,19 +69,31 @@ _repo_status = msgspec.json.Decoder(_RepoStatus)
 _list_item_record = msgspec.json.Decoder(_ListItemRecord)
 
 
-def account_budget() -> Budget:
-    """Give what one account may cost a run, its repository aside, which is one answer with bounds of its own.
+def account_budget(patience: Patience) -> Budget:
+    """Give what one account may cost a run, its repository aside.
 
     An account's server is whatever its owner says. Three thousand requests are 300,000 records in pages, and as many as
     Bluesky's own servers allow in the five minutes of their window; twice that leaves room to wait for the next one. A
     gigabyte is three times what such pages hold.
+
+    Args:
+        patience: What all accounts share, for what they take beyond a minute.
     """
-    return Budget("one account", requests=3_000, size=1024**3, seconds=600)
+    return Budget("one account", requests=3_000, size=1024**3, seconds=600, own_seconds=60, patience=patience)
 
 
-def _repository_budget() -> Budget:
-    """Give what may pass before a repository begins to come, with the waits that its server asks for."""
-    return Budget("a repository to begin", seconds=600)
+def repository_budget(patience: Patience) -> Budget:
+    """Give what one repository may cost a run. At the slowest pace that is taken, 100 MB take half an hour.
+
+    Args:
+        patience: What all repositories share, for what they take beyond a minute.
+    """
+    return Budget("one repository", seconds=1_800, own_seconds=60, patience=patience)
+
+
+SHARED_SECONDS: Final = 1_800.0
+"""What all accounts of a run together may take beyond their minutes; and what all repositories may, which are read one
+after the other. Real servers send 180 MB in a minute: who needs more is rare, and due again the next night."""
 
 
 @dataclass(frozen=True)
@@ -116,28 +129,39 @@ class Repositories:
 
     Safe to use from several threads. Every method raises a subclass of `NetworkError` when it gets no usable answer.
 
-    Anybody can make an account and say that its server is anywhere. So each account has a budget for the whole run, and
-    servers are asked at public addresses alone, unless the network is the user's own.
+    Anybody can make an account and say that its server is anywhere. So each account has a budget for the whole run,
+    what slow ones take beyond a minute is taken from what they share, and servers are asked at public addresses alone,
+    unless the network is the user's own.
 
     Args:
         client: Gives the servers' clients its settings (pace, attempts, timeouts, User-Agent), but no session.
         plc_directory: Where DIDs of the method `plc` are looked up.
+        inside_hosts: Servers that are asked wherever they are, as DID documents write them: `host` or `host:port`.
     """
 
-    def __init__(self, client: XrpcClient, plc_directory: str = PLC_DIRECTORY) -> None:
+    def __init__(
+        self, client: XrpcClient, plc_directory: str = PLC_DIRECTORY, inside_hosts: Collection[str] = ()
+    ) -> None:
         self._settings = client
         self._plc_directory = plc_directory.rstrip("/")
         self._outside = Outside((self._plc_directory, client.service))
+        self._inside_hosts = frozenset(host.lower() for host in inside_hosts)
         self._changing = threading.Lock()
         self._clients: dict[str, XrpcClient] = {}
         self._accounts: dict[str, _Account] = {}
         self._budgets: dict[str, Budget] = {}
+        self._patience = Patience("all accounts", SHARED_SECONDS)
+        self._patience_for_streams = Patience("all repositories", SHARED_SECONDS)
 
     @property
     def stats(self) -> RequestStats:
         """What the clients of all servers together have done so far."""
         with self._changing:
             return sum((client.stats for client in self._clients.values()), RequestStats())
+
+    def requests_spent_on(self, did: str) -> int:
+        """Tell how many requests an account has cost so far."""
+        return self._budget(did).request_count
 
     def pds_endpoint(self, did: str) -> str:
         """Find the server that holds an account's records, from its DID document (https://atproto.com/specs/did).
@@ -181,7 +205,8 @@ class Repositories:
         """
         client = self._client(self.pds_endpoint(did))
         nsid, accept = "com.atproto.sync.getRepo", "application/vnd.ipld.car"
-        return client.stream(nsid, {"did": did}, accept=accept, subject=did, budget=_repository_budget())
+        budget = repository_budget(self._patience_for_streams)
+        return client.stream(nsid, {"did": did}, accept=accept, subject=did, budget=budget)
 
     def list_item_records(self, creator_did: str, list_uri: str) -> Iterator[msgspec.Raw]:
         """Read the memberships of a list from its creator's own records (`app.bsky.graph.listitem`).
@@ -322,13 +347,14 @@ class Repositories:
         return _Account(endpoint, signing_key)
 
     def _client(self, service: str) -> XrpcClient:
-        refuses = None if service == self._plc_directory else self._outside.refuses
+        is_named = service == self._plc_directory or urlsplit(service).netloc.lower() in self._inside_hosts
+        refuses = None if is_named else self._outside.refuses
         with self._changing:
             return self._clients.setdefault(service, self._settings.for_service(service, refuses=refuses))
 
     def _budget(self, did: str) -> Budget:
         with self._changing:
-            return self._budgets.setdefault(did, account_budget())
+            return self._budgets.setdefault(did, account_budget(self._patience))
 
 
 def _signing_key_of(document: bytes, did: str) -> str | None:

@@ -20,7 +20,7 @@ from urllib.parse import urlencode, urlsplit
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from pipelines.network.answers import Answer, AttemptFailed, Request, describe, rejection, retry_after, status_line
-from pipelines.network.budgets import UNLIMITED, Budget
+from pipelines.network.budgets import UNLIMITED, Budget, Spending
 from pipelines.network.connections import Connections, ProxyUnusable
 from pipelines.network.errors import AuthenticationFailed, BudgetSpent, RateLimited, ServiceFailed, ServiceUnreachable
 from pipelines.network.exchange import AddressRefused, Exchange
@@ -51,9 +51,6 @@ LARGEST_HEAD: Final = 256 * 1024
 LARGEST_BODY: Final = 16 * 1024 * 1024
 LARGEST_STREAM: Final = 4 * 1024**3
 """Bytes of a streamed answer: twice the largest repository that is read (`repo_proof.MAX_CAR_BYTES`)."""
-
-LONGEST_STREAM: Final = 1800.0
-"""Seconds for a streamed answer, from its first byte to its last. Members are audited one after the other."""
 
 SLOWEST_STREAM: Final = 64 * 1024
 """Bytes a second that a streamed answer brings on average. At this pace a repository of 100 MB takes half an hour; real
@@ -252,7 +249,7 @@ class XrpcClient:
             params: As for `query`.
             accept: Type of the answer's content.
             subject: As for `query`.
-            budget: As for `query`; the body itself has bounds of its own.
+            budget: As for `query`, but for bytes: the body has a bound of its own.
 
         Yields:
             The body, in the pieces that arrive.
@@ -265,16 +262,15 @@ class XrpcClient:
         attempt = 1
         while True:
             size = 0
-            with budget.spending() as latest:
-                spending = _Spending(budget, latest)
+            with budget.spending() as spending:
                 try:
                     with self._sent(request, spending, is_retry=attempt > 1) as (response, exchange):
                         if response.status != HTTPStatus.OK:
                             exchange.take_body(LARGEST_BODY)
                             body, _ = _read(response, exchange, self._timeout)
                             raise _refusal(request, Answer(response.status, response.headers, body))
-                        exchange.take_body(LARGEST_STREAM, seconds=LONGEST_STREAM, pause=self._timeout)
-                        for chunk in _chunks(response, self._timeout):
+                        exchange.take_body(LARGEST_STREAM, pause=self._timeout)
+                        for chunk in _chunks(request, response, exchange, spending, self._timeout):
                             size += len(chunk)
                             yield chunk
                         return
@@ -415,12 +411,12 @@ class XrpcClient:
         session: AccountSession | None = None,
         budget: Budget = UNLIMITED,
     ) -> T:
-        with budget.spending() as latest:
-            return self._ask_within(_Spending(budget, latest), request, decode, salvage, session)
+        with budget.spending() as spending:
+            return self._ask_within(spending, request, decode, salvage, session)
 
     def _ask_within(
         self,
-        spending: _Spending,
+        spending: Spending,
         request: Request,
         decode: Callable[[bytes], T],
         salvage: Callable[[bytes], T | None] | None,
@@ -451,7 +447,7 @@ class XrpcClient:
                 self._wait_before_retry(request, failed, attempt, spending)
             attempt += 1
 
-    def _attempt(self, request: Request, decode: Callable[[bytes], T], spending: _Spending, *, is_retry: bool) -> T:
+    def _attempt(self, request: Request, decode: Callable[[bytes], T], spending: Spending, *, is_retry: bool) -> T:
         try:
             answer = self._send(request, spending, is_retry=is_retry)
         except ProxyUnusable as error:
@@ -480,7 +476,7 @@ class XrpcClient:
     def _address_refused(request: Request, error: AddressRefused) -> ServiceUnreachable:
         return ServiceUnreachable(request.service, request.endpoint, request.subject, f"it is not asked: {error}")
 
-    def _send(self, request: Request, spending: _Spending, *, is_retry: bool) -> Answer:
+    def _send(self, request: Request, spending: Spending, *, is_retry: bool) -> Answer:
         with self._sent(request, spending, is_retry=is_retry) as (response, exchange):
             exchange.take_body(LARGEST_BODY)
             body, damage = _read(response, exchange, self._timeout)
@@ -488,7 +484,7 @@ class XrpcClient:
 
     @contextmanager
     def _sent(
-        self, request: Request, spending: _Spending, *, is_retry: bool
+        self, request: Request, spending: Spending, *, is_retry: bool
     ) -> Iterator[tuple[urllib3.BaseHTTPResponse, Exchange]]:
         """Send a request, which is one of those under way until its answer has been read.
 
@@ -499,18 +495,20 @@ class XrpcClient:
             BudgetSpent: Nothing is left for the request.
         """
         with self._slot(request, spending):
-            spending.expect_some(request)
+            shortage = spending.shortage()
+            if shortage:
+                raise _spent(request, shortage)
             try:
-                waited = self._pacer.acquire(spending.latest)
+                wait = self._pacer.acquire(spending.seconds_left)
             except NotDue:
-                what = "its rate limit asks for a longer wait than is left"
-                raise spending.as_error(request, what) from None
+                raise _spent(request, "its rate limit asks for a longer wait than is left") from None
+            spending.leave_out(wait.seconds - wait.by_service)
             spending.budget.spend(requests=1)
             with self._counting:
                 self._counts["requests"] += 1
                 self._counts["retries"] += is_retry
                 self._by_endpoint[request.endpoint] += 1
-                self._seconds_waited += waited
+                self._seconds_waited += wait.seconds
             exchange = Exchange(min(self._timeout, spending.seconds_left), LARGEST_HEAD, self._refuses)
             try:
                 response = self._connections.request(
@@ -536,16 +534,16 @@ class XrpcClient:
                     self._counts["rate_limited"] += response.status == HTTPStatus.TOO_MANY_REQUESTS
 
     @contextmanager
-    def _slot(self, request: Request, spending: _Spending) -> Iterator[None]:
+    def _slot(self, request: Request, spending: Spending) -> Iterator[None]:
         seconds = spending.seconds_left
         if not self._slots.acquire(timeout=None if math.isinf(seconds) else max(0.0, seconds)):
-            raise spending.as_error(request, "no request could be sent in the time that was left")
+            raise _spent(request, "no request could be sent in the time that was left")
         try:
             yield
         finally:
             self._slots.release()
 
-    def _wait_before_retry(self, request: Request, failed: AttemptFailed, attempt: int, spending: _Spending) -> None:
+    def _wait_before_retry(self, request: Request, failed: AttemptFailed, attempt: int, spending: Spending) -> None:
         if failed.retry_after is not None:
             if failed.retry_after > min(LONGEST_RETRY_AFTER, spending.seconds_left):
                 failed.what += f", and asks to wait {math.ceil(failed.retry_after / 60)} minutes: run again after that"
@@ -561,26 +559,8 @@ class XrpcClient:
         time.sleep(pause)
 
 
-@dataclass(frozen=True)
-class _Spending:
-    """A budget while a request spends of it; `latest` is the moment at which its seconds are over."""
-
-    budget: Budget
-    latest: float
-
-    @property
-    def seconds_left(self) -> float:
-        return self.latest - time.monotonic()
-
-    def expect_some(self, request: Request) -> None:
-        """Raise an error if nothing is left."""
-        shortage = self.budget.shortage(self.latest)
-        if shortage:
-            raise self.as_error(request, shortage)
-
-    @staticmethod
-    def as_error(request: Request, what: str) -> BudgetSpent:
-        return BudgetSpent(request.service, request.endpoint, request.subject, f"given up: {what}")
+def _spent(request: Request, what: str) -> BudgetSpent:
+    return BudgetSpent(request.service, request.endpoint, request.subject, f"given up: {what}")
 
 
 def _query_url(base: str, nsid: str, params: Params) -> str:
@@ -597,24 +577,31 @@ def _refusal(request: Request, answer: Answer) -> AttemptFailed | RequestRejecte
     return rejection(request, answer)
 
 
-def _chunks(response: urllib3.BaseHTTPResponse, timeout: float) -> Iterator[bytes]:
-    """Read a body piece by piece.
+def _chunks(
+    request: Request, response: urllib3.BaseHTTPResponse, exchange: Exchange, spending: Spending, timeout: float
+) -> Iterator[bytes]:
+    """Read a body piece by piece. The time that whoever takes them needs for them is not the server's.
 
     Raises:
         AttemptFailed: It is not complete, or comes slower than `SLOWEST_STREAM`.
+        BudgetSpent: It takes longer than there is time.
     """
-    begun = time.monotonic()
-    reading, size = 0.0, 0
+    before, size = spending.seconds, 0
     try:
+        exchange.take_time(spending.seconds_left)
         while chunk := response.read1(1 << 20):
-            # The time that whoever takes the chunks needs for them is not the server's.
-            reading += time.monotonic() - begun
+            reading = spending.seconds - before
             size += len(chunk)
             if reading > STREAM_STARTS and size < reading * SLOWEST_STREAM:
                 raise AttemptFailed(ServiceFailed, f"the answer had only {size:,} bytes after {reading:,.0f} s")
+            given_at = time.monotonic()
             yield chunk
-            begun = time.monotonic()
+            spending.leave_out(time.monotonic() - given_at)
+            exchange.take_time(spending.seconds_left)
     except HTTPError as error:
+        shortage = spending.shortage()
+        if shortage:
+            raise _spent(request, f"after {size:,} bytes, {shortage}") from error
         what = f"stopped for {timeout:g} s" if isinstance(error, ReadTimeoutError) else "was cut off"
         raise AttemptFailed(ServiceFailed, f"the answer {what} after {size:,} bytes") from error
     finally:

@@ -1,6 +1,6 @@
 """The dlt source of the nightly pull: who is in the packs, their profiles, and what they posted."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -20,6 +20,7 @@ from pipelines.lake.tables import (
 )
 from pipelines.network.connect import Network, connect
 from pipelines.network.service_clock import ServiceClock
+from pipelines.sources.beside import beside
 from pipelines.sources.clients import WORKERS, login_from
 from pipelines.sources.feed_walk import FeedWalk, MemberState, WalkRules
 from pipelines.sources.member_states import member_states
@@ -50,37 +51,62 @@ class Pull:
     follow_blocked: bool
 
     def roster(self) -> Roster:
-        """Read whom the run follows. The first resource that asks makes the requests; the others get the same."""
-        if self.run.roster is None:
-            memories = dlt.current.resource_state(STARTER_PACK_MEMBERS.name).setdefault("lists", {})
-            reader = RosterReader(self.network, self.run.clock, WORKERS, memories, self.follow_blocked)
-            self.run.roster = reader.read(self.seeds)
-            self.run.followed = frozenset(self.run.roster.dids)
-            self.run.notes += self.run.roster.notes
-            if isinstance(self.run.clock, ServiceClock) and self.run.clock.is_machine_wrong:
-                self.run.notes.append(f"{self.run.clock}: this run goes by the service's")
-        return self.run.roster
+        """Read whom the run follows. The first resource that asks makes the requests; the others get the same.
+
+        Members whom the service hides are searched for beside the feeds: the servers to ask for them are strangers'.
+        """
+        if self.run.roster is not None:
+            return self.run.roster
+        memories = dlt.current.resource_state(STARTER_PACK_MEMBERS.name).setdefault("lists", {})
+        reader = RosterReader(self.network, self.run.clock, WORKERS, memories, self.follow_blocked)
+        listed = self.run.follow(reader.read(self.seeds))
+        self.run.whole_roster = beside(lambda: self.run.follow(reader.with_hidden(listed)))
+        if isinstance(self.run.clock, ServiceClock) and self.run.clock.is_machine_wrong:
+            self.run.notes.append(f"{self.run.clock}: this run goes by the service's")
+        return listed
+
+    def whole_roster(self) -> Generator[None, None, Roster]:
+        """Wait for the roster with all whom the service hides.
+
+        Yields:
+            None, at which dlt goes on with another resource.
+        """
+        roster = self.roster()
+        if self.run.whole_roster is None:
+            return roster
+        while not self.run.whole_roster.done():
+            yield None
+        return self.run.whole_roster.result()
 
 
 @dlt.resource(**resource_hints(STARTER_PACKS))
-def starter_packs(pull: Pull) -> Iterator[pa.Table]:
+def starter_packs(pull: Pull) -> Iterator[pa.Table | None]:
     """Yield the packs and lists, as this run sees them."""
-    yield arrow_table(STARTER_PACKS, pull.roster().starter_packs)
+    roster = yield from pull.whole_roster()
+    yield arrow_table(STARTER_PACKS, roster.starter_packs)
 
 
 @dlt.resource(**resource_hints(STARTER_PACK_MEMBERS))
-def starter_pack_members(pull: Pull) -> Iterator[pa.Table]:
-    """Yield the members of the packs one at a time, so that `member_feeds` walks several feeds at once."""
+def starter_pack_members(pull: Pull) -> Iterator[pa.Table | None]:
+    """Yield the members of the packs one at a time, so that `member_feeds` walks several feeds at once.
+
+    Who is listed comes at once, who is hidden when it is known.
+    """
     # Here, where one thread runs, the states are put in their place, if they are not there.
     member_states(dlt.current.source_state(), dlt.current.source_schema().tables)
-    for member in pull.roster().members:
+    known = pull.roster().members
+    for member in known:
+        yield arrow_table(STARTER_PACK_MEMBERS, [member])
+    whole = yield from pull.whole_roster()
+    for member in whole.members[len(known) :]:
         yield arrow_table(STARTER_PACK_MEMBERS, [member])
 
 
 @dlt.resource(**resource_hints(PROFILES))
-def profiles(pull: Pull) -> Iterator[pa.Table]:
+def profiles(pull: Pull) -> Iterator[pa.Table | None]:
     """Yield the members' profiles."""
-    yield arrow_table(PROFILES, list(pull.roster().profiles.values()))
+    roster = yield from pull.whole_roster()
+    yield arrow_table(PROFILES, list(roster.profiles.values()))
 
 
 @dlt.transformer(parallelized=True, selected=False)
@@ -150,6 +176,7 @@ def bluesky(
     contact: str | None = None,
     plc_directory: str = dlt.config.value,
     short_link_service: str = dlt.config.value,
+    inside_hosts: list[str] | None = None,
     run: PullRun | None = None,
 ) -> list[DltResource]:
     """Starter packs, their members, the members' profiles and everything in the members' feeds.
@@ -172,6 +199,7 @@ def bluesky(
         contact: Address that the service can write to about these requests; sent in the User-Agent.
         plc_directory: Where a did:plc is looked up.
         short_link_service: What resolves the short links of packs.
+        inside_hosts: Members' servers that may be asked at addresses inside a private network: `host` or `host:port`.
         run: The run this is part of, for callers who watch it, set its clock or hand in clients of their own. Such
             clients are asked in place of those that the settings describe.
 
@@ -188,6 +216,7 @@ def bluesky(
             contact=contact,
             plc_directory=plc_directory,
             short_links=short_link_service,
+            inside_hosts=inside_hosts or (),
             max_connections=WORKERS,
         )
     except ValueError as error:

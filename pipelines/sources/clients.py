@@ -38,6 +38,7 @@ def configured_network(
     contact: str | None = None,
     plc_directory: str = dlt.config.value,
     short_link_service: str = dlt.config.value,
+    inside_hosts: list[str] | None = None,
 ) -> Network:
     """Make the clients of the source `bluesky`, for who asks without it; the arguments are the source's.
 
@@ -52,6 +53,7 @@ def configured_network(
             contact=contact,
             plc_directory=plc_directory,
             short_links=short_link_service,
+            inside_hosts=inside_hosts or (),
             max_connections=WORKERS,
         )
     except ValueError as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +12,7 @@ from pipelines.lake.tables import HiddenBecause
 from pipelines.network import lexicon
 from pipelines.network.appview import RELATIONSHIPS_LIMIT, NetworkError
 from pipelines.network.failing_services import FailingServices
+from pipelines.sources.beside import each_beside
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -28,7 +28,7 @@ LONGEST: Final = 120.0
 
 LONGEST_FOR_ALL: Final = 600.0
 """Seconds after which no other hidden member is asked about. A list may name any number of people, each with a server
-of their own, and nobody's feed is read before; a thousand who answer take two minutes."""
+of their own, and at its end a night waits for it; a thousand who answer take two minutes."""
 
 
 @dataclass(frozen=True)
@@ -91,9 +91,8 @@ class HiddenMembers:
             if member not in reasons:
                 of_member[member.did].append(member)
         self._latest = time.monotonic() + LONGEST_FOR_ALL
-        with ThreadPoolExecutor(self.workers) as pool:
-            for found in pool.map(self._opt_outs, of_member.values()):
-                reasons |= found
+        for found in each_beside(self._opt_outs, of_member.values(), self.workers):
+            reasons |= found.result()
         rest = [member for member in hidden if member not in reasons]
         return reasons | dict.fromkeys(rest, HiddenBecause.OPT_OUT_UNKNOWN) | self._blocks(rest)
 

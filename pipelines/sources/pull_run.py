@@ -12,6 +12,7 @@ from pipelines.network.service_clock import utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Future
     from datetime import datetime
 
     from pipelines.network.connect import Network
@@ -75,7 +76,8 @@ class PullRun:
             does not depend on this machine's being right.
         network: The clients; the source makes them from its settings where none are handed in.
         load_room: Decides which members the open load takes.
-        roster: The packs and their members; None until the first resource has read it.
+        roster: The packs and their members, as far as they are known; None until the first resource has read it.
+        whole_roster: The roster with those whom the service hides, who are searched for beside the feeds.
         followed: Members whose feeds are read.
         outcomes: Walked members by outcome.
         notes: One line for each member whose walk `failed` or whose feed is odd.
@@ -88,6 +90,7 @@ class PullRun:
     network: Network | None = None
     load_room: LoadRoom = field(default_factory=LoadRoom)
     roster: Roster | None = None
+    whole_roster: Future[Roster] | None = None
     followed: frozenset[str] = frozenset()
     outcomes: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
@@ -101,6 +104,19 @@ class PullRun:
         self.network = network
         if self.clock is utc_now:
             self.clock = network.appview.clock
+
+    def follow(self, roster: Roster) -> Roster:
+        """Take a roster, or more of it."""
+        with self._counting:
+            self.roster, self.followed = roster, frozenset(roster.dids)
+            self.notes += roster.notes
+        return roster
+
+    @property
+    def is_waiting_for_hidden(self) -> bool:
+        """Whether everybody who is known was walked, and the search for hidden members goes on."""
+        is_searching = self.whole_roster is not None and not self.whole_roster.done()
+        return is_searching and self.outcomes.total() == len(self.followed)
 
     @property
     def stats(self) -> RequestStats:

@@ -3,37 +3,24 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NotRequired, TypedDict
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from pipelines.lake.forgotten import forgotten
 from pipelines.lake.tables import HiddenBecause
 from pipelines.network.appview import PROFILES_LIMIT, NetworkError, ServiceUnreachable
-from pipelines.network.identifiers import UnrecognizedLink, is_did
-from pipelines.network.repositories import list_of
+from pipelines.network.identifiers import UnrecognizedLink
 from pipelines.network.resolve import resolve_actor, resolve_list, resolve_pack
+from pipelines.sources.beside import each_beside
 from pipelines.sources.hidden_members import HiddenMember, HiddenMembers
-from pipelines.sources.rows import (
-    Row,
-    hidden_member_row,
-    list_row,
-    listed_member_row,
-    microseconds,
-    profile_row,
-    starter_pack_row,
-)
+from pipelines.sources.hidden_search import HiddenSearch, ListMemory, Membership, key_of
+from pipelines.sources.rows import Row, list_row, listed_member_row, microseconds, profile_row, starter_pack_row
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    import msgspec
-
     from pipelines.network.connect import Network
-
-
-MOST_ASKED_SINGLY: Final = 25
-"""Memberships that are asked for one by one where nobody knows what reading all of the creator's would cost."""
 
 
 class NobodyToFollow(Exception):  # noqa: N818 (named as the errors of the network are)
@@ -59,7 +46,8 @@ class Roster:
 
     Attributes:
         starter_packs: Rows of `starter_packs`.
-        members: Rows of `starter_pack_members`: one for each pack that somebody is in, or has opted out of.
+        members: Rows of `starter_pack_members`: one for each pack that somebody is in, or has opted out of. Those whom
+            the service hides come last.
         profiles: Rows of `profiles` by DID. Members who are unavailable, or not followed, have none.
         problems: One line for each pack, list or actor that could not be read, or not in full.
         notes: One line for each hidden member of whom it is not known whether they opted out.
@@ -89,36 +77,19 @@ class Roster:
         return next((handle for handle in handles if handle and handle != "handle.invalid"), did)
 
 
-class ListMemory(TypedDict):
-    """What dlt's state keeps of a list between runs, so that its hidden members are not searched for every night.
-
-    The creator's collection holds the memberships of all their lists, newest first, and a hidden member's may be the
-    oldest.
-
-    Attributes:
-        item_count: Memberships by the service's count, when the list was read last.
-        keys: Record keys of all that were found then, shown and hidden; fewer than `item_count` where all of the
-            creator's records were searched in vain.
-        search_requests: What the last search cost.
-        opted_out: Those of the keys whose members had opted out. Nobody can be asked while they are unavailable, so
-            they stay opted out until they are seen again.
-    """
-
-    item_count: int
-    keys: list[str]
-    search_requests: int
-    opted_out: NotRequired[list[str]]
-
-
 @dataclass
 class RosterReader:
-    """Reads a roster from the network.
+    """Reads a roster from the network, once.
+
+    `read` asks the service that the user has chosen, and gives the members that it shows. `with_hidden` asks the
+    servers of list creators and of hidden members, which are strangers': it may take long, and nobody else's feed need
+    wait for it.
 
     Attributes:
         network: The clients to ask.
         clock: Tells the time of an observation. It is asked after each answer, never before the first, which may tell
             that this machine's clock is wrong.
-        workers: Requests for profiles under way at once.
+        workers: Requests for profiles, and servers of strangers, under way at once.
         memories: What is remembered of lists, by URI; kept up.
         follow_blocked: Whether members in a block relation with the list's creator are followed.
     """
@@ -128,13 +99,14 @@ class RosterReader:
     workers: int
     memories: dict[str, ListMemory] = field(default_factory=dict)
     follow_blocked: bool = False
+    _memberships: list[Membership] = field(default_factory=list, repr=False)
+    _unavailable: set[str] = field(default_factory=set, repr=False)
 
     def read(self, seeds: Seeds) -> Roster:
-        """Read packs, lists, members and profiles.
+        """Read lists, the members that they show, and these members' profiles.
 
         Raises:
             ServiceUnreachable: The service cannot be reached, and no member is known yet.
-            NobodyToFollow: The seeds have no members.
         """
         roster = Roster(follow_blocked=self.follow_blocked)
         for kind, links in (
@@ -151,15 +123,45 @@ class RosterReader:
                     roster.problems.append(str(error))
                 except (NetworkError, UnrecognizedLink, SeedForgotten) as error:
                     roster.problems.append(str(error))
-        roster.members = [member for member in roster.members if not forgotten().names(member["did"])]
-        if not roster.members:
-            nobody = "Nobody to follow: name starter_packs, lists or actors in .dlt/config.toml that have members."
-            raise NobodyToFollow("\n".join(roster.problems) or nobody)
-        unavailable = self._read_profiles(roster)
-        self._explain_hidden_members(roster, unavailable)
+        roster.members = _not_forgotten(roster.members)
+        self._read_profiles(roster, roster.dids)
         actors_seen = {"observed_at": microseconds(self.clock())}
         roster.members = [actors_seen | member for member in roster.members]
         return roster
+
+    def with_hidden(self, listed: Roster) -> Roster:
+        """Find the members whom the service hides, and why, and give the whole roster.
+
+        Args:
+            listed: What `read` gave. It stays as it is.
+
+        Raises:
+            NobodyToFollow: Nobody is listed, and nobody hidden.
+        """
+        roster = replace(listed, profiles=dict(listed.profiles), problems=list(listed.problems))
+        roster.problems += self._search()
+        hidden = [row for one in self._memberships for row in _not_forgotten(one.members(is_listed=False))]
+        roster.members = listed.members + hidden
+        if not roster.members:
+            nobody = "Nobody to follow: name starter_packs, lists or actors in .dlt/config.toml that have members."
+            raise NobodyToFollow("\n".join(roster.problems) or nobody)
+        known = set(listed.dids)
+        self._read_profiles(roster, [did for did in roster.dids if did not in known])
+        self._explain(hidden, roster)
+        roster.starter_packs = [one.pack | {"is_membership_complete": one.is_complete} for one in self._memberships]
+        followed = set(roster.dids)
+        roster.profiles = {did: row for did, row in roster.profiles.items() if did in followed}
+        return roster
+
+    def _search(self) -> list[str]:
+        """Search for hidden members: several creators' at once, and one's lists after each other."""
+        search = HiddenSearch(self.network.repositories, self.memories)
+        of_creator: dict[str, list[Membership]] = {}
+        for membership in self._memberships:
+            if membership.is_complete:
+                of_creator.setdefault(membership.creator_did, []).append(membership)
+        found = each_beside(lambda lists: list(map(search.complete, lists)), of_creator.values(), self.workers)
+        return [problem for future in found for problem in future.result() if problem]
 
     def _read_starter_pack(self, link: str, roster: Roster) -> None:
         uri = resolve_pack(link, self.network.appview, self.network.short_links)
@@ -178,10 +180,8 @@ class RosterReader:
         roster.members.append({"pack_uri": f"at://{did}", "did": did, "seed_type": "actor", "is_listed": True})
 
     def _read_members(self, pack: Row, roster: Roster) -> None:
-        members: dict[str, Row] = {}
-        found: set[str] = set()
-        is_complete = bool(pack["list_uri"])
-        if not is_complete:
+        membership = Membership(pack, is_complete=bool(pack["list_uri"]))
+        if not membership.is_complete:
             roster.problems.append(f"{pack['uri']}: the service does not say which list holds its members")
         else:
             try:
@@ -189,99 +189,40 @@ class RosterReader:
                     if "seed_type" not in pack:
                         pack |= list_row(page.list, self.clock()) | {"uri": pack["uri"], "list_uri": pack["list_uri"]}
                     for raw in page.items:
-                        is_complete &= _add(members, listed_member_row(raw), found)
+                        membership.is_complete &= membership.add(listed_member_row(raw))
             except NetworkError as error:
                 if "seed_type" not in pack:
                     raise
                 roster.problems.append(f"{pack['uri']}: {error}")
-                is_complete = False
-        if is_complete:
-            is_complete = self._add_hidden_members(pack, members, found, roster)
-        roster.starter_packs.append(pack | {"is_membership_complete": is_complete})
-        seen = {key: pack[key] for key in ("seed_type", "observed_at")} | {"pack_uri": pack["uri"]}
-        roster.members.extend(member | seen for member in members.values())
+                membership.is_complete = False
+        self._memberships.append(membership)
+        roster.members += membership.members(is_listed=True)
 
-    def _add_hidden_members(self, pack: Row, members: dict[str, Row], found: set[str], roster: Roster) -> bool:
-        """Add the members that `getList` leaves out: who is unavailable, or in a block relation with the creator.
-
-        The creator's own repository still names them, which tells a hidden member from one who left. Memberships that
-        are remembered and not shown are asked for one by one: they are hidden, or gone. With those that are shown they
-        are all, if they are as many as the service counts. If they are not, the creator's records are searched.
-        """
-        list_uri, count = pack["list_uri"], pack["list_item_count"] or 0
-        memory = self.memories.get(list_uri) or ListMemory(item_count=0, keys=[], search_requests=0)
-        repositories = self.network.repositories
-        search_requests = memory["search_requests"]
-        try:
-            if len(found) < count:
-                for raw in self._remembered(list_uri, memory, found):
-                    _add(members, hidden_member_row(raw), found)
-            is_as_before = memory["item_count"] == count and _keys(found, list_uri) == memory["keys"]
-            if len(found) < count and not is_as_before:
-                asked_before = repositories.stats.requests
-                for raw in repositories.list_item_records(_creator_of(list_uri), list_uri):
-                    _add(members, hidden_member_row(raw), found)
-                    if len(found) == count:
-                        break
-                search_requests = repositories.stats.requests - asked_before
-        except NetworkError as error:
-            roster.problems.append(f"{pack['uri']}: members that the service hides are unknown: {error}")
-            return False
-        self.memories[list_uri] = ListMemory(
-            item_count=count,
-            keys=_keys(found, list_uri),
-            search_requests=search_requests,
-            opted_out=memory.get("opted_out", []),
-        )
-        return True
-
-    def _remembered(self, list_uri: str, memory: ListMemory, found: set[str]) -> Iterator[msgspec.Raw]:
-        """Ask for the memberships that are remembered and not shown; for none where a search costs less."""
-        uris = [uri for key in reversed(memory["keys"]) if (uri := _memberships_of(list_uri) + key) not in found]
-        if len(uris) > max(MOST_ASKED_SINGLY, memory["search_requests"]):
-            return
-        for uri in uris:
-            raw = self.network.repositories.list_item_record(uri)
-            if raw is not None and list_of(raw) == list_uri:
-                yield raw
-
-    def _explain_hidden_members(self, roster: Roster, unavailable: set[str]) -> None:
-        """Say of each hidden member why, and leave out the profiles of those who are not followed."""
-        list_uris = {pack["uri"]: pack["list_uri"] for pack in roster.starter_packs}
-        hidden = [
-            (HiddenMember(row["did"], row["pack_uri"], list_uris[row["pack_uri"]]), row)
-            for row in roster.members
-            if not row["is_listed"]
-        ]
+    def _explain(self, hidden: Sequence[Row], roster: Roster) -> None:
+        """Say of each hidden member why."""
+        list_uris = {one.pack["uri"]: one.pack["list_uri"] for one in self._memberships}
+        rows = [(HiddenMember(row["did"], row["pack_uri"], list_uris[row["pack_uri"]]), row) for row in hidden]
         asking = HiddenMembers(self.network, self.workers)
-        reasons = asking.reasons(list(dict.fromkeys(member for member, _ in hidden)), unavailable)
-        for member, row in hidden:
+        reasons = asking.reasons(list(dict.fromkeys(member for member, _ in rows)), self._unavailable)
+        for member, row in rows:
             memory = self.memories.get(member.list_uri)
             remembered = memory.get("opted_out", []) if memory else []
             is_unanswered = reasons[member] in {HiddenBecause.UNAVAILABLE, HiddenBecause.OPT_OUT_UNKNOWN}
-            stays_out = is_unanswered and _key(row) in remembered
+            stays_out = is_unanswered and key_of(row) in remembered
             row["hidden_because"] = (HiddenBecause.OPTED_OUT if stays_out else reasons[member]).value
-        for pack in roster.starter_packs:
-            if pack["is_membership_complete"]:
-                self.memories[pack["list_uri"]]["opted_out"] = sorted(
-                    {
-                        _key(row)
-                        for member, row in hidden
-                        if member.list_uri == pack["list_uri"] and row["hidden_because"] == HiddenBecause.OPTED_OUT
-                    }
-                )
+        for list_uri in {one.pack["list_uri"] for one in self._memberships if one.is_complete}:
+            self.memories[list_uri]["opted_out"] = sorted(
+                {
+                    key_of(row)
+                    for member, row in rows
+                    if member.list_uri == list_uri and row["hidden_because"] == HiddenBecause.OPTED_OUT
+                }
+            )
         roster.problems += asking.problems
-        roster.notes += asking.notes
-        followed = set(roster.dids)
-        roster.profiles = {did: row for did, row in roster.profiles.items() if did in followed}
+        roster.notes = asking.notes
 
-    def _read_profiles(self, roster: Roster) -> set[str]:
-        """Read the profiles of all members.
-
-        Returns:
-            The members of whom the service has said that it shows no profile.
-        """
-        dids, unavailable = roster.dids, set[str]()
+    def _read_profiles(self, roster: Roster, dids: Sequence[str]) -> None:
+        """Read profiles, and note of whom the service says that it shows none."""
         batches = [dids[start : start + PROFILES_LIMIT] for start in range(0, len(dids), PROFILES_LIMIT)]
         with ThreadPoolExecutor(self.workers) as pool:
             for batch, (rows, problem) in zip(batches, pool.map(self._profile_rows, batches), strict=True):
@@ -289,8 +230,7 @@ class RosterReader:
                 if problem:
                     roster.problems.append(problem)
                 else:
-                    unavailable.update(did for did in batch if did not in roster.profiles)
-        return unavailable
+                    self._unavailable.update(did for did in batch if did not in roster.profiles)
 
     def _profile_rows(self, dids: Sequence[str]) -> tuple[list[Row], str | None]:
         try:
@@ -306,36 +246,5 @@ def _refuse_forgotten(setting: str, identifier: str) -> None:
         raise SeedForgotten(f"{setting} in [sources.bluesky] names somebody who is forgotten: take them out of it.")
 
 
-def _add(members: dict[str, Row], row: Row, found: set[str]) -> bool:
-    """Add the member that a row names, once; tell whether the row names one.
-
-    Any software writes records. A subject that is malformed would make the service refuse a whole batch of profiles.
-
-    Args:
-        members: Rows by DID.
-        row: The row of one membership.
-        found: Takes the URI of the membership.
-    """
-    names_somebody = row["did"] is not None and is_did(row["did"])
-    if names_somebody:
-        members.setdefault(row["did"], row)
-        found.add(row["list_item_uri"] or row["did"])
-    return names_somebody
-
-
-def _keys(found: set[str], list_uri: str) -> list[str]:
-    beginning = _memberships_of(list_uri)
-    return sorted(uri.removeprefix(beginning) for uri in found if uri.startswith(beginning))
-
-
-def _key(row: Row) -> str:
-    uri: str = row["list_item_uri"]
-    return uri.rpartition("/")[2]
-
-
-def _memberships_of(list_uri: str) -> str:
-    return f"at://{_creator_of(list_uri)}/app.bsky.graph.listitem/"
-
-
-def _creator_of(list_uri: str) -> str:
-    return list_uri.removeprefix("at://").partition("/")[0]
+def _not_forgotten(members: Sequence[Row]) -> list[Row]:
+    return [member for member in members if not forgotten().names(member["did"])]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from jinja2 import Environment
 
 from pipelines.lake.bucket import PROJECT_ROOT
+from pipelines.lake.names_in_texts import LETTERS_IN_SQL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,6 +27,8 @@ def applied(macro: str, values: Iterable[str], *, file: object = _MACROS) -> lis
     """Apply a macro of DuckDB to values."""
     expression = getattr(file, f"duckdb__{macro}")("value")
     with duckdb.connect() as connection:
+        for name, value in LETTERS_IN_SQL.items():
+            connection.execute(f"set variable {name} = $1", [value])
         rows = connection.execute(f"select {expression} from (select unnest($1) as value)", [list(values)]).fetchall()
     return [result for (result,) in rows]
 
@@ -116,10 +119,14 @@ def test_a_tag_is_what_people_read(written: str, tag: str) -> None:
 
 NAMED = {
     "thanks @Me.co...and all": {"me.co", "@me.co"},
-    "me.co. -me.co- www.me.co _me.co_ (me.co)": {"me.co"},
+    "me.co. -me.co- www.me.co _me.co_ (me.co)": {"me.co", "www.me.co"},
+    "@www.me.co https://bsky.app/profile/www.me.co": {"www.me.co", "@www.me.co", "bsky.app"},
     "a-me.co welcome.me.co.example": {"a-me.co", "welcome.me.co.example"},
     "https://x.test/?q=caf%E9&to=https%3A%2F%2FMe.co%2F": {"x.test", "2fme.co", "me.co"},
-    "100% https%253A%252F%252Fme.co%252F %zz %": {"252fme.co", "2fme.co", "me.co"},
+    "100% https%253A%252F%252Fme.co%252F %zz %": {"252fme.co", "me.co"},
+    "%6De%2525252Eco m\u200bf.co \uff4d\uff47\uff0eco \U0001d426h.co %EF%BD%8Di.co": {"f.co", "8di.co"}
+    | {f"m{x}.co" for x in "efghi"},
+    "DID:PLC:gone": {"did:plc:gone"},
     "DID%3APLC%3Agone%FF": {"did:plc:gone"},
     "nobody e.g. 3 . 4": {"e.g"},
     "thanks to @x.co.And to y.co.and": {"x.co.and", "@x.co.and", "x.co", "@x.co", "y.co.and"},

@@ -86,8 +86,18 @@ def test_nested_views_are_found(item: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("author", [AUTHOR, "nils.example.org"])
-def test_a_link_to_it_loses_its_card(author: str) -> None:
-    card = {"uri": f"https://bsky.app/profile/{author}/post/3lgone2gone2g", "title": "Nils", "description": WORDS}
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://bsky.app/profile/{}/post/3lgone2gone2g",
+        "https://embed.bsky.app/embed/{}/app.bsky.feed.post/3lgone2gone2g?id=1",
+        "https://skyview.social/?url=https%3A%2F%2Fbsky.app%2Fprofile%2F{}%2Fpost%2F3lgone2gone2g&viewtype=tree",
+        "https://a.test/at://{}/app.bsky.feed.post/3lgone2gone2g",
+        "at://{}/app.bsky.feed.post/3lgone2gone2g",
+    ],
+)
+def test_a_link_to_it_loses_its_card(author: str, address: str) -> None:
+    card = {"uri": address.format(author), "title": "Nils", "description": WORDS}
     raw = json.dumps({"embed": {"$type": "app.bsky.embed.external", "external": card}})
     columns = {"link_uri": card["uri"], "link_title": "Nils", "link_description": WORDS, "text": "so", "raw": raw}
     after = POSTS.row(REPO_EVENTS, row(REPO_EVENTS, uri=STAYS, **columns))

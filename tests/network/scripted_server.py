@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import TracebackType
 
 
@@ -41,7 +41,8 @@ class Reply:
         delay: Seconds before the first byte.
         cut_after: Close the connection after so many bytes of the body.
         is_reset: Reset the connection instead of answering.
-        trickle: Seconds between single bytes of the body.
+        trickle: Seconds between single bytes of the body, or between `pieces`.
+        pieces: Gives a body without a known length in place of `body`, as long as whoever asks reads on.
     """
 
     body: bytes = b"{}"
@@ -51,6 +52,7 @@ class Reply:
     cut_after: int | None = None
     is_reset: bool = False
     trickle: float = 0
+    pieces: Callable[[], Iterator[bytes]] | None = None
 
 
 def json_reply(content: Any, status: int = 200, **headers: str) -> Reply:
@@ -60,6 +62,13 @@ def json_reply(content: Any, status: int = 200, **headers: str) -> Reply:
 
 def error_reply(status: int, error: str, message: str = "", **headers: str) -> Reply:
     return json_reply({"error": error, "message": message}, status, **headers)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing of who hangs up."""
 
 
 class ScriptedServer:
@@ -86,8 +95,7 @@ class ScriptedServer:
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self.host = f"127.0.0.1:{self._server.server_address[1]}"
         self.url = f"http://{self.host}"
@@ -136,10 +144,16 @@ class ScriptedServer:
         handler.send_response(reply.status)
         for name, value in reply.headers.items():
             handler.send_header(name, value)
-        if "Transfer-Encoding" not in reply.headers:
+        if reply.pieces is not None:
+            handler.close_connection = True
+        elif "Transfer-Encoding" not in reply.headers:
             handler.send_header("Content-Length", str(len(reply.body)))
         handler.end_headers()
-        if reply.trickle:
+        if reply.pieces is not None:
+            for piece in reply.pieces():
+                handler.wfile.write(piece)
+                time.sleep(reply.trickle)
+        elif reply.trickle:
             for byte in reply.body:
                 handler.wfile.write(bytes([byte]))
                 handler.wfile.flush()

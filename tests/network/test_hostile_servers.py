@@ -8,6 +8,8 @@ from __future__ import annotations
 import itertools
 import resource
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -104,6 +106,64 @@ def test_a_repository_that_trickles_is_given_up_by_its_pace(monkeypatch: pytest.
     assert time.monotonic() - begun < 2
 
 
+def streaming(piece: bytes = b"x" * 8_192) -> Callable[[], Iterator[bytes]]:
+    """Send faster than the slowest pace that is taken, and without an end."""
+    return endless(piece, HEAD + b"\r\n")
+
+
+def test_repositories_without_an_end_share_what_they_take_beyond_their_own_time(
+    server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(repositories, "SHARED_SECONDS", 1.0)
+    budget = lambda patience: Budget("one repository", seconds=30, own_seconds=0.2, patience=patience)  # noqa: E731
+    monkeypatch.setattr(repositories, "repository_budget", budget)
+    whole = b"x" * 3_000_000
+    took = []
+    with HostileServer(streaming(), pause=0.02) as endless_server:
+        urls = {f"/{DID[:-1]}{letter}": endless_server.url for letter in "bcde"} | {f"/{DID}": server.url}
+
+        def answer(asked: Asked) -> Reply:
+            if asked.path not in urls:
+                return Reply(whole)
+            return json_reply({"service": [{"id": "#atproto_pds", "serviceEndpoint": urls[asked.path]}]})
+
+        server.answer = answer
+        reader = Repositories(XrpcClient(server.url, Pacer(10_000), timeout=2), server.url)
+        for letter in "bcde":
+            begun = time.monotonic()
+            with pytest.raises(
+                BudgetSpent, match=r"given up: after [\d,]+ bytes, it takes more than 0 seconds, and the 1"
+            ):
+                list(reader.repository(f"{DID[:-1]}{letter}"))
+            took.append(time.monotonic() - begun)
+        assert b"".join(reader.repository(DID)) == whole, "who is not slow loses nothing by it"
+    assert took[0] > 1
+    assert max(took) < 10, "who comes later has their own time"
+
+
+def test_what_whoever_takes_a_repository_needs_for_it_is_not_the_servers(
+    server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(repositories, "repository_budget", lambda _: Budget("one repository", seconds=1))
+    reader = pds(server, lambda _: Reply(b"x" * 6_000_000))
+    size = 0
+    for chunk in reader.repository(DID):
+        size += len(chunk)
+        time.sleep(0.2)
+    assert size == 6_000_000
+
+
+def test_our_own_pace_costs_no_budget(server: ScriptedServer) -> None:
+    server.answer = lambda _: Reply(b"[5]")
+    client = XrpcClient(server.url, Pacer(4), timeout=5)
+    budget = Budget("one account", seconds=1.2)
+    begun = time.monotonic()
+    with ThreadPoolExecutor(3) as pool:
+        questions = [pool.submit(client.query, "x", {}, msgspec.json.decode, budget=budget) for _ in range(8)]
+    assert [question.result() for question in questions] == [[5]] * 8
+    assert time.monotonic() - begun > 1.5
+
+
 HEADERS = st.dictionaries(
     st.sampled_from(["Date", "Location", "Content-Type", "Content-Encoding", "Retry-After"])
     | st.sampled_from(["RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "RateLimit-Policy"]),
@@ -141,7 +201,7 @@ def test_no_header_ends_in_anything_but_an_answer_or_an_error_of_the_network(
 
 @pytest.fixture
 def short_budget(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(repositories, "account_budget", lambda: Budget("one account", 20, 100_000, 5))
+    monkeypatch.setattr(repositories, "account_budget", lambda _: Budget("one account", 20, 100_000, 5))
 
 
 def pds(server: ScriptedServer, answer: Callable[[Asked], Reply]) -> Repositories:
@@ -240,6 +300,20 @@ def test_a_stranger_cannot_have_this_machine_asked(server: ScriptedServer, numbe
     with pytest.raises(ServiceUnreachable, match="not asked"):
         list(reader.repository(DID))
     assert [asked.path for asked in server.asked] == [f"/{DID}"]
+
+
+@pytest.mark.usefixtures("in_public")
+def test_a_server_inside_is_asked_if_the_settings_name_it(server: ScriptedServer) -> None:
+    host = server.host.replace("127.0.0.1", "localhost")
+    document = {"service": [{"id": "#atproto_pds", "serviceEndpoint": f"http://{host}"}]}
+    server.answer = lambda asked: json_reply(document) if asked.path == f"/{DID}" else json_reply({"value": {}})
+    client = XrpcClient(server.url, Pacer(1_000), backoff=0.001)
+    for named in ([], ["localhost"], ["localhost:1"], [f"x{host}"]):
+        with pytest.raises(ServiceUnreachable, match="not asked"):
+            Repositories(client, server.url, named).record(DID, "app.bsky.feed.post", "3k")
+    with suppress(NetworkError):
+        Repositories(client, server.url, [host.upper()]).record(DID, "app.bsky.feed.post", "3k")
+    assert {asked.path for asked in server.asked} == {f"/{DID}", "/xrpc/com.atproto.repo.getRecord"}
 
 
 @pytest.mark.usefixtures("in_public")

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.network.pacing import LONGEST_POLICY, LONGEST_WINDOW, MOST_WINDOWS, Pacer
+from pipelines.network.pacing import LONGEST_POLICY, LONGEST_WINDOW, MOST_WINDOWS, PACE, NotDue, Pacer
 from tests.network.virtual_service import VirtualRun, VirtualService
 from tests.seeds import seeds
 
@@ -96,7 +96,7 @@ def test_a_penalty_is_waited_out_exactly() -> None:
     pacer.acquire()
     pacer.observe({})
     pacer.penalize(7)
-    assert pacer.acquire() == 7
+    assert pacer.acquire().seconds == 7
     assert clock.now == 7
 
 
@@ -106,7 +106,7 @@ def test_retry_after_overrules_the_end_of_the_window_that_was_known() -> None:
     spent = {"RateLimit-Limit": "3000", "RateLimit-Remaining": "0", "RateLimit-Reset": "1700000200"}
     pacer.observe(spent | {"RateLimit-Policy": "3000;w=300"})
     pacer.penalize(3)
-    assert pacer.acquire() == 3
+    assert pacer.acquire().seconds == 3
 
 
 def test_one_worker_asks_until_it_is_known_what_is_left() -> None:
@@ -119,6 +119,40 @@ def test_one_worker_asks_until_it_is_known_what_is_left() -> None:
     pacer.observe({})
     second.join(5)
     assert not second.is_alive()
+
+
+def test_what_the_service_makes_a_request_wait_is_told_from_our_own_pace() -> None:
+    pacer, clock = paced(0.1)
+    interval = 10 / PACE
+    assert pacer.acquire(patience=0) == (0, 0)
+    pacer.observe({})
+    seconds, by_service = pacer.acquire(patience=0)
+    assert seconds == pytest.approx(interval)
+    assert by_service == 0
+    pacer.observe({})
+    pacer.penalize(15)
+    before = clock.now
+    with pytest.raises(NotDue):
+        pacer.acquire(patience=4)
+    assert clock.now == before, "nobody waits for what comes too late"
+    seconds, by_service = pacer.acquire(patience=6)
+    assert seconds == 15
+    assert by_service == pytest.approx(15 - interval)
+
+
+def test_a_request_that_waits_for_its_turn_waits_for_the_service_too() -> None:
+    pacer = Pacer(1_000)
+    pacer.acquire()
+    pacer.observe({})
+    pacer.penalize(1.5)
+    with ThreadPoolExecutor(4) as pool:
+        first = pool.submit(pacer.acquire)
+        time.sleep(0.5)
+        impatient, patient = pool.submit(pacer.acquire, 0.1), pool.submit(pacer.acquire, 5)
+        with pytest.raises(NotDue):
+            impatient.result()
+    assert 0.1 < patient.result().by_service < first.result().by_service
+    assert first.result().by_service > 1
 
 
 def test_workers_that_wait_hear_of_a_penalty_in_the_meantime() -> None:
@@ -160,7 +194,7 @@ _headers = st.dictionaries(
 def test_no_headers_stop_the_run(headers: dict[str, Any]) -> None:
     pacer, _ = paced(10)
     for _ in range(3):
-        assert pacer.acquire() <= 2 * LONGEST_WINDOW
+        assert pacer.acquire().seconds <= 2 * LONGEST_WINDOW
         pacer.observe(headers)
 
 

@@ -175,7 +175,11 @@ def quoting(tmp_path_factory: pytest.TempPathFactory, parsed_project: Path) -> W
         "card": ("https://x.test/card", "An interview with GONE.bsky.test"),
         "address": ("https://gone.bsky.test/about", "About"),
         "plain": ("https://x.test/plain", "Plain"),
+        "embed": (f"https://x.test/embed/{did('fan')}/app.bsky.feed.post/deleted", "What fan deleted"),
+        "mirror": ("https://x.test/?url=https%3A%2F%2Fbsky.app%2Fprofile%2Ffan.test%2Fpost%2Fdeleted", "The same"),
+        "other": (f"https://x.test/profile/{did('heir')}/post/deleted", "Another of the same key"),
     }
+    load.event("fan", "post", "deleted", night(3, 14), "delete")
     for rkey, (uri, title) in links.items():
         load.post("writer", rkey, at, night(3, 13), link_uri=uri, link_title=title, tags=["Gone.bsky.test", "plain"])
     load.post("gone", "own", at, night(3, 12))
@@ -194,12 +198,14 @@ def quoting(tmp_path_factory: pytest.TempPathFactory, parsed_project: Path) -> W
 
 @pytest.mark.slow
 def test_whoever_names_them_is_left_out_of_what_is_quoted(quoting: Warehouse) -> None:
-    rkeys = ["address", "card", "lie-writer", "longer", "moved", "near", "nobody", "passed", "plain", "short", "unseen"]
+    rkeys = ["address", "card", "embed", "lie-writer", "longer", "mirror", "moved", "near", "nobody", "other", "passed"]
+    rkeys += ["plain", "short", "unseen"]
     quoted = [post_uri("writer", rkey) for rkey in [*rkeys, "wordless"]]
     for report in ("rpt_top_posts", "rpt_latest_posts"):
         assert quoting.rows(f"select distinct post_uri from {report} order by 1") == [(uri,) for uri in quoted]
     links = quoting.rows("select distinct link_uri from rpt_links order by 1")
-    assert links == [("https://welcome.co/a",), ("https://x.test/plain",)]
+    other = f"https://x.test/profile/{did('heir')}/post/deleted"
+    assert links == [("https://welcome.co/a",), ("https://x.test/plain",), (other,)]
     domains = quoting.rows("select distinct domain from rpt_domains order by 1")
     assert domains == [("bsky.app",), ("welcome.co",), ("x.test",)]
     assert quoting.rows("select distinct hashtag from rpt_hashtags") == [("plain",)]
@@ -262,7 +268,7 @@ def test_a_pack_of_somebody_withheld_has_another_name_in_reports(quoting: Wareho
 def test_what_is_counted_names_nobody(quoting: Warehouse) -> None:
     # A post that is not quoted is counted all the same.
     query = "select post_count from rpt_activity_by_period where pack_uri = 'all' and period = 'week'"
-    assert quoting.rows(query) == [(23,)]
+    assert quoting.rows(query) == [(26,)]
 
 
 @pytest.mark.slow

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import random
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pipelines.bluesky import member_states
+from pipelines.network.repositories import Repositories
 from pipelines.sample.appview.faults import Fault
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import msgspec
+
     from pipelines.sample.appview.server import SampleServer
     from pipelines.sample.world.world import World
     from tests.conftest import Lake
@@ -184,6 +190,32 @@ def test_a_list_that_breaks_off_is_not_taken_for_the_whole_membership(
     assert pull.exit_code == 2
     [row] = lake.query("from starter_packs")
     assert not row["is_membership_complete"]
+
+
+def test_a_creator_who_is_slow_holds_up_nobody_whom_the_service_lists(
+    lake: Lake, sample_server: SampleServer, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pack = world.packs[0]
+    listed = {item.subject for item in world.on(1).listed(pack.list)}
+    records, asked_meanwhile = Repositories.list_item_records, set[str]()
+
+    def asked() -> list[str]:
+        return [request.params["actor"] for request in sample_server.requests if request.nsid == FEED]
+
+    def answer_late(self: Repositories, creator_did: str, list_uri: str) -> Iterator[msgspec.Raw]:
+        latest = time.monotonic() + 20
+        while listed - set(asked()) and time.monotonic() < latest:
+            time.sleep(0.01)
+        asked_meanwhile.update(asked())
+        yield from records(self, creator_did, list_uri)
+
+    monkeypatch.setattr(Repositories, "list_item_records", answer_late)
+    assert lake.pull(sample_server).exit_code == 0
+    assert asked_meanwhile == listed, "while the creator did not answer"
+    followed = set(world.on(1).followed(pack.list))
+    assert {row["member_did"] for row in lake.query("from feed_pulls")} == followed > listed
+    [row] = lake.query("from starter_packs")
+    assert row["is_membership_complete"]
 
 
 def test_odd_text_from_one_member_is_loaded_and_can_be_read(

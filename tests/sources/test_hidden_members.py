@@ -10,8 +10,9 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.network.appview import ListPage, RequestStats
-from pipelines.sources.roster import MOST_ASKED_SINGLY, ListMemory, Roster, RosterReader, Seeds
+from pipelines.network.appview import ListPage
+from pipelines.sources.hidden_search import MOST_ASKED_SINGLY, ListMemory
+from pipelines.sources.roster import Roster, RosterReader, Seeds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,9 +63,8 @@ class Memberships:
     def profiles(self, dids: list[str]) -> list[msgspec.Raw]:
         return []
 
-    @property
-    def stats(self) -> RequestStats:
-        return RequestStats(self.requests)
+    def requests_spent_on(self, did: str) -> int:
+        return self.requests
 
     def list_item_records(self, creator_did: str, list_uri: str) -> Iterator[msgspec.Raw]:
         assert creator_did == CREATOR
@@ -86,7 +86,8 @@ class Memberships:
 
     def read(self, memories: dict[str, ListMemory]) -> Roster:
         network = cast("Network", type("Network", (), {"appview": self, "repositories": self}))
-        return RosterReader(network, lambda: datetime(2026, 3, 2, tzinfo=UTC), 1, memories).read(Seeds(lists=[LIST]))
+        reader = RosterReader(network, lambda: datetime(2026, 3, 2, tzinfo=UTC), 1, memories)
+        return reader.with_hidden(reader.read(Seeds(lists=[LIST])))
 
 
 def uri_of(key: str) -> str:

@@ -19,7 +19,8 @@ from pipelines.network.repositories import Repositories
 from pipelines.sample.appview.faults import Fault
 from pipelines.sources import hidden_members
 from pipelines.sources.hidden_members import MOST_PAGES, OPT_OUT, HiddenMember, HiddenMembers
-from pipelines.sources.roster import ListMemory, Roster, RosterReader, Seeds
+from pipelines.sources.hidden_search import ListMemory
+from pipelines.sources.roster import Roster, RosterReader, Seeds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -50,7 +51,7 @@ def read(
     packs = {"starter_packs": [pack.uri for pack in server.world.packs]}
     memories = {} if memories is None else memories
     reader = RosterReader(network, lambda: datetime(2026, 3, 2, tzinfo=UTC), 4, memories, follow_blocked)
-    return reader.read(Seeds(**(seeds or packs)))
+    return reader.with_hidden(reader.read(Seeds(**(seeds or packs))))
 
 
 def hidden(roster: Roster, world: World) -> dict[str, str]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -105,8 +107,17 @@ def test_a_number_of_a_stream_that_cannot_be_one_moves_it_nowhere(number: int) -
     legacy = f'{{"did":"{MEMBER}","time_us":{number},"kind":"account","account":{{}}}}'.encode()
     for event in (read_frame(frame, 7), read_legacy_event(legacy, 7)):
         assert isinstance(event, RepoEvent)
-        assert event.position == (number if fits else 7)
         assert (event.kind == "unreadable") != fits
+        is_time_to_come = event.kind == "account" and number > 2**52
+        assert event.position == (number if fits and not is_time_to_come else 7)
+
+
+@pytest.mark.parametrize(("days", "moves"), [(-300, True), (0, True), (0.99, True), (1.01, False), (40_000, False)])
+def test_a_stream_that_goes_by_time_does_not_jump_into_the_future(days: float, moves: bool) -> None:
+    time_us = int((time.time() + days * 86_400) * 1_000_000)
+    event = read_legacy_event(f'{{"did":"{MEMBER}","time_us":{time_us},"kind":"account","account":{{}}}}'.encode(), 7)
+    assert event.kind == "account", "what it tells is kept"
+    assert event.position == (time_us if moves else 7)
 
 
 LABELS = st.lists(

@@ -26,24 +26,54 @@ candidates as (
         ) as candidate_number
     from links
     qualify candidate_number <= 110
+),
+
+linked as (
+    select
+        *,
+        {{ linked_post('link_uri', 1) }} as linked_author,
+        {{ linked_post('link_uri', 2) }} as linked_key
+    from candidates
+),
+
+-- The card of a link to a post has the post's words: not of one that is gone, or may be. A handle in the address may be any that its author had.
+hidden_posts as (
+    select
+        {{ rkey_of('subject_uri') }} as post_key,
+        did
+    from {{ ref('int_deletions') }}
+    where subject_type = 'post'
+    union
+    select
+        {{ rkey_of('uri') }} as post_key,
+        {{ did_of('uri') }} as did
+    from {{ ref('int_records_in_doubt') }}
 )
 
 select
-    candidates.pack_uri,
-    candidates.period,
+    linked.pack_uri,
+    linked.period,
     row_number() over (
-        partition by candidates.pack_uri, candidates.period
-        order by candidates.candidate_number
+        partition by linked.pack_uri, linked.period
+        order by linked.candidate_number
     ) as rank_number,
-    candidates.link_uri,
-    candidates.domain,
+    linked.link_uri,
+    linked.domain,
     coalesce(domain_types.link_type, 'other') as link_type,
-    candidates.title,
-    candidates.post_count,
-    candidates.author_count,
-    candidates.engagement_count,
-    candidates.last_posted_at
-from candidates
-left join {{ ref('int_domain_types') }} as domain_types on candidates.domain = domain_types.domain
-where {{ names_nobody_withheld(['candidates.link_uri', 'candidates.title']) }}
+    linked.title,
+    linked.post_count,
+    linked.author_count,
+    linked.engagement_count,
+    linked.last_posted_at
+from linked
+left join {{ ref('int_domain_types') }} as domain_types on linked.domain = domain_types.domain
+where
+    {{ names_nobody_withheld(['linked.link_uri', 'linked.title']) }}
+    and not exists (
+        select 1
+        from hidden_posts
+        where
+            hidden_posts.post_key = linked.linked_key
+            and (hidden_posts.did = linked.linked_author or not starts_with(linked.linked_author, 'did:'))
+    )
 qualify rank_number <= 100
