@@ -4,6 +4,7 @@
     python pipelines/bluesky.py              what `.dlt/config.toml` names
     python pipelines/bluesky.py --check      no pull: ask for what the warehouse doubts, audit who is due, and build
     python pipelines/bluesky.py --audit      the same, and hold everybody's whole repository against the lake
+    python pipelines/bluesky.py --posts F    no pull: make rows of the posts whose URIs a file has, and build
     python pipelines/bluesky.py --forget P   take somebody out of the lake, and of all that was made from it
 
 Exit codes: 0 all well; 1 nothing could be loaded, or DuckDB does not find it, or a check cannot build; 2 loaded, but
@@ -25,6 +26,7 @@ from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import dlt
@@ -33,11 +35,12 @@ from dlt.common.configuration import with_config
 from dlt.common.configuration.exceptions import ConfigurationValueError
 from dlt.common.exceptions import SignalReceivedException
 
-from pipelines import live, report
+from pipelines import export, live, report
 from pipelines.audits import Auditing, AuditSummary, audits_due
 from pipelines.checks import Checking, Checks
 from pipelines.command import run_command
 from pipelines.forgetting import forget
+from pipelines.hydration import PostFile, hydrate, read_posts
 from pipelines.lake.bucket import LakeError, lake_location, use_project_settings
 from pipelines.lake.filesystems import use_lake_filesystems
 from pipelines.lake.loads import load
@@ -150,6 +153,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--audit", action="store_true", help="as --check, and audit every member now")
     parser.add_argument(
+        "--posts", type=Path, metavar="FILE", help="no pull: ask for posts by their URIs, as export.py ids writes them"
+    )
+    parser.add_argument(
         "--forget", metavar="HANDLE_OR_DID", help="take somebody out of everything, for good; --dry-run counts only"
     )
     parser.add_argument("--no-transform", action="store_true", help="leave the dbt build at the end out, and checks")
@@ -166,6 +172,10 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     options.check |= options.audit
     if options.check and (options.no_transform or options.dry_run or options.catch_up):
         parser.error("--check goes on from the build: not with --no-transform, --dry-run or --catch-up")
+    if options.posts is not None and (
+        options.check or options.dry_run or options.catch_up or options.forget is not None
+    ):
+        parser.error("--posts asks for posts alone: not with --check, --audit, --dry-run, --catch-up or --forget")
     if options.forget is not None and (options.check or not options.forget.strip()):
         parser.error("--forget takes a handle or a DID, and does nothing else")
     for name in ("refresh_days", "backfill_days"):
@@ -204,14 +214,14 @@ def sample_nights(pipeline: dlt.Pipeline, options: argparse.Namespace) -> Genera
 
     Yields:
         The night that `--day` names, or the first seven into an empty lake, or the one after the newest in it; for a
-        check, the newest once more.
+        check, or posts by their URIs, the newest once more.
     """
     world = World()
     newest = newest_pull(pipeline)
     newest_day = (newest.date() - world.on(1).now.date()).days + 1 if newest else 0
     if options.day:
         days = [options.day]
-    elif options.check:
+    elif options.check or options.posts is not None:
         days = [max(1, newest_day)]
     elif newest is None:
         days = list(range(1, FIRST_SAMPLE_NIGHTS + 1))
@@ -320,7 +330,10 @@ def publish(options: argparse.Namespace, pipeline: dlt.Pipeline, night: Night, c
             return failed
     if options.no_report or not may_publish:
         return exit_code
-    return 2 if report.make_page(console, is_sample=options.sample, is_opened=options.open) else exit_code
+    is_failed = report.make_page(console, is_sample=options.sample, is_opened=options.open)
+    if not options.no_transform:
+        is_failed |= export.end_well(lambda: export.export_nightly(console, is_sample=options.sample))
+    return 2 if is_failed else exit_code
 
 
 def is_everybody_found(pipeline: dlt.Pipeline, night: Night) -> bool:
@@ -336,6 +349,16 @@ def is_everybody_found(pipeline: dlt.Pipeline, night: Night) -> bool:
     for name in unresolved:
         complain(f"Nobody is published, and the page stays as it was. {name}")
     return not unresolved
+
+
+def ask_for_posts(
+    options: argparse.Namespace, posts: PostFile, pipeline: dlt.Pipeline, night: Night, console: Terminal
+) -> int:
+    """Make rows of the posts of a file, build the warehouse, and return the exit code."""
+    exit_code = hydrate(posts, pipeline, connected(night), night.run.clock, console)
+    if options.no_transform or build("warehouse", build_warehouse, options, console):
+        return exit_code
+    return 2
 
 
 def build(name: str, step: Callable[[bool], BuildOutcome], options: argparse.Namespace, console: Terminal) -> bool:
@@ -485,7 +508,8 @@ def run_job(options: argparse.Namespace, run: PullRun | None, console: Terminal)
     for line in unknown_settings():
         complain(line)
     configured_retention()  # A value that cannot be used is said before anybody is asked anything.
-    pulls = not (options.dry_run or options.check)
+    posts = read_posts(options.posts) if options.posts is not None else None
+    pulls = not (options.dry_run or options.check or posts)
     events = catch_up(options, console) if pulls and is_catch_up_wanted(options) else ""
     name = "bluesky_sample" if options.sample else "bluesky"
     with only_one(name):
@@ -493,6 +517,8 @@ def run_job(options: argparse.Namespace, run: PullRun | None, console: Terminal)
         with closing(sample_nights(pipeline, options) if options.sample else real_night(options, run)) as nights:
             if options.dry_run:
                 return dry_run(pipeline, next(nights), console)
+            if posts is not None:
+                return ask_for_posts(options, posts, pipeline, next(nights), console)
             return max(run_night(options, pipeline, replace(night, events=events), console) for night in nights)
 
 

@@ -17,11 +17,14 @@ if TYPE_CHECKING:
 
     from pipelines.lake.duckdb_settings import DuckDBSettings
 
+MARTS: Final = "marts"
+"""The bucket's folder, beside the data set, to which marts are exported."""
+
 _MARK: Final = "lake_generation"
 
 
 def remove_warehouse(pipeline: dlt.Pipeline, settings: DuckDBSettings) -> None:
-    """Remove the warehouse, here and where nights keep it: the lake has all that is to be in it."""
+    """Remove the warehouse, here and where nights keep it, and what was exported to the bucket: the lake has it all."""
     warehouse = settings.warehouse_path
     for file in (warehouse, Path(f"{warehouse}.wal")):
         file.unlink(missing_ok=True)
@@ -30,6 +33,9 @@ def remove_warehouse(pipeline: dlt.Pipeline, settings: DuckDBSettings) -> None:
     kept = f"{client.bucket_path}/warehouse/{warehouse.name}"
     if not client.config.is_local_filesystem and client.fs_client.exists(kept):
         client.fs_client.rm_file(kept)
+    exported = f"{client.bucket_path}/{MARTS}"
+    if client.fs_client.exists(exported):
+        client.fs_client.rm(exported, recursive=True)
 
 
 def begin_anew_after_forgetting(settings: DuckDBSettings) -> None:

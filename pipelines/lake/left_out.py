@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    import duckdb
+
     from pipelines.lake.scrubbing import Scrubber
 
 NAMES_FILE: Final = "left_out.txt"
@@ -142,6 +144,28 @@ def read_left_out(pipeline_name: str, variable: object = None) -> LeftOut:
     # Whoever is forgotten is nowhere to be left out of, and would come back into the bucket with their DID.
     names = tuple(name for name in names if not forgotten.names(name.person))
     return LeftOut(names, _parse(found))
+
+
+def expect_withheld(left_out: LeftOut, marts: duckdb.DuckDBPyConnection) -> None:
+    """See that marts were built when every name was found, and after the last was added to the settings.
+
+    Raises:
+        LakeError: They were not.
+    """
+    query = "select count(*) from int_publishable_authors where withheld_because = 'left_out_unresolved'"
+    if marts.execute(query).fetchall() != [(0,)]:
+        raise LakeError(
+            "The marts were built when a name of those who are left out led to nobody, so that they publish nobody:"
+            " correct it, and run cd dbt && dbt build; for the sample: --target sample."
+        )
+    if not left_out.dids:
+        return
+    query = "select count(*) from int_withheld_names where list_contains($1, withheld_name)"
+    if marts.execute(query, [[did.lower() for did in left_out.dids]]).fetchall() != [(len(left_out.dids),)]:
+        raise LakeError(
+            "The marts are older than the names of those who are left out:"
+            " run cd dbt && dbt build; for the sample: --target sample."
+        )
 
 
 def keep_found(pipeline: dlt.Pipeline, found: Found) -> None:

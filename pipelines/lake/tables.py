@@ -323,7 +323,7 @@ RECORD_CHECKS: Final = RawTable(
                 "asked_because",
                 pa.string(),
                 "`absent_from_feed`: a walk that read its place did not find it; `seen_live_only`: no pull has ever"
-                " found it; `audit`: the repository and the lake differ.",
+                " found it; `audit`: the repository and the lake differ; `named_in_file`: `--posts` was given its URI.",
             ),
             _required(
                 "outcome",

@@ -63,12 +63,14 @@ class RecordAsker:
         clock: Tells the time of an observation.
         outcomes: Questions so far, by outcome.
         problems: Questions that nobody could answer, by what was said.
+        absent: Posts that the service does not show, in the order in which that was found.
     """
 
     network: Network
     clock: Callable[[], datetime]
     outcomes: Counter[str] = field(default_factory=Counter)
     problems: Counter[str] = field(default_factory=Counter)
+    absent: list[str] = field(default_factory=list)
     _services: FailingServices = field(default_factory=FailingServices, repr=False)
 
     def ask(self, questions: Sequence[Question]) -> Iterator[pa.Table]:
@@ -82,6 +84,7 @@ class RecordAsker:
         waiting = Answers()
         for answers in self._answers(questions):
             self.outcomes.update(row["outcome"] for row in answers.checks)
+            self.absent += [question.uri for question in answers.left_out]
             self.problems.update(row["error"] for row in answers.checks if row["outcome"] == "unknown")
             waiting.add(answers)
             if len(waiting.checks) >= ROWS_PER_TABLE:

@@ -1,0 +1,96 @@
+"""Marts as files, written by DuckDB's own `COPY`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+import duckdb
+
+from pipelines.exports.columns import Meaning
+from pipelines.exports.marts import quoted
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pipelines.exports.columns import Column
+    from pipelines.exports.marts import Mart
+    from pipelines.exports.pseudonyms import Pseudonyms
+
+Format = Literal["parquet", "csv", "jsonl"]
+
+_OPTIONS: Final[dict[Format, str]] = {
+    "parquet": "format parquet, compression zstd",
+    "csv": "format csv, header, timestampformat '%Y-%m-%dT%H:%M:%S.%fZ'",
+    "jsonl": "format json, timestampformat '%Y-%m-%dT%H:%M:%S.%fZ'",
+}
+FORMATS: Final = tuple(_OPTIONS)
+
+_ROWS_AT_ONCE: Final = 20_000
+
+# https://owasp.org/www-community/attacks/CSV_Injection: what spreadsheets take for the beginning of a formula, in any
+# width, and the white space that some of them skip before one.
+_FORMULA: Final = r"^[=+\-@＝＋－＠\t\r\n]"  # noqa: RUF001
+
+
+@dataclass(frozen=True)
+class WrittenTable:
+    """A mart that was written.
+
+    Attributes:
+        mart: Which.
+        file: The file's name.
+        row_count: Its rows.
+        byte_count: Its size.
+    """
+
+    mart: Mart
+    file: str
+    row_count: int
+    byte_count: int
+
+
+def write_table(
+    marts: duckdb.DuckDBPyConnection, mart: Mart, form: Format, folder: Path, pseudonyms: Pseudonyms | None = None
+) -> WrittenTable:
+    """Write a mart as a file of its own; an earlier one stays until the new one is whole.
+
+    Args:
+        marts: The warehouse, with times in UTC.
+        mart: What of it is written.
+        form: The kind of file.
+        folder: Where to.
+        pseudonyms: Gives people other names, if they are to have such.
+    """
+    file = f"{mart.name}.{form}"
+    unfinished = folder / f".{file}.partial"
+    if pseudonyms is None:
+        counted = _copy(marts, mart, mart.query, form, unfinished)
+    else:
+        rows = marts.execute(mart.query).to_arrow_reader(_ROWS_AT_ONCE)
+        with duckdb.connect() as copying:
+            copying.execute("set timezone = 'UTC'; set enable_progress_bar = false")
+            copying.register("renamed", pseudonyms.reader(rows, mart.columns))
+            counted = _copy(copying, mart, "from renamed", form, unfinished)
+    unfinished.replace(folder / file)
+    return WrittenTable(mart, file, counted, (folder / file).stat().st_size)
+
+
+def _copy(connection: duckdb.DuckDBPyConnection, mart: Mart, query: str, form: Format, path: Path) -> int:
+    """Write the rows of a query, and count them."""
+    if form == "csv":
+        cells = ", ".join(f"{_in_csv(column)} as {quoted(column.name)}" for column in mart.columns)
+        query = f"select {cells} from ({query})"
+    to = str(path).replace("'", "''")
+    counted = connection.execute(f"copy ({query}) to '{to}' ({_OPTIONS[form]})").fetchone()
+    return int(counted[0]) if counted else 0
+
+
+def _in_csv(column: Column) -> str:
+    """Write a cell so that nobody's words are run as a formula, and lists as JSON."""
+    cell = quoted(column.name)
+    if column.is_list:
+        return f"cast(to_json({cell}) as varchar)"
+    if column.data_type != "VARCHAR" or column.meaning is Meaning.OURS:
+        return cell
+    return f"case when regexp_matches({cell}, '{_FORMULA}') then '''' || {cell} else {cell} end"

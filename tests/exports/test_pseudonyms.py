@@ -1,0 +1,130 @@
+"""Under other names nobody is found by theirs, and all that ties people is as it was."""
+
+from __future__ import annotations
+
+import stat
+from typing import TYPE_CHECKING
+
+import duckdb
+import igraph
+import pytest
+
+from pipelines import export
+from pipelines.exports.pseudonyms import Pseudonyms, read_salt
+from tests.forgetting.lakes import contents
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pipelines.sample.world.world import World
+    from tests.exports.conftest import Exporting
+
+PEOPLE = [
+    ("did:plc:aaaaaaaaaaaaaaaaaaaaaaaa", "ada.test", "Ada Lovelace"),
+    ("did:plc:aaaaaaaaaaaaaaaaaaaaaaaa", "countess.test", "Ada 🦆"),
+    ("did:plc:bbbbbbbbbbbbbbbbbbbbbbbb", "kenji.co.test", "森 健司"),
+    ("did:web:news.test", "news.test", "Data"),
+    (None, "unseen.test", None),
+]
+
+
+@pytest.fixture(scope="module")
+def pseudonyms() -> Pseudonyms:
+    return Pseudonyms(b"salt", PEOPLE)
+
+
+def test_nobody_is_found_by_a_name(world: World, renamed: Path) -> None:
+    """All of 40 and more people, those of whom nothing may be published too, in all tables and graphs."""
+    names = {name for actor in world.actors.values() for name in (actor.did, actor.did.rpartition(":")[2])}
+    names |= {handle for actor in world.actors.values() for _, handle in actor.handles} - {"handle.invalid"}
+    called = {profile.display_name for actor in world.actors.values() for profile in actor.profiles} - {""}
+    assert len(world.actors) >= 40
+    for place, text in contents(renamed):
+        lower = text.lower()
+        assert [name for name in names if name.lower() in lower] == [], place
+        assert [name for name in called if name in text] == [], place
+
+
+def test_the_graph_is_the_same(exporting: Exporting, renamed: Path) -> None:
+    kinds = ("--kinds", "interactions,hashtags", "--format", "graphml")
+    plain = igraph.Graph.Read_GraphML(str(exporting.run("plain", "graph", "--all", *kinds) / "graph.graphml"))
+    exporting.run("renamed", "graph", "--all", "--pseudonyms", *kinds)
+    other = igraph.Graph.Read_GraphML(str(renamed / "graph.graphml"))
+    with duckdb.connect(str(exporting.marts.warehouse), read_only=True) as marts:
+        given = Pseudonyms.of(marts, read_salt(exporting.marts.warehouse.with_name("pseudonyms.salt")))
+    assert edges(plain, given) == edges(other, None)
+    assert plain.isomorphic(other)
+
+
+def edges(graph: igraph.Graph, given: Pseudonyms | None) -> list[tuple[object, ...]]:
+    def name(vertex: int) -> str:
+        known = str(graph.vs[vertex]["id"])
+        return given.person(known) if given else known
+
+    return sorted(
+        (name(edge.source), name(edge.target), edge["interactions"], edge["hashtags"], edge["first_on"])
+        for edge in graph.es
+    )
+
+
+def test_two_exports_agree_by_a_salt_that_its_owner_alone_reads(exporting: Exporting, renamed: Path) -> None:
+    again = exporting.run("again", "tables", "rpt_members", "--all", "--pseudonyms")
+    file = "rpt_members.parquet"
+    in_order = [duckdb.sql(f"from '{folder / file}' order by did").fetchall() for folder in (again, renamed)]
+    assert in_order[0] == in_order[1]
+    salt = exporting.marts.warehouse.with_name("pseudonyms.salt")
+    assert stat.S_IMODE(salt.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Thanks @ada.test!",
+        "Thanks @ADA.Test.",
+        "Ada.test said so",
+        "ada。test",
+        "@a\u200bda.test",
+        "See countess.test--and so on",
+        "https://bsky.app/profile/ada.test/post/3kabc",
+        "https://x.test/?u=https%3A%2F%2Fbsky.app%2Fprofile%2Fada.test",
+        "https://x.test/?u=%2540ada.test",
+        "did:plc:AAAAAAAAAAAAAAAAAAAAAAAA",
+        "did%3Aplc%3Aaaaaaaaaaaaaaaaaaaaaaaaa",
+        "https://cdn.test/img/aaaaaaaaaaaaaaaaaaaaaaaa/1",
+        "I met Ada Lovelace, and ADA LOVELACE met me",
+        "ada-lovelace",
+    ],
+)
+def test_a_name_is_found_however_it_is_written(pseudonyms: Pseudonyms, text: str) -> None:
+    other = pseudonyms.words(text)
+    assert pseudonyms.person("ada.test") in other
+    for name in ("ada", "lovelace", "countess", "aaaaaaaa"):
+        assert name not in other.lower()
+
+
+def test_others_are_told_apart(pseudonyms: Pseudonyms) -> None:
+    ada = pseudonyms.person("did:plc:aaaaaaaaaaaaaaaaaaaaaaaa")
+    assert pseudonyms.person("countess.test") == ada
+    assert pseudonyms.person("Ada.Test") == ada
+    assert len({ada, *map(pseudonyms.person, ("kenji.co.test", "news.test", "unseen.test", "who.test"))}) == 5
+    assert pseudonyms.words("森 健司さん") == f"{pseudonyms.person('kenji.co.test')}さん"
+    assert pseudonyms.words("@who.test") == f"@{pseudonyms.person('who.test')}"
+
+
+@pytest.mark.parametrize("text", ["I like data.", "duckdb.org/docs, 3.14", "Canada", "app.bsky.feed.post", "# x: y%"])
+def test_what_is_no_name_stays(pseudonyms: Pseudonyms, text: str) -> None:
+    assert pseudonyms.words(text) == text
+
+
+def test_a_record_has_one_other_uri(pseudonyms: Pseudonyms) -> None:
+    other = pseudonyms.record("at://did:plc:aaaaaaaaaaaaaaaaaaaaaaaa/app.bsky.feed.post/3kabc")
+    key = other.rpartition("/")[2]
+    assert "3kabc" not in other
+    assert pseudonyms.words("https://bsky.app/profile/ada.test/post/3kabc").endswith(f"/post/{key}")
+    assert pseudonyms.record(other) == other
+    assert pseudonyms.pack("all") == "all"
+
+
+def test_nothing_is_renamed_without_being_asked(exporting: Exporting) -> None:
+    with pytest.raises(SystemExit):
+        export.main(["ids", "--sample", "--pseudonyms", "--out", str(exporting.folder / "x")])
