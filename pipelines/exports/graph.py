@@ -80,6 +80,17 @@ KINDS: Final = {
             where not is_with_self
         """,
     ),
+    # Whom somebody follows no more is theirs to keep: a graph has the ties that last.
+    "follows": Kind(
+        needs=("fct_follow_spans",),
+        query="""
+            select follower_did as source, followed_did as target,
+                cast(coalesce(followed_at, first_seen_at) as date) as begins, cast(null as date) as ends
+            from fct_follow_spans
+            cross join graph_period
+            where is_current and coalesce(coalesce(followed_at, first_seen_at) <= period_to, true)
+        """,
+    ),
     "hashtags": Kind(needs=("fct_hashtags",), query=_shared("fct_hashtags", "hashtag"), is_directed=False),
     "links": Kind(needs=("fct_links",), query=_shared("fct_links", "link_uri"), is_directed=False),
 }

@@ -233,7 +233,7 @@ def test_reports_tell_who_follows_each_other_and_who_began_to(ties: Ties) -> Non
 
 
 def test_each_member_with_a_tie_is_in_the_group_that_the_library_finds(ties: Ties) -> None:
-    graph = nx.Graph()
+    graph: nx.Graph[str] = nx.Graph()
     graph.add_nodes_from(sorted({did for pair in current(ties) for did in pair}))
     for one, other in sorted({(min(pair), max(pair)) for pair in current(ties)}):
         graph.add_edge(one, other, weight=2 if {(one, other), (other, one)} <= current(ties).keys() else 1)

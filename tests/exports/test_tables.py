@@ -38,7 +38,7 @@ def test_nothing_withheld_is_in_any_byte(
     world: World, exporting: Exporting, csv: Path, parquet: Path, withheld: list[Actor]
 ) -> None:
     day = world.on(exporting.marts.day)
-    graph = exporting.run("graph", "graph", "--kinds", "interactions,hashtags,links")
+    graph = exporting.run("graph", "graph", "--kinds", "interactions,follows,hashtags,links")
     ids = exporting.run("ids", "ids")
     told = "\n".join(text for folder in (csv, parquet, graph, ids) for _, text in contents(folder)).lower()
     others = {actor.handle(day.now) for actor in world.actors.values() if actor not in withheld}

@@ -27,7 +27,7 @@ from pipelines.sample.appview.repo_writer import Key, car_of, commit, encode, ke
 from pipelines.sample.appview.signed_repositories import repository_car, signing_key
 from pipelines.sample.world.blocks import cid_text, cid_to_bytes, link_to
 from pipelines.sample.world.days import evening
-from pipelines.sample.world.truth import DEACTIVATED, DELETED, FOLLOW, LIKE, POST, REPOST, SUSPENDED, Like
+from pipelines.sample.world.truth import DEACTIVATED, DELETED, FOLLOW, LIKE, POST, REPOST, SUSPENDED, Follow, Like
 from pipelines.sources.feed_audits import Audits
 from pipelines.sources.feed_walk import AuditState, MemberState, was_whole
 from pipelines.sources.member_audit import MemberAudit
@@ -200,7 +200,10 @@ def hold_ties_to_the_truth(audited: Audited, world: World) -> None:
     assert gone
     assert {uri.split("/")[3] for uri in new} == {FOLLOW, LIKE}
     assert {row["rev"] for row in audited.kept.values()} <= {world.on(9).rev(did) for did in read}
-    for one in (one for did in read for one in (*world.ties.follows[did], *world.ties.likes[did]) if one.uri in new):
+    made: list[Follow | Like] = []
+    for did in read:
+        made += [*world.ties.follows[did], *world.ties.likes[did]]
+    for one in (one for one in made if one.uri in new):
         row = audited.kept[one.uri]
         liked = one.subject if isinstance(one, Like) else None
         assert (row["cid"], row["created_at"]) == (one.cid, one.created_at)
