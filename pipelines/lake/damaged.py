@@ -8,7 +8,9 @@ missing; a schema's columns come again with the rows. A table's file has what no
 from __future__ import annotations
 
 import json
+import re
 import zlib
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import dlt
+
+_STATES: Final = "_dlt_pipeline_state"
+_LOAD_ID: Final = re.compile(r"__([0-9]+(?:\.[0-9]+)?)__")
+_A_DAY: Final = 86_400
 
 
 class DamagedFileError(LakeError):
@@ -81,6 +87,38 @@ def remove_damaged_files(pipeline: dlt.Pipeline) -> list[str]:
     return said
 
 
+def loads_to_come(pipeline: dlt.Pipeline, now: float) -> list[str]:
+    """Name loads of a time to come, which a machine's clock was at when it was wrong.
+
+    dlt takes the state of the highest load ID for its newest, and models the newest observation for now: no later load
+    counts until such a one is taken out.
+
+    Args:
+        pipeline: Any pipeline of the lake; the loads of the others are looked at as well.
+        now: Seconds since 1970.
+
+    Returns:
+        A line for each.
+    """
+    client = filesystem_client(pipeline)
+    names = (str(path).rpartition("/")[2] for path in client.fs_client.find(client.get_table_dir(_STATES)))
+    to_come = sorted(
+        {found for name in names for found in _LOAD_ID.findall(name) if float(found) > now + _A_DAY}, key=float
+    )
+    return [
+        f"The load {load_id} is of a time to come ({_day(float(load_id))}): a clock was wrong, and what it stored"
+        " counts as the newest for ever. docs/architecture.md says, under “The clock”, which files to delete."
+        for load_id in to_come
+    ]
+
+
+def _day(seconds: float) -> str:
+    try:
+        return datetime.fromtimestamp(seconds, UTC).date().isoformat()
+    except (OverflowError, ValueError):
+        return "after the year 9999"
+
+
 def _read_state(stored: dict[str, Any]) -> None:
     decompress_state(stored["state"])["pipeline_name"]
 
@@ -90,6 +128,6 @@ def _read_schema(stored: dict[str, Any]) -> None:
 
 
 _READ_BY_DLT: Final[dict[str, tuple[Callable[[dict[str, Any]], None], str]]] = {
-    "_dlt_pipeline_state": (_read_state, "the state before it counts, and what came since is asked for again."),
+    _STATES: (_read_state, "the state before it counts, and what came since is asked for again."),
     "_dlt_version": (_read_schema, "the schema is written again with the next load."),
 }

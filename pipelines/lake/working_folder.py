@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -13,7 +14,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from filelock import FileLock, Timeout
 
 from pipelines.lake.bucket import LakeError, check_lake, explain_lake_error, lake_location
-from pipelines.lake.damaged import remove_damaged_files
+from pipelines.lake.damaged import loads_to_come, remove_damaged_files
 from pipelines.lake.forgotten import forgotten, read_forgotten
 from pipelines.lake.loads import causes, load, signal_behind
 
@@ -112,7 +113,8 @@ def recover(pipeline: dlt.Pipeline) -> dlt.Pipeline:
     """Finish what an earlier run left behind, then take the state from the lake: it must match what is in it.
 
     What a crash left in a shape that cannot be finished is given up. It has moved no cursor in the lake, so what it
-    held is asked for again. A state in the lake that is damaged is removed: the one before it counts.
+    held is asked for again. A state in the lake that is damaged is removed: the one before it counts. One of a time
+    to come, which counts for ever, is named.
 
     Returns:
         The pipeline to go on with.
@@ -134,6 +136,8 @@ def recover(pipeline: dlt.Pipeline) -> dlt.Pipeline:
             raise
         print(*damaged, sep="\n", file=sys.stderr)
         pipeline.sync_destination()
+    for line in loads_to_come(pipeline, time.time()):
+        print(line, file=sys.stderr)
     return pipeline
 
 

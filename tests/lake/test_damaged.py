@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import random
+import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from dlt.common.pipeline import get_dlt_pipelines_dir
 
 from tests.sources.test_state import landed
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pipelines.sample.appview.server import SampleServer
     from pipelines.sample.world.world import World
     from tests.conftest import Lake
@@ -48,3 +49,28 @@ def test_a_damaged_state_or_schema_is_named_and_the_one_before_it_counts(
     assert landed(lake) >= {(did, item.uri) for did in actors for item in world.on(3).feed(did)}
     assert lake.pull(sample_server, actors=actors).run.new_item_count == 0, "and it is in good order from then on"
     assert not capsys.readouterr().err
+
+
+def test_a_night_of_a_wrong_clock_is_named_until_its_files_are_gone_and_then_all_is_well(
+    lake: Lake, sample_server: SampleServer, world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    did = world.actor("nils").did
+    lake.pull(sample_server, actors=[did])
+    capsys.readouterr()
+    for state in [*(lake.dataset / "_dlt_pipeline_state").glob("*.jsonl")]:
+        start, _, end = state.name.split("__")
+        for to_come in ("4070908800.123", "99999999999999999999"):
+            state.with_name(f"{start}__{to_come}__{end}").write_bytes(state.read_bytes())
+    sample_server.day = 2
+    lake.pull(sample_server, actors=[did])
+    said = capsys.readouterr().err.splitlines()
+    assert ["The load 4070908800.123 is of a time to come (2099-01-01)" in line for line in said] == [True, False]
+    assert "The load 99999999999999999999 is of a time to come (after the year 9999)" in said[1]
+    for file in lake.dataset.rglob("*"):
+        if "__4070908800." in file.name or "__99999999999999999999__" in file.name:
+            file.unlink()
+    shutil.rmtree(Path(get_dlt_pipelines_dir()) / "bluesky")
+    sample_server.day = 3
+    assert lake.pull(sample_server, actors=[did]).exit_code == 0
+    assert not capsys.readouterr().err
+    assert landed(lake) >= {(did, item.uri) for item in world.on(3).feed(did)}

@@ -28,11 +28,11 @@ counted as (
     select
         ties.pack_uri,
         ties.did,
-        count(case when own.group_did = others.group_did then 1 end) as ties_within_count,
-        count(case when own.group_did != others.group_did then 1 end) as ties_beyond_count
+        count(case when own.group_did = neighbours.group_did then 1 end) as ties_within_count,
+        count(case when own.group_did != neighbours.group_did then 1 end) as ties_beyond_count
     from ties
     inner join groups as own on ties.pack_uri = own.pack_uri and ties.did = own.did
-    inner join groups as others on ties.pack_uri = others.pack_uri and ties.other_did = others.did
+    inner join groups as neighbours on ties.pack_uri = neighbours.pack_uri and ties.other_did = neighbours.did
     group by ties.pack_uri, ties.did
 )
 
@@ -41,12 +41,12 @@ select
     groups.did,
     members.handle,
     groups.group_did,
-    called.handle as group_handle,
+    eponyms.handle as group_handle,
     count(*) over (partition by groups.pack_uri, groups.group_did) as group_member_count,
     counted.ties_within_count,
     counted.ties_beyond_count,
     groups.betweenness
 from groups
 inner join members on groups.did = members.did
-inner join members as called on groups.group_did = called.did
+inner join members as eponyms on groups.group_did = eponyms.did
 inner join counted on groups.pack_uri = counted.pack_uri and groups.did = counted.did

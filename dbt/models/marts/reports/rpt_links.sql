@@ -36,7 +36,8 @@ linked as (
     from candidates
 ),
 
--- The card of a link to a post has the post's words: not of one that is gone, or may be. A handle in the address may be any that its author had.
+-- The card of a link to a post has the post's words: not of one that is gone, or may be. A handle in the address may be
+-- any that its author had.
 hidden_posts as (
     select
         {{ rkey_of('subject_uri') }} as post_key,

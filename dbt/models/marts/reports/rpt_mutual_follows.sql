@@ -7,13 +7,13 @@ with members as (
 )
 
 select
-    ties.pack_uri,
-    ties.one_did,
-    ties.other_did,
+    follow_ties.pack_uri,
+    follow_ties.one_did,
+    follow_ties.other_did,
     one.handle as one_handle,
     other.handle as other_handle,
-    ties.tied_since
-from {{ ref('int_follow_ties') }} as ties
-inner join members as one on ties.one_did = one.did
-inner join members as other on ties.other_did = other.did
-where ties.is_mutual
+    follow_ties.tied_since
+from {{ ref('int_follow_ties') }} as follow_ties
+inner join members as one on follow_ties.one_did = one.did
+inner join members as other on follow_ties.other_did = other.did
+where follow_ties.is_mutual
