@@ -16,7 +16,7 @@ from pipelines.retention import configured_retention
 if TYPE_CHECKING:
     from pathlib import Path
 
-ONLY_SECRET = {"handle", "app_password", "webhook_password"}
+ONLY_SECRET = {"handle", "app_password", "webhook_password", "salt"}
 """What `example.secrets.toml` has, and `full`, which a command line gives."""
 
 

@@ -117,7 +117,7 @@ class BucketLaws:
         nights.expect(2)
         assert nights.items() == nights.feeds
 
-    def test_the_live_leg_goes_on_and_its_small_files_become_one(
+    def test_the_live_job_goes_on_and_its_small_files_become_one(
         self, nights: BucketNights, new_python: ProcessPoolExecutor, world: World
     ) -> None:
         nights.pull(1, "machine")
