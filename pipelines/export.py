@@ -9,6 +9,11 @@ python pipelines/export.py nightly                what `[export] nightly` in the
 
 from __future__ import annotations
 
+if __name__ == "__main__":
+    from pipelines.interruption import end_at_once_from_now
+
+    end_at_once_from_now()  # The imports below take seconds.
+
 import argparse
 import sys
 from contextlib import ExitStack, contextmanager
@@ -19,13 +24,14 @@ import dlt
 import duckdb
 
 from pipelines.command import run_command
+from pipelines.explain import explain
 from pipelines.exports import datapackage
 from pipelines.exports.graph import ALL as EVERYBODY
 from pipelines.exports.graph import FORMATS as GRAPH_FORMATS
 from pipelines.exports.graph import KINDS, PERIODS, Scope, expect_kinds, packs_in, read_graph, write_graph
 from pipelines.exports.ids import post_uris
 from pipelines.exports.marts import ExportError, choose
-from pipelines.exports.pseudonyms import Pseudonyms, read_salt
+from pipelines.exports.pseudonyms import Pseudonyms, expect_secret, read_salt
 from pipelines.exports.tables import FORMATS, write_table
 from pipelines.exports.target import BUCKET, Target, open_target
 from pipelines.lake.bucket import LakeError, use_project_settings
@@ -33,6 +39,7 @@ from pipelines.lake.duckdb_settings import duckdb_settings, explain_warehouse_er
 from pipelines.lake.filesystems import use_lake_filesystems
 from pipelines.lake.forget_warehouse import expect_built_after_forgetting
 from pipelines.lake.left_out import expect_withheld, read_left_out
+from pipelines.lake.loads import signal_behind
 from pipelines.terminal import complain
 
 if TYPE_CHECKING:
@@ -125,6 +132,9 @@ def export_tables(
         marts = stack.enter_context(open_marts(name, is_all=is_all))
         chosen = choose(marts, models, is_all=is_all, is_renamed=is_renamed)
         target = stack.enter_context(open_target(out, dlt.pipeline(name)))
+        note = (ALL if is_all else PUBLISHED) + (RENAMED if is_renamed else "")
+        before = target.read(datapackage.FILE)
+        datapackage.expect_same_kind(before, note, target.place)
         pseudonyms = _pseudonyms(marts, name) if is_renamed else None
         written = []
         with console.status("") as status:
@@ -133,8 +143,11 @@ def export_tables(
                 table = write_table(marts, mart, form, target.folder, pseudonyms)
                 target.keep(table.file)
                 written.append(table if out != BUCKET else replace(table, file=f"{mart.name}/{table.file}"))
-        note = (ALL if is_all else PUBLISHED) + (RENAMED if is_renamed else "")
-        _keep_text(target, datapackage.FILE, datapackage.describe(written, form, newest_observation(marts), note))
+        package = datapackage.describe(written, form, newest_observation(marts), note)
+        package, stale = datapackage.together(package, before)
+        _keep_text(target, datapackage.FILE, package)
+        for path in stale:
+            target.remove(path)
     rows, size = sum(table.row_count for table in written), sum(table.byte_count for table in written)
     console.say(f"tables  {target.place} ({len(written)} tables, {rows:,} rows, {size / 1e6:,.2f} MB)")
 
@@ -185,9 +198,9 @@ def export_graph(console: Terminal, options: argparse.Namespace) -> None:
             graph = read_graph(marts, scope, pseudonyms)
             file = scope.file_name(options.format, pseudonyms)
             write_graph(graph, options.format, target.folder / file)
-            target.keep(file)
+            place = target.keep(file)
             said = f"{graph.number_of_nodes():,} people, {graph.number_of_edges():,} ties"
-            console.say(f"graph  {target.place}/{file} ({said})")
+            console.say(f"graph  {place} ({said})")
 
 
 def export_nightly(console: Terminal, *, is_sample: bool) -> None:
@@ -209,7 +222,7 @@ def _pseudonyms(marts: duckdb.DuckDBPyConnection, name: str) -> Pseudonyms:
     """Read the salt: the setting's if there is one, else that of this warehouse."""
     configured = dlt.secrets.get("export.salt", str)
     if configured:
-        return Pseudonyms.of(marts, configured.encode())
+        return Pseudonyms.of(marts, expect_secret(configured.encode(), "[export]"))
     return Pseudonyms.of(marts, read_salt(duckdb_settings(name).warehouse_path.with_name("pseudonyms.salt")))
 
 
@@ -286,8 +299,11 @@ def end_well(work: Callable[[], None]) -> int:
     except (ExportError, LakeError) as error:
         complain(str(error))
         return 1
-    except OSError as error:
-        complain(f"The files cannot be written: {error}")
+    except Exception as error:
+        reason = explain(error) or (f"The files cannot be written: {error}" if isinstance(error, OSError) else None)
+        if reason is None or signal_behind(error):
+            raise
+        complain(reason)
         return 1
     return 0
 

@@ -50,7 +50,7 @@ def read_posts(path: Path) -> PostFile:
     """Read a file of URIs.
 
     Raises:
-        LakeError: It cannot be read.
+        LakeError: It cannot be read, or names no post.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -69,6 +69,8 @@ def read_posts(path: Path) -> PostFile:
         elif uri not in seen:
             seen.add(uri)
             file.questions.append(Question(uri, found[1], POST, "named_in_file"))
+    if not file.questions:
+        raise LakeError(f"{path} names no post: write the at:// URI of one on each line, as export.py ids does.")
     return file
 
 
@@ -100,13 +102,14 @@ def hydrate(
     shown = asker.outcomes.pop("shown", 0)
     others = ", ".join(f"{count:,} {outcome}" for outcome, count in asker.outcomes.most_common())
     console.say(f"    posts  {shown:,} of {total:,} are there" + (f"; {others}" if others else ""))
-    console.say(*_named("not shown", asker.absent))
-    console.say(*_named("unknown", [f"{count:,}: {said}" for said, count in asker.problems.most_common()]))
-    console.say(*_named("no URI of a post", [f"line {number}" for number in file.bad_lines]))
+    console.say(*_named("not shown", asker.absent, ": see record_checks"))
+    problems = [f"{count:,}: {said}" for said, count in asker.problems.most_common()]
+    console.say(*_named("unknown", problems, ": see record_checks"))
+    console.say(*_named("no at:// URI of a post", [f"line {number}" for number in file.bad_lines]))
     return 2 if asker.problems or file.bad_lines else 0
 
 
-def _named(what: str, names: list[str]) -> list[str]:
+def _named(what: str, names: list[str], where_all_are: str = "") -> list[str]:
     lines = [f"           {what}: {name}" for name in names[:NAMED_PROBLEMS]]
     more = len(names) - NAMED_PROBLEMS
-    return [*lines, f"           and {more:,} more: see record_checks"] if more > 0 else lines
+    return [*lines, f"           and {more:,} more{where_all_are}"] if more > 0 else lines

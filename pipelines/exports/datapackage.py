@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final
+import re
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from pipelines.exports.marts import ExportError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -13,6 +16,7 @@ if TYPE_CHECKING:
     from pipelines.exports.tables import Format, WrittenTable
 
 FILE: Final = "datapackage.json"
+_FILE: Final = re.compile(r"(?:[a-z_]+/)?[a-z_]+\.(?:parquet|csv|jsonl)")
 
 _TYPES: Final = {
     "BIGINT": "integer",
@@ -52,12 +56,65 @@ def describe(tables: Iterable[WrittenTable], form: Format, observed_at: datetime
     if observed_at is not None:
         package["version"] = observed_at.date().isoformat()
         package["created"] = observed_at.isoformat(timespec="seconds")
+    return _written(package)
+
+
+def expect_same_kind(before: str | None, note: str, place: str) -> None:
+    """See that an export can go to where another one is.
+
+    Args:
+        before: The description of the one that is there; None if none is.
+        note: What the new one's files are, and what they may be used for.
+        place: Where it is, for people.
+
+    Raises:
+        ExportError: Files that may be used otherwise would lie beside the new ones.
+    """
+    package = _read(before)
+    if package and package.get("description") != note:
+        raise ExportError(f"{place} has an export of another kind (--all, --pseudonyms): take another, or empty it.")
+
+
+def together(package: str, before: str | None) -> tuple[str, list[str]]:
+    """Put an export beside the one before it.
+
+    Args:
+        package: What `describe` gave.
+        before: The description of what is there; None if nothing is.
+
+    Returns:
+        The description of both if they are of the same observations; else the new one's, and the paths of files that
+        only the old one has: they may name somebody who has asked meanwhile not to be.
+    """
+    new, old = json.loads(package), _read(before)
+    paths = {table["path"] for table in new["resources"]}
+    others = [
+        table for table in old.get("resources", ()) if _FILE.fullmatch(table["path"]) and table["path"] not in paths
+    ]
+    if old.get("created") != new.get("created"):
+        return package, [table["path"] for table in others]
+    new["resources"] += others
+    return _written(new), []
+
+
+def _read(package: str | None) -> dict[str, Any]:
+    """Read a description; one that is none of ours has nothing in it."""
+    try:
+        read = json.loads(package or "{}")
+        for table in read.get("resources", ()):
+            table["path"] + ""
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return {}
+    return cast("dict[str, Any]", read)
+
+
+def _written(package: dict[str, Any]) -> str:
     return json.dumps(package, ensure_ascii=False, indent=2) + "\n"
 
 
 def _resource(table: WrittenTable, form: Format) -> dict[str, Any]:
     return {
-        "name": table.mart.name.replace("_", "-"),
+        "name": f"{table.mart.name}.{form}",  # A table may be there in several formats.
         "path": table.file,
         "description": table.mart.description,
         "format": form,

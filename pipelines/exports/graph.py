@@ -5,11 +5,13 @@ A kind of tie is a query over marts: another one is an entry in `KINDS`.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import chain
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import networkx as nx
@@ -88,7 +90,11 @@ KINDS: Final = {
                 cast(coalesce(followed_at, first_seen_at) as date) as begins, cast(null as date) as ends
             from fct_follow_spans
             cross join graph_period
-            where is_current and coalesce(coalesce(followed_at, first_seen_at) <= period_to, true)
+            where is_current and coalesce(
+                coalesce(followed_at, first_seen_at) > period_from
+                and coalesce(followed_at, first_seen_at) <= period_to,
+                period_from is null
+            )
         """,
     ),
     "hashtags": Kind(needs=("fct_hashtags",), query=_shared("fct_hashtags", "hashtag"), is_directed=False),
@@ -131,6 +137,7 @@ where {pack} = 'all' or list_contains(packs.pack_uris, {pack})
 
 # What XML cannot hold, however it is written (https://www.w3.org/TR/xml/#charsets).
 _NOT_IN_XML: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_TID: Final = re.compile(r"[2-7a-j][2-7a-z]{12}")
 _NOT_IN_A_FILE_NAME: Final = re.compile(r"[^A-Za-z0-9_-]+")
 
 
@@ -153,7 +160,13 @@ class Scope:
     def file_name(self, form: Format, pseudonyms: Pseudonyms | None = None) -> str:
         """Name the file that holds it, by the pack's key."""
         uri = self.pack_uri if pseudonyms is None else pseudonyms.pack(self.pack_uri)
-        pack = _NOT_IN_A_FILE_NAME.sub("-", uri.rpartition("/")[2]) if uri != ALL else ""
+        key = uri.rpartition("/")[2]
+        if not _TID.fullmatch(
+            key
+        ):  # Others choose their keys, which may be as long, and as like each other, as they wish.
+            digest = hashlib.sha256(uri.encode()).hexdigest()[:8]
+            key = f"{_NOT_IN_A_FILE_NAME.sub('-', key)[:60]}-{digest}"
+        pack = key if uri != ALL else ""
         return "-".join(filter(None, ["graph", pack, self.period if self.period != ALL else ""])) + f".{form}"
 
 
@@ -192,16 +205,19 @@ def read_graph(marts: duckdb.DuckDBPyConnection, scope: Scope, pseudonyms: Pseud
     is_directed = any(KINDS[kind].is_directed for kind in scope.kinds)
     graph: Graph = nx.DiGraph() if is_directed else nx.Graph()
     graph.graph["name"] = f"{', '.join(scope.kinds)}: {scope.period}"
-    for did, attributes in _people(marts, pseudonyms):
-        graph.add_node(did, **attributes)
+    # In the order of the names that they have here: that of DIDs would tell who is who.
+    for name, attributes in sorted(_people(marts, pseudonyms), key=itemgetter(0)):
+        graph.add_node(name, **attributes)
     ties: dict[tuple[str, str], dict[str, list[Spell]]] = defaultdict(dict)
     for kind in scope.kinds:
         for source, target, spells in _ties(marts, KINDS[kind].query):
             one, other = (source, target) if pseudonyms is None else map(pseudonyms.person, (source, target))
+            if not KINDS[kind].is_directed:
+                one, other = sorted((one, other))
             ties[one, other][kind] = spells
             if is_directed and not KINDS[kind].is_directed:
                 ties[other, one][kind] = spells
-    for (one, other), by_kind in ties.items():
+    for (one, other), by_kind in sorted(ties.items()):
         graph.add_edge(one, other, **_edge(scope.kinds, by_kind))
     return graph
 

@@ -50,8 +50,18 @@ create or replace temp view export_withheld_records as
 select subject_uri as uri from int_deletions
 union select uri from int_records_in_doubt
 union select repost_uri from int_reposts where not is_publishable;
+
+create or replace temp view export_withheld_keys as
+select coalesce(list(distinct split_part(uri, '/', 5)), []) as keys from export_withheld_records;
 """
 
+# A card of a link to a post has the post's words. Keys of records are made of the time, so that in whatever kind of
+# address one stands, it tells the record.
+_LINKS_TO_NO_WITHHELD_RECORD: Final = """
+not list_has_any(regexp_extract_all(link_uri, '[2-7a-z]{13}'), (select keys from export_withheld_keys))
+"""
+
+_CARD: Final = ("card_title", "card_description")
 _MACROS: Final = PROJECT_ROOT / "dbt" / "macros" / "publishing.sql"
 
 
@@ -194,7 +204,8 @@ def _condition(mart: str, column: Column, of_person: set[str]) -> str | None:
                 return "false"
             return f"{quoted(f'{prefix}did')} in (select did from export_people) and {named}"
         case Meaning.WORDS | Meaning.ABOUT | Meaning.CODES:
-            return _names_nobody_withheld(mart, column)
+            named = _names_nobody_withheld(mart, column)
+            return f"{named} and {_LINKS_TO_NO_WITHHELD_RECORD}" if column.name in _CARD else named
     return None
 
 

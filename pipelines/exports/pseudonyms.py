@@ -13,16 +13,21 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import os
 import re
 import secrets
+import tempfile
 from collections import defaultdict
+from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import unquote
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipelines.exports.columns import Meaning
+from pipelines.exports.marts import ExportError
 from pipelines.lake.names_in_texts import names_at
 from pipelines.lake.scrubbing import normalized
 
@@ -70,6 +75,7 @@ _WRITTEN_OTHERWISE: Final = {
     **dict.fromkeys([*range(0x2060, 0x2070), *range(0xFE00, 0xFE10), 0xFEFF, *range(0xE0000, 0xE0080)]),
 }
 _MOST_REMEMBERED: Final = 100_000
+_SHORTEST_SALT: Final = 16
 
 
 def read_salt(file: Path) -> bytes:
@@ -77,14 +83,29 @@ def read_salt(file: Path) -> bytes:
 
     Args:
         file: Beside the warehouse, which nobody but its owner should have either.
+
+    Raises:
+        ExportError: What is there is too short to be a secret.
     """
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.touch(mode=0o600, exist_ok=False)
-    except FileExistsError:
-        return file.read_bytes().strip()
-    salt = secrets.token_hex(32).encode()
-    file.write_bytes(salt + b"\n")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if not file.exists():
+        # Whole or not at all, and never over another's.
+        with tempfile.NamedTemporaryFile(dir=file.parent) as unfinished:
+            unfinished.write(secrets.token_hex(32).encode() + b"\n")
+            unfinished.flush()
+            with suppress(FileExistsError):
+                os.link(unfinished.name, file)
+    return expect_secret(file.read_bytes().strip(), str(file))
+
+
+def expect_secret(salt: bytes, place: str) -> bytes:
+    """Give a salt that nobody can guess.
+
+    Raises:
+        ExportError: It is too short.
+    """
+    if len(salt) < _SHORTEST_SALT:
+        raise ExportError(f"The salt in {place} is too short to be a secret: write 64 hex digits, or take it away.")
     return salt
 
 
@@ -225,8 +246,8 @@ class Pseudonyms:
         def batches() -> Iterator[pa.RecordBatch]:
             for batch in rows:
                 cells = {column.name: batch.column(column.name) for column in columns}
-                others = [self._column(column, cells) for column in columns]
-                yield pa.RecordBatch.from_arrays(others, schema=rows.schema)
+                others = {column.name: self._column(column, cells) for column in columns}
+                yield pa.RecordBatch.from_pydict(_in_order_of_names(others), schema=rows.schema)
 
         return pa.RecordBatchReader.from_batches(rows.schema, batches())
 
@@ -271,6 +292,20 @@ class Pseudonyms:
         if uri == "all":
             return uri
         return self.record(uri) if uri.startswith("at://") else self._named_by("pack", uri)
+
+
+def _in_order_of_names(cells: dict[str, pa.Array[Any]]) -> dict[str, pa.Array[Any]]:
+    """Let the first of two be whose name here comes first: of DIDs, the order would tell who is who."""
+    if not {"one_did", "other_did"} <= cells.keys():
+        return cells
+    is_swapped = pc.greater(cells["one_did"], cells["other_did"])
+    swapped = dict(cells)
+    for name, cell in cells.items():
+        before, _, what = name.partition("_")
+        other = f"{'other' if before == 'one' else 'one'}_{what}"
+        if before in ("one", "other") and other in cells:
+            swapped[name] = pc.if_else(is_swapped, cells[other], cell)
+    return swapped
 
 
 def _compared(words: tuple[str, ...]) -> tuple[str, ...]:

@@ -29,8 +29,8 @@ FORMATS: Final = tuple(_OPTIONS)
 _ROWS_AT_ONCE: Final = 20_000
 
 # https://owasp.org/www-community/attacks/CSV_Injection: what spreadsheets take for the beginning of a formula, in any
-# width, and the white space that some of them skip before one.
-_FORMULA: Final = r"^[=+\-@＝＋－＠\t\r\n]"  # noqa: RUF001
+# width, and the white space, seen or not, that some of them skip before one.
+_FORMULA: Final = r"^[\s\x0b\pZ\x{200b}\x{feff}]*[=+\-@＝＋－＠]|^[\t\r\n]"  # noqa: RUF001
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,8 @@ def write_table(
     if pseudonyms is None:
         counted = _copy(marts, mart, mart.query, form, unfinished)
     else:
-        rows = marts.execute(mart.query).to_arrow_reader(_ROWS_AT_ONCE)
+        # In no order: that of DIDs, in which many marts are, would tell who is who.
+        rows = marts.execute(f"from ({mart.query}) order by random()").to_arrow_reader(_ROWS_AT_ONCE)
         with duckdb.connect() as copying:
             copying.execute("set timezone = 'UTC'; set enable_progress_bar = false")
             copying.register("renamed", pseudonyms.reader(rows, mart.columns))
@@ -81,9 +82,19 @@ def _copy(connection: duckdb.DuckDBPyConnection, mart: Mart, query: str, form: F
     if form == "csv":
         cells = ", ".join(f"{_in_csv(column)} as {quoted(column.name)}" for column in mart.columns)
         query = f"select {cells} from ({query})"
+    options = _OPTIONS[form]
+    texts = ", ".join(quoted(column.name) for column in mart.columns if _is_text(column))
+    if form == "csv" and texts:
+        # Where a spreadsheet separates cells by `;`, what stands behind one within a text would be a cell.
+        options += f", force_quote ({texts})"
     to = str(path).replace("'", "''")
-    counted = connection.execute(f"copy ({query}) to '{to}' ({_OPTIONS[form]})").fetchone()
+    counted = connection.execute(f"copy ({query}) to '{to}' ({options})").fetchone()
     return int(counted[0]) if counted else 0
+
+
+def _is_text(column: Column) -> bool:
+    """Tell whether a column has what people write as they like."""
+    return column.data_type == "VARCHAR" and column.meaning not in (Meaning.OURS, Meaning.PERSON, Meaning.RECORD)
 
 
 def _in_csv(column: Column) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -34,8 +34,18 @@ class Target:
         self.folder = folder
         self.place = place
 
-    def keep(self, file: str) -> None:
-        """Take a file that was written into the folder. There it is already."""
+    def keep(self, file: str) -> str:
+        """Take a file that was written into the folder, where it is already, and say where it is, for people."""
+        return f"{self.place}/{file}"
+
+    def remove(self, path: str) -> None:
+        """Remove a file of an earlier export."""
+        (self.folder / path).unlink(missing_ok=True)
+
+    def read(self, file: str) -> str | None:
+        """Read a text that an earlier export left; None if there is none."""
+        path = self.folder / file
+        return path.read_text(encoding="utf-8") if path.exists() else None
 
 
 class BucketTarget(Target):
@@ -47,14 +57,28 @@ class BucketTarget(Target):
         self._files, self._root = client.fs_client, f"{client.bucket_path}/{MARTS}"
         super().__init__(folder, client.make_remote_url(self._root))
 
-    def keep(self, file: str) -> None:
-        """Upload a file, a table's into a folder of its own, and remove it here."""
+    def keep(self, file: str) -> str:
+        """Upload a file, a table's into a folder of its own, remove it here, and say where it is."""
         written = self.folder / file
-        name = written.stem
-        path = f"{self._root}/{file}" if written.suffix == ".json" else f"{self._root}/{name}/{file}"
+        place = file if written.suffix == ".json" else f"{written.stem}/{file}"
+        path = f"{self._root}/{place}"
         self._files.makedirs(path.rpartition("/")[0], exist_ok=True)
         self._files.put_file(str(written), path)
         written.unlink()
+        return f"{self.place}/{place}"
+
+    def remove(self, path: str) -> None:
+        """Remove a file of the bucket's."""
+        with suppress(FileNotFoundError):
+            self._files.rm_file(f"{self._root}/{path}")
+
+    def read(self, file: str) -> str | None:
+        """Read a text from the bucket."""
+        self._files.invalidate_cache()
+        try:
+            return str(self._files.cat_file(f"{self._root}/{file}"), "utf-8")
+        except FileNotFoundError:
+            return None
 
 
 @contextmanager

@@ -39,7 +39,7 @@ class DamagedFileError(LakeError):
 
     def __init__(self, path: str, error: Exception) -> None:
         self.path = path
-        self.reason = str(error).splitlines()[0]
+        self.reason = next(iter(str(error).splitlines()), type(error).__name__)
         super().__init__(f"{path} is damaged ({self.reason}). Put a copy of it there, or take it away.")
 
 

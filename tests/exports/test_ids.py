@@ -63,7 +63,7 @@ def test_rows_come_back_less_what_was_deleted(
     assert exit_code == 2
     assert f"{len(shown):,} of {len(set(chosen)):,} are there" in output
     assert "record_gone" in output
-    assert f"no URI of a post: line {len(chosen) + 2}" in output
+    assert f"no at:// URI of a post: line {len(chosen) + 2}" in output
 
 
 @pytest.mark.parametrize(
@@ -78,9 +78,17 @@ def test_rows_come_back_less_what_was_deleted(
     ],
 )
 def test_a_line_names_a_post_or_is_named(tmp_path: Path, line: str, is_good: bool) -> None:
-    (tmp_path / "posts").write_text(f"post_uri\n{line}\n", encoding="utf-8-sig")
+    good = "at://did:plc:bbbbbbbbbbbbbbbbbbbbbbbb/app.bsky.feed.post/3kabc"
+    (tmp_path / "posts").write_text(f"post_uri\n{line}\n{good}\n", encoding="utf-8-sig")
     file = read_posts(tmp_path / "posts")
-    assert (len(file.questions), file.bad_lines) == ((1, []) if is_good else (0, [2]))
+    assert (len(file.questions), file.bad_lines) == ((2, []) if is_good else (1, [2]))
+
+
+@pytest.mark.parametrize("content", ["", "post_uri\n", "hello\n"])
+def test_a_file_that_names_no_post_is_one_line(tmp_path: Path, content: str) -> None:
+    (tmp_path / "posts").write_text(content)
+    with pytest.raises(LakeError, match="names no post: write the at:// URI"):
+        read_posts(tmp_path / "posts")
 
 
 def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:

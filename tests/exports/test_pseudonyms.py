@@ -10,6 +10,7 @@ import igraph
 import pytest
 
 from pipelines import export
+from pipelines.exports.marts import ExportError
 from pipelines.exports.pseudonyms import Pseudonyms, read_salt
 from tests.forgetting.lakes import contents
 
@@ -128,3 +129,40 @@ def test_a_record_has_one_other_uri(pseudonyms: Pseudonyms) -> None:
 def test_nothing_is_renamed_without_being_asked(exporting: Exporting) -> None:
     with pytest.raises(SystemExit):
         export.main(["ids", "--sample", "--pseudonyms", "--out", str(exporting.folder / "x")])
+
+
+FIRST = {"rpt_mutual_follows": "one_did", "rpt_members": "did", "rpt_groups": "did"}
+
+
+def test_no_order_tells_who_is_who(exporting: Exporting, renamed: Path) -> None:
+    kinds = ("--kinds", "interactions,follows,hashtags", "--format", "graphml")
+    exporting.run("renamed", "graph", "--all", "--pseudonyms", *kinds)
+    graph = igraph.Graph.Read_GraphML(str(renamed / "graph.graphml"))
+    assert graph.vs["id"] == sorted(graph.vs["id"])
+    ties = [(edge.source, edge.target) for edge in graph.es]
+    assert ties == sorted(ties)
+    with duckdb.connect(str(exporting.marts.warehouse), read_only=True) as warehouse:
+        given = Pseudonyms.of(warehouse, read_salt(exporting.marts.warehouse.with_name("pseudonyms.salt")))
+        dids = {
+            mart: [did for (did,) in warehouse.execute(f"select {first} from {mart} order by 1").fetchall()]
+            for mart, first in FIRST.items()
+        }
+    for mart, first in FIRST.items():
+        names = [row[0] for row in duckdb.sql(f"select {first} from '{renamed / mart}.parquet'").fetchall()]
+        in_order_of_dids = [given.person(did) for did in dids[mart]]
+        assert len(names) == len(in_order_of_dids) > 5
+        assert names != in_order_of_dids
+    pairs = duckdb.sql(f"select one_did, other_did from '{renamed}/rpt_mutual_follows.parquet'").fetchall()
+    assert pairs
+    assert all(one < other for one, other in pairs)
+
+
+@pytest.mark.parametrize("salt", [b"", b"\n", b"secret\n"])
+def test_a_salt_that_can_be_guessed_is_refused(tmp_path: Path, salt: bytes) -> None:
+    file = tmp_path / "pseudonyms.salt"
+    file.write_bytes(salt)
+    with pytest.raises(ExportError, match="too short to be a secret"):
+        read_salt(file)
+    file.unlink()
+    assert read_salt(file) == read_salt(file)
+    assert [path.name for path in tmp_path.iterdir()] == ["pseudonyms.salt"]

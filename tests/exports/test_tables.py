@@ -107,8 +107,8 @@ def test_no_cell_is_run_as_a_formula(words: list[str], tmp_path_factory: pytest.
         write_table(marts, mart, "csv", folder)
         with (folder / "rpt_words.csv").open(encoding="utf-8", newline="") as file:
             _, *rows = csv_files.reader(file)
-    assert [row[0].startswith(FORMULA) for row in rows] == [False] * len(words)
-    assert [row[0][1:] if word.startswith(FORMULA) else row[0] for row, word in zip(rows, words, strict=True)] == words
+    assert [row[0].strip("\u200b\ufeff \x0b\xa0").startswith(FORMULA) for row in rows] == [False] * len(words)
+    assert [word if row[0] == f"'{word}" else row[0] for row, word in zip(rows, words, strict=True)] == words
     assert {row[2] for row in rows} <= {"-1"}
 
 
@@ -180,3 +180,22 @@ def test_into_the_bucket_and_out_of_it(exporting: Exporting, parquet: Path, tmp_
     settings = replace(duckdb_settings("bluesky_sample"), warehouse_path=tmp_path / "bluesky.duckdb")
     remove_warehouse(dlt.pipeline("bluesky_sample"), settings)
     assert not marts.exists()
+
+
+def test_exports_of_two_kinds_do_not_lie_side_by_side(exporting: Exporting, capsys: pytest.CaptureFixture[str]) -> None:
+    out = exporting.run("kinds", "tables", "rpt_members", "dim_authors", "--all", "--format", "csv")
+    exporting.run("kinds", "tables", "rpt_members", "--all")
+    assert {resource["path"] for resource in _resources(out)} == {
+        "rpt_members.csv",
+        "dim_authors.csv",
+        "rpt_members.parquet",
+    }
+    assert export.main(["tables", "--sample", "--out", str(out)]) == 1
+    assert "has an export of another kind" in capsys.readouterr().err
+    package = json.loads((out / FILE).read_text(encoding="utf-8")) | {"created": "2020-01-01T00:00:00+00:00"}
+    package["resources"].append({"name": "x", "path": "../salt.csv"})
+    (out / FILE).write_text(json.dumps(package), encoding="utf-8")
+    (out.parent / "salt.csv").touch()
+    exporting.run("kinds", "tables", "rpt_members", "--all")
+    assert {file.name for file in out.iterdir()} == {FILE, "rpt_members.parquet"}, "what is of another day goes"
+    assert (out.parent / "salt.csv").exists()

@@ -164,8 +164,8 @@ def test_what_is_no_place_is_told_in_one_line_with_what_to_write(setting: str, s
     [
         (f'{BUCKET_URL}="lake"', "write lake without"),
         (f"{BUCKET_URL}=gs://bucket", "its protocol is gs"),
-        ("SOURCES__BLUESKY__STARTER_PACKS=https://go.bsky.app/abc", "starter_packs is no list"),
-        ("SOURCES__BLUESKY__ACTORS=[nils.example.org", "actors is no list"),
+        ("SOURCES__BLUESKY__STARTER_PACKS=https://go.bsky.app/abc", "starter_packs in [sources.bluesky] takes a list"),
+        ("SOURCES__BLUESKY__ACTORS=[nils.example.org", "actors in [sources.bluesky] takes a list"),
     ],
 )
 def test_a_setting_that_is_no_place_or_no_list_ends_the_job_in_one_line(

@@ -24,7 +24,8 @@ select
     other.handle as followed_handle,
     follows.followed_at
 from follows
-inner join {{ ref('int_clock') }} as clock on follows.followed_at > clock.week_from
+inner join {{ ref('int_clock') }} as clock
+    on follows.followed_at > clock.week_from and follows.followed_at <= clock.newest_observed_at
 inner join {{ ref('int_report_members') }} as followers on follows.follower_did = followers.did
 inner join {{ ref('int_report_members') }} as followed
     on follows.followed_did = followed.did and followers.pack_uri = followed.pack_uri
