@@ -21,7 +21,7 @@ R2: Final = {
     "kwargs": {
         "fixed_upload_size": True,
         "max_concurrency": 4,
-        "config_kwargs": {"connect_timeout": 10, "read_timeout": 60},
+        "config_kwargs": {"connect_timeout": 10, "read_timeout": 20},
     },
 }
 """What `.dlt/example.secrets.toml` sets for R2 beside the keys; it says why."""
