@@ -7,11 +7,12 @@ The service is asked for 25 at a time, and the authors' repositories for what it
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from pipelines.checks import NAMED_PROBLEMS, QUESTIONS_PER_LOAD
 from pipelines.lake.bucket import LakeError
+from pipelines.lake.duckdb_settings import duckdb_settings, has_relation
 from pipelines.lake.loads import load
 from pipelines.lake.readback import LakeReader
 from pipelines.sources.questions import POST, Question
@@ -74,6 +75,23 @@ def read_posts(path: Path) -> PostFile:
     return file
 
 
+def without_opted_out(file: PostFile, name: str) -> PostFile:
+    """Leave out posts of people who opted out of a pack, whom the pull does not read either.
+
+    Args:
+        file: The posts.
+        name: The pipeline's, whose warehouse knows who has; where there is none yet, nobody has.
+    """
+    settings = duckdb_settings(name)
+    if not settings.warehouse_path.exists():
+        return file
+    with settings.read_warehouse() as warehouse:
+        if not has_relation(warehouse, "int_opted_out_authors"):
+            return file
+        opted_out = {did for (did,) in warehouse.execute("select did from int_opted_out_authors").fetchall()}
+    return replace(file, questions=[each for each in file.questions if each.did not in opted_out])
+
+
 def hydrate(
     file: PostFile, pipeline: dlt.Pipeline, network: Network, clock: Callable[[], datetime], console: Terminal
 ) -> int:
@@ -93,7 +111,11 @@ def hydrate(
         LakeError: DuckDB does not find what was loaded.
     """
     asker, reader = RecordAsker(network, clock), LakeReader(pipeline.pipeline_name)
+    named_count = len(file.questions)
+    file = without_opted_out(file, pipeline.pipeline_name)
     total = len(file.questions)
+    if total < named_count:
+        console.say(f"    posts  {named_count - total:,} are of people who opted out of a pack: nobody asks for them")
     for start in range(0, total, QUESTIONS_PER_LOAD):
         source = record_checks(file.questions[start : start + QUESTIONS_PER_LOAD], asker)
         reader.expect(pipeline, load(pipeline, source))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pipelines import bluesky
-from pipelines.hydration import read_posts
+from pipelines.hydration import read_posts, without_opted_out
 from pipelines.lake.bucket import LakeError
 from tests.conftest import isolated_lake
 
@@ -82,6 +82,15 @@ def test_a_line_names_a_post_or_is_named(tmp_path: Path, line: str, is_good: boo
     (tmp_path / "posts").write_text(f"post_uri\n{line}\n{good}\n", encoding="utf-8-sig")
     file = read_posts(tmp_path / "posts")
     assert (len(file.questions), file.bad_lines) == ((2, []) if is_good else (1, [2]))
+
+
+def test_nobody_asks_for_posts_of_who_opted_out(exporting: Exporting, tmp_path: Path) -> None:
+    opted_out = {row["did"] for row in exporting.marts.rows("select did from int_opted_out_authors")}
+    assert opted_out
+    members = [row["did"] for row in exporting.marts.rows("select did from rpt_members")]
+    (tmp_path / "posts").write_text("\n".join(f"at://{did}/app.bsky.feed.post/3kabc" for did in [*opted_out, *members]))
+    file = without_opted_out(read_posts(tmp_path / "posts"), "bluesky_sample")
+    assert [question.did for question in file.questions] == members
 
 
 @pytest.mark.parametrize("content", ["", "post_uri\n", "hello\n"])
