@@ -242,13 +242,13 @@ def test_repositories_list_their_records_in_both_directions(
 def test_a_repository_s_revision_changes_when_something_happens(
     world: World, sample_server: SampleServer, ask: Ask
 ) -> None:
-    revs: dict[str, list[str]] = {"mara": [], "silent": []}
+    revs: dict[str, list[str]] = {"mara": [], "enginenews": []}
     for sample_server.day in (1, 3):
         for name, seen in revs.items():
             _, body = ask(sample_server, "com.atproto.sync.getRepoStatus", did=world.actor(name).did)
             seen.append(body["rev"])
     assert revs["mara"][0] < revs["mara"][1]
-    assert revs["silent"][0] == revs["silent"][1]
+    assert revs["enginenews"][0] == revs["enginenews"][1]
 
 
 def test_it_plays_the_plc_directory_and_the_link_shortener(
