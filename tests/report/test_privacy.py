@@ -161,6 +161,7 @@ def quoting(tmp_path_factory: pytest.TempPathFactory, parsed_project: Path) -> W
     }
     for rkey, text in texts.items():
         load.post("writer", rkey, at, night(3, 12), text=text)
+    load.post("writer", "labelled", at, night(3, 12), text="A label of mine", labels=["gone.bsky.test"])
     text = f"Hello @{UNSEEN}!"
     mention = {"feature": "mention", "value": did("unseen"), "byte_start": 6, "byte_end": 7 + len(UNSEEN)}
     load.post("writer", "mention", at, night(3, 12), text=text, facets=[mention])
@@ -268,7 +269,7 @@ def test_a_pack_of_somebody_withheld_has_another_name_in_reports(quoting: Wareho
 def test_what_is_counted_names_nobody(quoting: Warehouse) -> None:
     # A post that is not quoted is counted all the same.
     query = "select post_count from rpt_activity_by_period where pack_uri = 'all' and period = 'week'"
-    assert quoting.rows(query) == [(26,)]
+    assert quoting.rows(query) == [(27,)]
 
 
 @pytest.mark.slow

@@ -65,5 +65,8 @@ inner join strangers on posts.author_did = strangers.did
 left join {{ ref('int_deletions') }} as deletions
     on counted.post_uri = deletions.subject_uri and deletions.subject_type = 'post'
 left join {{ ref('int_records_in_doubt') }} as in_doubt on counted.post_uri = in_doubt.uri
-where deletions.subject_uri is null and in_doubt.uri is null and {{ names_nobody_withheld(['posts.text']) }}
+where
+    deletions.subject_uri is null
+    and in_doubt.uri is null
+    and {{ names_nobody_withheld(['posts.text', 'cast(posts.labels as varchar)']) }}
 qualify rank_number <= 50

@@ -46,5 +46,5 @@ inner join {{ ref('fct_posts') }} as posts
     on candidates.post_uri = posts.post_uri and candidates.posted_at = posts.posted_at
 inner join {{ ref('rpt_members') }} as members on posts.author_did = members.did
 left join {{ ref('int_post_growth') }} as growth on candidates.post_uri = growth.post_uri
-where {{ names_nobody_withheld(['posts.text']) }}
+where {{ names_nobody_withheld(['posts.text', 'cast(posts.labels as varchar)']) }}
 qualify rank_number <= 25
