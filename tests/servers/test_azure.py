@@ -25,7 +25,11 @@ def bucket_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BucketSe
 
 
 class TestAzure(BucketLaws):
-    @pytest.mark.rare  # Each change tries the same on R2.
+    @pytest.mark.rare  # Each change tries this and the next on R2.
+    def test_nights_on_new_machines_and_dbt_alone(self, nights: BucketNights, bucket_server: BucketServer) -> None:
+        super().test_nights_on_new_machines_and_dbt_alone(nights, bucket_server)
+
+    @pytest.mark.rare
     def test_somebody_is_forgotten_for_good(self, nights: BucketNights, new_python: ProcessPoolExecutor) -> None:
         super().test_somebody_is_forgotten_for_good(nights, new_python)
 
