@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import duckdb
 
 from pipelines.lake.bucket import PROJECT_ROOT, LakeError
-from pipelines.lake.duckdb_settings import NO_ROOM, duckdb_settings, explain_warehouse_error
+from pipelines.lake.duckdb_settings import DUCKDB_HAS_NO_ROOM, duckdb_settings, explain_warehouse_error
 from pipelines.lake.local_disk import explain_disk_error
 
 if TYPE_CHECKING:
@@ -120,6 +120,6 @@ def _trouble_of_disk(error: BaseException | None, said: Sequence[str], warehouse
     if isinstance(error, OSError):
         error.filename = error.filename or os.environ.get("DBT_TARGET_PATH") or str(DBT_PROJECT / "target")
         return explain_disk_error(error)
-    if any(NO_ROOM in line for line in said):
-        return explain_warehouse_error(warehouse, duckdb.IOException(NO_ROOM))
+    if any(DUCKDB_HAS_NO_ROOM in line for line in said):
+        return explain_warehouse_error(warehouse, duckdb.IOException(DUCKDB_HAS_NO_ROOM))
     return None

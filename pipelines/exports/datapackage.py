@@ -101,11 +101,10 @@ def _read(package: str | None) -> dict[str, Any]:
     """Read a description; one that is none of ours has nothing in it."""
     try:
         read = json.loads(package or "{}")
-        for table in read.get("resources", ()):
-            table["path"] + ""
+        paths = [table["path"] for table in read.get("resources", ())]
     except (ValueError, LookupError, TypeError, AttributeError):
         return {}
-    return cast("dict[str, Any]", read)
+    return cast("dict[str, Any]", read) if all(isinstance(path, str) for path in paths) else {}
 
 
 def _written(package: dict[str, Any]) -> str:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from dlt.common.configuration.specs import CredentialsConfiguration
 
-NO_ROOM: Final = "No space left on device"
+DUCKDB_HAS_NO_ROOM: Final = "No space left on device"
 """DuckDB's words, and the system's, for a disk that is full."""
 
 _EXTENSION_OF: Final = {"s3": "httpfs", "az": "azure", "abfss": "azure"}
@@ -121,7 +121,7 @@ def has_relation(warehouse: duckdb.DuckDBPyConnection, name: str) -> bool:
 def explain_warehouse_error(path: Path, error: duckdb.Error) -> str:
     """Say in one line what a user can do about a warehouse that cannot be opened or read."""
     reason = str(error).splitlines()[0]
-    if NO_ROOM in str(error):
+    if DUCKDB_HAS_NO_ROOM in str(error):
         what = "has no room on its disk. Nothing is lost: make room and run again"
     elif isinstance(error, (duckdb.ParserException, duckdb.OutOfMemoryException)):
         what = "cannot be read within memory_limit in [warehouse]: correct or raise it"
