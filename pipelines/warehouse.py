@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -10,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import duckdb
 
-from pipelines.lake.bucket import PROJECT_ROOT, LakeError
+from pipelines.lake.bucket import PROJECT_ROOT, LakeError, explain_lake_error
 from pipelines.lake.duckdb_settings import DUCKDB_HAS_NO_ROOM, duckdb_settings, explain_warehouse_error
+from pipelines.lake.loads import causes
 from pipelines.lake.local_disk import explain_disk_error
 
 if TYPE_CHECKING:
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DBT_PROJECT: Final = PROJECT_ROOT / "dbt"
+
+_MET_IN_BUCKET: Final = re.compile(r"HTTP Error: .*?\bHTTP (?P<status>[45]\d\d)\b.*|IO Error: .* error for HTTP .*")
 
 CHECKED_MODELS: Final = (
     "int_open_questions",
@@ -102,7 +106,9 @@ def _run_dbt(is_sample: bool, *command: str) -> BuildOutcome:
     DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
     if isinstance(outcome.exception, KeyboardInterrupt):
         raise outcome.exception  # What it broke off is no error of a model.
-    trouble = _trouble_of_disk(outcome.exception, said, settings.warehouse_path)
+    trouble = _trouble_of_disk(outcome.exception, said, settings.warehouse_path) or _trouble_of_lake(
+        outcome.exception, said
+    )
     if trouble:
         raise LakeError(trouble) from outcome.exception
     if said:
@@ -123,3 +129,19 @@ def _trouble_of_disk(error: BaseException | None, said: Sequence[str], warehouse
     if any(DUCKDB_HAS_NO_ROOM in line for line in said):
         return explain_warehouse_error(warehouse, duckdb.IOException(DUCKDB_HAS_NO_ROOM))
     return None
+
+
+def _trouble_of_lake(error: BaseException | None, said: Sequence[str]) -> str | None:
+    """Say in one line what became of the bucket; None if that is not why a build failed.
+
+    The plugin knows it; of what a model meets, dbt passes on DuckDB's words alone, in several lines for each model.
+    """
+    for cause in causes(error) if error else ():
+        if isinstance(cause, LakeError):
+            return str(cause)
+    met = _MET_IN_BUCKET.search("\n".join(said))
+    if met is None:
+        return None
+    met_by_duckdb = duckdb.HTTPException(met[0])
+    met_by_duckdb.status_code = int(met["status"] or 0)
+    return explain_lake_error(met_by_duckdb)
