@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pipelines import bluesky
-from pipelines.hydration import read_posts, without_opted_out
+from pipelines.hydration import read_posts, without_left_alone
 from pipelines.lake.bucket import LakeError
 from tests.conftest import isolated_lake
 
@@ -89,7 +89,7 @@ def test_nobody_asks_for_posts_of_who_opted_out(exporting: Exporting, tmp_path: 
     assert opted_out
     members = [row["did"] for row in exporting.marts.rows("select did from rpt_members")]
     (tmp_path / "posts").write_text("\n".join(f"at://{did}/app.bsky.feed.post/3kabc" for did in [*opted_out, *members]))
-    file = without_opted_out(read_posts(tmp_path / "posts"), "bluesky_sample")
+    file = without_left_alone(read_posts(tmp_path / "posts"), "bluesky_sample")
     assert [question.did for question in file.questions] == members
 
 
