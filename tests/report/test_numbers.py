@@ -37,7 +37,12 @@ ACTS = """
         left join fct_posts as posts using (post_uri)
         where
             not reposts.is_gone and not coalesce(posts.is_deleted, false)
-            and reposts.post_author_did in (select did from dim_authors where is_publishable)
+            -- Of people in no pack who were not looked at lately, reposts count: they name the reposter alone.
+            and reposts.post_author_did in (
+                select did from dim_authors
+                where is_publishable
+                    or (withheld_because = 'not_looked_at_recently' and not is_member and handle is not null)
+            )
     ),
     clock as (select max(last_pulled_at) as now from fct_pull_coverage),
     done as (

@@ -1,10 +1,6 @@
--- What stands below the posts of rpt_post_reach. Words of somebody in no pack are shown for as long as it is known that
--- they are still there; members of another pack are in the conversations of all packs together alone.
-with clock as (
-    select * from {{ ref('int_clock') }}
-),
-
-tops as (
+-- What stands below the posts of rpt_post_reach. Members of another pack are in the conversations of all packs together
+-- alone.
+with tops as (
     select distinct
         pack_uri,
         post_uri
@@ -38,20 +34,14 @@ shown as (
     inner join {{ ref('dim_authors') }} as authors on posts.author_did = authors.did
     left join {{ ref('int_report_members') }} as members
         on posts.author_did = members.did and tops.pack_uri = members.pack_uri
-    cross join clock
+    left join {{ ref('int_stale_posts') }} as stale on conversations.post_uri = stale.post_uri
     where
         authors.is_publishable
         and authors.handle is not null
         and not posts.is_deleted
         and not posts.is_in_doubt
-        and (
-            members.did is not null
-            or (
-                not authors.is_member
-                and posts.last_observed_at
-                >= {{ before('clock.newest_observed_at', var('publish_within_days')) }}
-            )
-        )
+        and stale.post_uri is null
+        and (members.did is not null or not authors.is_member)
         and {{ names_nobody_withheld(['posts.text', 'cast(posts.labels as varchar)']) }}
 )
 

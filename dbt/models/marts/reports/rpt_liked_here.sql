@@ -78,14 +78,14 @@ select
     posts.last_observed_at
 from counted
 inner join {{ ref('int_posts') }} as posts on counted.post_uri = posts.post_uri
-inner join clock
-    on posts.last_observed_at >= {{ before('clock.newest_observed_at', var('publish_within_days')) }}
 inner join strangers on posts.author_did = strangers.did
+left join {{ ref('int_stale_posts') }} as stale on counted.post_uri = stale.post_uri
 left join {{ ref('int_deletions') }} as deletions
     on counted.post_uri = deletions.subject_uri and deletions.subject_type = 'post'
 left join {{ ref('int_records_in_doubt') }} as in_doubt on counted.post_uri = in_doubt.uri
 where
     deletions.subject_uri is null
     and in_doubt.uri is null
+    and stale.post_uri is null
     and {{ names_nobody_withheld(['posts.text', 'cast(posts.labels as varchar)']) }}
 qualify rank_number <= 50
