@@ -72,9 +72,9 @@ def test_who_is_outside_and_reacts_most(published: Published, day: Day) -> None:
     rows = published.rows("from fct_reactions where is_current")
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for row in rows:
-        if row["actor_did"] not in ever and row["post_author_did"] in members:
-            if (row["reacted_at"] or row["first_seen_at"]) > day.now - timedelta(days=7):
-                counts[row["actor_did"]][row["post_author_did"]] += 1
+        is_recent = (row["reacted_at"] or row["first_seen_at"]) > day.now - timedelta(days=7)
+        if is_recent and row["actor_did"] not in ever and row["post_author_did"] in members:
+            counts[row["actor_did"]][row["post_author_did"]] += 1
     report = published.rows("from rpt_reactors_outside where pack_uri = 'all' and period = 'week'")
     assert {row["did"]: row["reaction_count"] for row in report} == {did: to.total() for did, to in counts.items()}
     assert report
