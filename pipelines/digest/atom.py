@@ -39,7 +39,8 @@ def in_atom(digest: Digest, own_name: str) -> bytes:
     for week in digest.weeks:
         _entry(feed, week, identity)
     indent(feed)
-    return tostring(feed, encoding="utf-8", xml_declaration=True)
+    written: bytes = tostring(feed, encoding="utf-8", xml_declaration=True)
+    return written
 
 
 def _entry(feed: Element, week: Week, identity: UUID) -> None:

@@ -109,7 +109,7 @@ def _numbers(row: Row) -> list[str]:
     for name, said in (("posts", "posts"), ("active", "people active"), ("reactions", "reactions")):
         now, before = row.get(name), row.get(f"previous_{name}")
         if now is not None:
-            numbers.append(f"{now:,} {said}" + (f" (the week before: {before:,})" if before is not None else ""))
+            numbers.append(f"{now:,} {said}" + (f", the week before {before:,}" if before is not None else ""))
     return numbers
 
 
@@ -143,7 +143,7 @@ def _post_url(uri: str) -> str:
 
 def _hashtag(row: Row) -> Line:
     now, before = row["post_count"], row["previous_post_count"]
-    return (f"#{row['hashtag']}: {_counted(now, 'post')} (the week before: {before:,})",)
+    return (f"#{row['hashtag']}: {_counted(now, 'post')}, the week before {before:,}",)
 
 
 def _linked(row: Row) -> Line:

@@ -12,7 +12,11 @@ if TYPE_CHECKING:
 
     from pipelines.digest.document import Digest, Line
 
-_MEANS_SOMETHING: Final = re.compile(r"[!#$&()*+\-.:<=>@\[\\\]^_`{|}~]")
+_MEANS_SOMETHING: Final = re.compile(
+    r"[#$&*<>@\[\\\]_`|~]"
+    r"|[.:](?=\S)"  # of an address
+    r"|(?<![^ ])[-+]|(?<=\d)[.)](?= |$)"  # of a list, or a line across the page
+)
 
 _NO_MENTION: Final = "@\u200b"
 """Services look for mentions and addresses in what Markdown shows, so that a backslash does not keep them from it."""
