@@ -25,10 +25,11 @@ if TYPE_CHECKING:
     from tests.report.conftest import Published
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-ANYTHING = strategies.text(
-    strategies.sampled_from("\\`*_{}[]()<>#+-.!|~:&@$=^1 a\t\n/w") | strategies.characters(exclude_categories=()),
-    max_size=40,
-)
+MARKS = (*"\\`*_{}[]()<>#+-.!|~:&@$=^1 \t\n", "https://a.test", "www.a.test", "a@b.test", "&lt;")
+ANYTHING = strategies.lists(
+    strategies.sampled_from(MARKS) | strategies.characters(exclude_categories=()), max_size=40
+).map("".join)
+"""Any characters, and above all those that mean something."""
 
 HOSTILE = """\
 x
