@@ -124,10 +124,12 @@ def test_errors_are_one_line_that_says_what_to_do(
     assert "--sample" in said
 
 
-def test_dbt_s_exposure_names_what_the_page_reads() -> None:
-    [exposure] = yaml.safe_load((PROJECT_ROOT / "dbt" / "models" / "marts" / "exposures.yml").read_text())["exposures"]
+@pytest.mark.parametrize(("name", "room"), [("report_page", "page"), ("weekly_digest", "digest")])
+def test_dbt_s_exposures_name_what_is_read(name: str, room: str) -> None:
+    exposures = yaml.safe_load((PROJECT_ROOT / "dbt" / "models" / "marts" / "exposures.yml").read_text())["exposures"]
+    (exposure,) = (exposure for exposure in exposures if exposure["name"] == name)
     models = {path.stem for path in (PROJECT_ROOT / "dbt" / "models").rglob("*.sql")}
-    words = re.findall(r"\w+", "".join(path.read_text() for path in ASSETS.glob("*.py")))
+    words = re.findall(r"\w+", "".join(path.read_text() for path in (PROJECT_ROOT / "pipelines" / room).glob("*.py")))
     named = sorted(models.intersection(words))
     assert exposure["depends_on"] == [f"ref('{model}')" for model in named]
     assert [model for model in named if not model.startswith("rpt_")] == [], "only reports may be published"
