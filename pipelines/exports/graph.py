@@ -240,15 +240,15 @@ def _people(
     pack_names = dict(marts.execute(names).fetchall())
     rows = marts.execute("from graph_people order by did").fetchall()
     for did, handle, display_name, followers_count, post_count, pack_uris in rows:
-        packs = "; ".join(pack_names.get(pack) or pack for pack in pack_uris or ())
+        packs = {pack: pack_names.get(pack) or pack for pack in pack_uris or ()}
         if pseudonyms is not None:
             did = handle = display_name = pseudonyms.person(did)  # noqa: PLW2901
-            packs = pseudonyms.words(packs)
+            packs = {pack: pseudonyms.pack_name(name, pack) for pack, name in packs.items()}
         attributes = {
             "label": handle or did,
             "handle": handle,
             "display_name": display_name,
-            "packs": packs,
+            "packs": "; ".join(packs.values()),
             "followers_count": followers_count,
             "post_count": post_count,
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -11,6 +12,7 @@ from pipelines.exports.columns import Meaning
 from pipelines.exports.marts import quoted
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from pipelines.exports.columns import Column
@@ -72,9 +74,23 @@ def write_table(
         with duckdb.connect() as copying:
             copying.execute("set timezone = 'UTC'; set enable_progress_bar = false")
             copying.register("renamed", pseudonyms.reader(rows, mart.columns))
-            counted = _copy(copying, mart, "from renamed", form, unfinished)
+            counted = _interruptible(copying, lambda: _copy(copying, mart, "from renamed", form, unfinished))
     unfinished.replace(folder / file)
     return WrittenTable(mart, file, counted, (folder / file).stat().st_size)
+
+
+def _interruptible(connection: duckdb.DuckDBPyConnection, work: Callable[[], int]) -> int:
+    """Do a connection's work in a thread of its own, so that a signal, which the main one hears, can end it.
+
+    DuckDB, while it reads what Python makes, hears none: it would take the signal for a failure of the reader.
+    """
+    with ThreadPoolExecutor(1, "export") as thread:
+        done = thread.submit(work)
+        try:
+            return done.result()
+        except BaseException:
+            connection.interrupt()
+            raise
 
 
 def _copy(connection: duckdb.DuckDBPyConnection, mart: Mart, query: str, form: Format, path: Path) -> int:
