@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import networkx as nx
 
 from pipelines.exports.marts import ExportError
+from pipelines.exports.target import whole
 from pipelines.lake.duckdb_settings import has_relation
 
 if TYPE_CHECKING:
@@ -309,12 +310,11 @@ def write_graph(graph: Graph, form: Format, path: Path) -> None:
         form: GEXF has the time of each tie, so that a timeline moves; GraphML its first and last day.
         path: The file.
     """
-    unfinished = path.with_name(f".{path.name}.partial")
-    if form == "gexf":
-        nx.write_gexf(graph, unfinished, version="1.2draft")
-    else:
+    with whole(path) as unfinished:
+        if form == "gexf":
+            nx.write_gexf(graph, unfinished, version="1.2draft")
+            return
         without_spells = graph.copy()
         for _, _, attributes in without_spells.edges(data=True):
             attributes.pop("spells")
         nx.write_graphml(without_spells, unfinished)
-    unfinished.replace(path)

@@ -1,4 +1,4 @@
-"""An export that is told to end, or finds no room, ends in one line, and leaves the file of before."""
+"""An export that is told to end does so in one line, and leaves the file of before."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from pipelines.terminal import Terminal
 
-ROWS = 100_000
+ROWS = 50_000
 
 
 class Signalling(Pseudonyms):
