@@ -41,6 +41,19 @@ if TYPE_CHECKING:
     from pipelines.terminal import Terminal
 
 ASSETS: Final = Path(__file__).parent / "page"
+SCRIPTS: Final = (
+    "charts.js",
+    "network.js",
+    "words.js",
+    "tables.js",
+    "people.js",
+    "posts.js",
+    "activity.js",
+    "ties.js",
+    "profile.js",
+    "page.js",
+)
+"""In this order they make the page's one script: each uses the names of those before it."""
 
 
 class ReportError(Exception):
@@ -135,10 +148,8 @@ def render(content: Content, contact: str | None = None) -> str:
 
     Its Content-Security-Policy lets the browser ask nobody for anything and run no script but ours, whatever posts say.
     """
-    style, charts, script = (
-        (ASSETS / name).read_text(encoding="utf-8") for name in ("page.css", "charts.js", "page.js")
-    )
-    script = f"{charts}\n{script}"
+    style = (ASSETS / "page.css").read_text(encoding="utf-8")
+    script = "\n".join((ASSETS / name).read_text(encoding="utf-8") for name in SCRIPTS)
     names = [pack["name"] or "An unnamed pack" for pack in content["packs"][1:]]
     return Template((ASSETS / "page.html").read_text(encoding="utf-8")).substitute(
         policy=f"default-src 'none'; img-src data:; style-src {_hash_of(style)}; script-src {_hash_of(script)};"
