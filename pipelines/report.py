@@ -34,6 +34,7 @@ from pipelines.lake.duckdb_settings import duckdb_settings, explain_warehouse_er
 from pipelines.lake.forget_warehouse import expect_built_after_forgetting
 from pipelines.lake.left_out import LeftOut, expect_withheld, read_left_out
 from pipelines.page.content import read_content
+from pipelines.page.packing import packed
 from pipelines.terminal import complain
 
 if TYPE_CHECKING:
@@ -180,7 +181,7 @@ def _hash_of(text: str) -> str:
 
 def _json_in_html(content: Content) -> str:
     r"""Write JSON that can stand inside a script element: no text in it can end the element or begin a comment."""
-    written = json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    written = json.dumps(packed(content), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return written.replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e")
 
 

@@ -65,7 +65,7 @@ function profileOf(index) {
         ? h(
             "ol",
             { class: "posts compact" },
-            row.top.map((number, at) => post(number, { rank: at + 1 })),
+            row.top.map((number) => post(number)),
           )
         : h("p", { class: "empty" }, "No posts to show."),
     ),

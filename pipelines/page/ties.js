@@ -15,10 +15,10 @@ function groupOf(pack, person) {
 }
 
 /** What is drawn of ties: what passed between two people, that they follow each other, or both among the same people. */
-function tiesToDraw(view, follows) {
+function tiesToDraw(kind, view, follows) {
   const talks = view.ties.map((tie) => ({ ...tie, weight: tie.given + tie.returned }));
-  if (state.tie === "interactions") return talks;
-  if (state.tie === "both") {
+  if (kind === "interactions") return talks;
+  if (kind === "both") {
     const drawn = new Set(talks.flatMap(({ one, other }) => [one, other]));
     const among = follows.filter((pair) => pair.every((person) => drawn.has(person)));
     return [...among.map(([one, other]) => ({ one, other, weight: 1, isFollow: true })), ...talks];
@@ -35,12 +35,12 @@ function showNetwork(view, period) {
   const words = PERIOD_WORDS[period.name];
   const follows = followsIn(state.pack);
   one("#tie-filter").hidden = !follows.length;
-  if (!follows.length) state.tie = "interactions";
+  const kind = follows.length ? state.tie : "interactions";
   showStrongest(view, words);
   showBridges();
   const host = one('[data-chart="network"]');
   const note = one('[data-note="network"]');
-  const ties = tiesToDraw(view, follows);
+  const ties = tiesToDraw(kind, view, follows);
   if (!ties.length) {
     note.textContent = "";
     groupLegend([]);
@@ -62,11 +62,11 @@ function showNetwork(view, period) {
     interactions: `Replies, quotes, reposts and mentions between people here: the ${talks === 1 ? "only tie" : `${number(talks)} strongest ties`}. A thicker line is more of them.`,
     follows: `${count(follows.length, "pair")} of people here follow each other${ties.length < follows.length ? `; drawn are the ${number(MOST_DRAWN)} people who have most of them` : ""}. A larger mark has more of them.`,
     both: `The ${number(talks)} strongest ties of replies, quotes, reposts and mentions, as full lines; a dashed line is between people who follow each other.`,
-  }[state.tie];
+  }[kind];
   groupLegend(groups);
   chart(host, {
     name: "ties",
-    label: `Network: ${number(people.length)} people and ${number(ties.length)} ties between them ${state.tie === "follows" ? "who follow each other" : words.last}. ${nameOf(content.people[people[0]])} has the most.`,
+    label: `Network: ${number(people.length)} people and ${number(ties.length)} ties between them ${kind === "follows" ? "who follow each other" : words.last}. ${nameOf(content.people[people[0]])} has the most.`,
     draw: network({
       nodes: people.map((person, index) => ({
         name: nameOf(content.people[person]),

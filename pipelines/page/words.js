@@ -1,6 +1,15 @@
 // The content that travels with the page, and how its numbers and times are said.
 
-const content = JSON.parse(document.getElementById("content").textContent);
+/** Give rows the names of their columns again, which `packing.py` wrote once. */
+function unpacked(value) {
+  if (value === null || typeof value !== "object") return value;
+  if (Array.isArray(value)) return value.map(unpacked);
+  if (value.columns && value.rows)
+    return value.rows.map((row) => Object.fromEntries(row.map((cell, at) => [value.columns[at], unpacked(cell)])));
+  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, unpacked(each)]));
+}
+
+const content = unpacked(JSON.parse(document.getElementById("content").textContent));
 const state = {
   pack: 0,
   period: "week",

@@ -393,7 +393,8 @@ def test_follows_and_what_is_liked(content: dict[str, Any], published: Published
             uri = f"at://{dids[post['by']]}/app.bsky.feed.post/{post['key']}"
             assert liked["likers"] == len(likers[uri] & members) >= 3
             assert dids[post["by"]] not in packs_of
-    for name in ("follows", "bridges", "new_follows", "outside", "liked"):
+    # Of whom members like, no feed shows a post lately: tests/dbt/test_ties.py has some.
+    for name in ("follows", "bridges", "new_follows", "outside"):
         assert content[name][0], name
 
 
