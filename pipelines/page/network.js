@@ -38,7 +38,8 @@ function network({ nodes, edges }) {
         x2: to.x.toFixed(1),
         y2: to.y.toFixed(1),
         class: edge.isFollow ? "edge follow" : "edge",
-        "stroke-width": (1 + 5 * (edge.weight / heaviest)).toFixed(1),
+        "stroke-dasharray": edge.isDashed ? "3 4" : null,
+        "stroke-width": edge.isFollow ? 1.25 : (1 + 5 * (edge.weight / heaviest)).toFixed(1),
       });
     });
     // Who has most ties gets a name first; a name that would cover another's circle or name is left to the tooltip.

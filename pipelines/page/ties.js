@@ -1,7 +1,7 @@
 // Who talks with whom, who follows whom, and who is close without being in a pack.
 
 const MOST_DRAWN = 60;
-const TIE_WORDS = { interactions: "who talks", follows: "who follows each other", both: "both" };
+const TIE_WORDS = { interactions: "talk", follows: "follows", both: "both" };
 
 const isIn = (pack, person) => pack === 0 || memberOf.get(person).packs.includes(pack);
 const followsIn = (pack) => content.follows.filter((pair) => pair.every((person) => isIn(pack, person)));
@@ -21,14 +21,14 @@ function tiesToDraw(kind, view, follows) {
   if (kind === "both") {
     const drawn = new Set(talks.flatMap(({ one, other }) => [one, other]));
     const among = follows.filter((pair) => pair.every((person) => drawn.has(person)));
-    return [...among.map(([one, other]) => ({ one, other, weight: 1, isFollow: true })), ...talks];
+    return [...among.map(([one, other]) => ({ one, other, weight: 1, isFollow: true, isDashed: true })), ...talks];
   }
   const counts = new Map();
   for (const person of follows.flat()) counts.set(person, (counts.get(person) ?? 0) + 1);
   const most = new Set([...counts.keys()].sort((a, b) => counts.get(b) - counts.get(a) || a - b).slice(0, MOST_DRAWN));
   return follows
     .filter((pair) => pair.every((person) => most.has(person)))
-    .map(([one, other]) => ({ one, other, weight: 1 }));
+    .map(([one, other]) => ({ one, other, weight: 1, isFollow: true }));
 }
 
 function showNetwork(view, period) {
