@@ -13,7 +13,7 @@ def packed(value: Any) -> Any:
     match value:
         case dict():
             return {name: packed(each) for name, each in value.items()}
-        case [dict() as first, *rest] if rest and all(isinstance(row, dict) and row.keys() == first.keys() for row in rest):
+        case [dict() as first, _, *_] if all(isinstance(row, dict) and row.keys() == first.keys() for row in value):
             return {"columns": list(first), "rows": [[packed(row[name]) for name in first] for row in value]}
         case list() | tuple():
             return [packed(each) for each in value]
