@@ -339,7 +339,7 @@ _configure = DuckDBSettings.configure
 
 def _configure_impatiently(settings: DuckDBSettings, connection: duckdb.DuckDBPyConnection) -> None:
     _configure(settings, connection)
-    connection.execute("set http_timeout = 1")
+    connection.execute("set http_timeout = 3")
     connection.execute("set http_retry_wait_ms = 1")
 
 
