@@ -1,6 +1,6 @@
 """The report: from the marts to one HTML file that opens anywhere and asks nobody for anything.
 
-python pipelines/report.py             _data/bluesky.duckdb -> _data/report.html
+python pipelines/report.py             _data/bluesky.duckdb -> _data/report.html, and the digest of the week beside it
 python pipelines/report.py --sample    the sample's warehouse and page
 """
 
@@ -29,6 +29,8 @@ import dlt
 import duckdb
 
 from pipelines.command import run_command
+from pipelines.digest.content import read_digest
+from pipelines.digest.files import render_files
 from pipelines.lake.bucket import LakeError
 from pipelines.lake.duckdb_settings import duckdb_settings, explain_warehouse_error, open_warehouse
 from pipelines.lake.forget_warehouse import expect_built_after_forgetting
@@ -88,7 +90,7 @@ class ReportSummary:
 def build_report(
     warehouse: Path, page: Path, memory_limit: str, *, left_out: LeftOut | None = None, contact: str | None = None
 ) -> ReportSummary:
-    """Write the page from the marts.
+    """Write the page, and the digest beside it, from the marts.
 
     Args:
         warehouse: The DuckDB file that dbt built.
@@ -115,7 +117,7 @@ def build_report(
                 expect_withheld(left_out, marts)
             except LakeError as error:
                 raise ReportError(str(error)) from error
-            content = read_content(marts)
+            content, digest = read_content(marts), read_digest(marts)
     except (duckdb.CatalogException, duckdb.BinderException) as error:
         reason = str(error).splitlines()[0]
         raise ReportError(f"{warehouse} lacks marts: build them with cd dbt && dbt build. ({reason})") from error
@@ -123,6 +125,8 @@ def build_report(
         raise ReportError(explain_warehouse_error(warehouse, error)) from error
     written = render(content, contact).encode()
     _write(page, written)
+    for name, told in render_files(digest).items():
+        _write(page.with_name(name), told)
     return ReportSummary(
         page=page,
         byte_count=len(written),

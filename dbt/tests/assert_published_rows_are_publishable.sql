@@ -12,6 +12,10 @@ with named as (
         ('rpt_new_follows', 'followed_did'),
         ('rpt_followed_outside', 'did'),
         ('rpt_liked_here', 'author_did'),
+        ('rpt_reactors_outside', 'did'),
+        ('rpt_reactors_outside', 'top_author_did'),
+        ('rpt_post_reach', 'author_did'),
+        ('rpt_conversations', 'author_did'),
         ('rpt_groups', 'did'),
         ('rpt_groups', 'group_did'),
         ('rpt_top_posts', 'author_did'),
@@ -36,6 +40,12 @@ shown as (
     union
     select post_uri
     from {{ ref('rpt_member_top_posts') }}
+    union
+    select post_uri
+    from {{ ref('rpt_post_reach') }}
+    union
+    select post_uri
+    from {{ ref('rpt_conversations') }}
 )
 
 select named.did as what

@@ -37,7 +37,12 @@ ACTS = """
         left join fct_posts as posts using (post_uri)
         where
             not reposts.is_gone and not coalesce(posts.is_deleted, false)
-            and reposts.post_author_did in (select did from dim_authors where is_publishable)
+            -- Of people in no pack who were not looked at lately, reposts count: they name the reposter alone.
+            and reposts.post_author_did in (
+                select did from dim_authors
+                where is_publishable
+                    or (withheld_because = 'not_looked_at_recently' and not is_member and handle is not null)
+            )
     ),
     clock as (select max(last_pulled_at) as now from fct_pull_coverage),
     done as (
@@ -144,17 +149,24 @@ def test_activity(content: dict[str, Any], acts: dict[str, list[Row]]) -> None:
 
 
 def test_reactions(content: dict[str, Any], published: Published) -> None:
-    # What a post has at the end of a period, less what it had before it; nothing if it is of the period.
+    # What a post has at the end of a period, less what it had the night before it; all of it if it is of the period.
+    # What was added to older looks than that night's may be older than the period.
     query = """
-        with clock as (select max(last_pulled_at) as now from fct_pull_coverage),
+        with clock as (
+            select now, now - to_days($days) + to_hours(12) as begin
+            from (select max(last_pulled_at) as now from fct_pull_coverage)
+        ),
         seen as (
             select
                 engagement.post_uri, posts.author_did,
                 posts.posted_at > clock.now - to_days($days) as is_of_period,
                 arg_max(engagement.engagement_count, engagement.observed_at) as at_end,
                 arg_max(engagement.engagement_count, engagement.observed_at)
-                    filter (where engagement.observed_at <= clock.now - to_days($days) + to_hours(12)) as before,
-                arg_min(engagement.engagement_count, engagement.observed_at) as at_first
+                    filter (where engagement.observed_at <= begin and engagement.observed_at > begin - to_days(1))
+                    as before,
+                bool_or(engagement.observed_at <= begin) as is_older_look_there,
+                arg_min(engagement.engagement_count, engagement.observed_at)
+                    filter (where engagement.observed_at > begin) as at_first
             from fct_post_engagement as engagement
             inner join fct_posts as posts using (post_uri)
             cross join clock
@@ -162,7 +174,9 @@ def test_reactions(content: dict[str, Any], published: Published) -> None:
             group by all
         )
         select
-            cast(sum(at_end - coalesce(before, case when is_of_period then 0 else at_first end)) as bigint) as reactions
+            cast(sum(at_end - coalesce(
+                before, case when is_of_period and not is_older_look_there then 0 else at_first end
+            )) as bigint) as reactions
         from seen
         where
             author_did in (select did from dim_authors where is_publishable)
@@ -218,11 +232,13 @@ def test_growth_over_the_last_day(content: dict[str, Any], published: Published)
     kinds = set()
     for post in posts_of_members(content):
         looks = looks_at[f"at://{content['people'][post['by']]['did']}/app.bsky.feed.post/{post['key']}"]
-        before = [look["engagement_count"] for look in looks if look["observed_at"] <= night]
+        before = [look for look in looks if look["observed_at"] <= night]
         if looks[-1]["observed_at"] <= night:
             kind, growth = "not seen last night", None
+        elif before and before[-1]["observed_at"] <= night - timedelta(days=1):
+            kind, growth = "not seen the night before", None
         elif before:
-            kind, growth = "seen before", looks[-1]["engagement_count"] - before[-1]
+            kind, growth = "seen before", looks[-1]["engagement_count"] - before[-1]["engagement_count"]
         elif looks[0]["posted_at"] > row["now"] - timedelta(days=2):
             kind, growth = "new", looks[-1]["engagement_count"]
         else:
