@@ -103,9 +103,8 @@ def posts_of(acts: Iterable[Row]) -> list[Row]:
 
 
 def posts_of_members(content: dict[str, Any]) -> list[Row]:
-    """Give the posts that are quoted, without those of others that are liked here."""
-    liked = {row["post"] for rows in content["liked"] for row in rows}
-    return [post for number, post in enumerate(content["posts"]) if number not in liked]
+    """Give the posts of which all is told that is known."""
+    return [post for post in content["posts"] if post["kind"]]
 
 
 def views(content: dict[str, Any]) -> Iterator[tuple[str, str, int, dict[str, Any]]]:
@@ -371,6 +370,39 @@ def test_profiles(content: dict[str, Any], published: Published, acts: dict[str,
             (other, ties[did][other, "given"], ties[did][other, "returned"]) for other in strongest
         ]
     assert any(row["ties"] and row["top"] and row["weeks"] for row in content["members"])
+
+
+def test_the_audience(content: dict[str, Any], published: Published) -> None:
+    """What the marts know of reactions is held against the world in test_audience.py."""
+    dids = [person["did"] for person in content["people"]]
+
+    def uri_of(number: int) -> str:
+        post = content["posts"][number]
+        return f"at://{dids[post['by']]}/app.bsky.feed.post/{post['key']}"
+
+    people = defaultdict(set)
+    for row in published.rows("from fct_reactions where is_current and actor_did != post_author_did"):
+        people[row["post_uri"]].add(row["actor_did"])
+    below = {row["post_uri"]: row for row in published.rows("from fct_posts where not is_deleted and not is_in_doubt")}
+    members = {row["did"] for row in published.rows("select did from bridge_pack_members where is_current")}
+    for place, (view, conversations) in enumerate(
+        zip([each["week"] for each in content["views"]], content["conversations"], strict=True)
+    ):
+        for reach in view["reach"]:
+            reached = people[uri_of(reach["post"])]
+            assert (reach["people"], reach["outside"]) == (len(reached), len(reached - members))
+        for reactor in view["reactors"]:
+            assert dids[reactor["who"]] not in members
+            assert reactor["reactions"] == sum(reactor[kind] for kind in ("likes", "reposts", "quotes", "replies"))
+        for top, answers in conversations.items():
+            for number, depth in answers:
+                parent = uri_of(number)
+                for _ in range(depth):
+                    parent = below[parent]["reply_parent_uri"] if parent in below else None
+                assert parent in (uri_of(int(top)), None), place
+    assert content["views"][0]["week"]["reach"]
+    assert content["views"][0]["week"]["reactors"]
+    assert content["conversations"][0]
 
 
 def test_follows_and_what_is_liked(content: dict[str, Any], published: Published) -> None:

@@ -47,7 +47,7 @@ def test_fits_its_budget_with_two_hundred_members_and_a_year(published: Publishe
     }
     content["views"] = [fullest] * 11
     by_pack = ("packs", "newest", "growth", "half_life", "newcomers", "quiet")
-    for name in (*by_pack, "groups", "bridges", "new_follows", "outside", "liked"):
+    for name in (*by_pack, "groups", "bridges", "new_follows", "outside", "liked", "conversations"):
         content[name] = [max(content[name], key=lambda part: len(str(part)))] * 11
     content["calendar"] = [
         {"first_day": "2025-03-17", "posts": [123] * 366, "reposts": [123] * 366, "active": [99] * 366}
