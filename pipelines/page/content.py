@@ -77,7 +77,7 @@ def read_content(marts: DuckDBPyConnection) -> Content:
         "new_follows": [_new_follows(rows, people) for rows in _by_pack(order, _rows(marts, queries.NEW_FOLLOWS))],
         "outside": _named(_by_pack(order, _rows(marts, queries.FOLLOWED_OUTSIDE)), people),
         "liked": [
-            [{"likers": row.pop("likers"), "post": posts.number(row)} for row in rows]
+            [{"people": row["people"], "post": posts.number(row)} for row in rows]
             for rows in _by_pack(order, _rows(marts, queries.LIKED_HERE))
         ],
         "conversations": _conversations(_by_pack(order, _rows(marts, queries.CONVERSATIONS)), views, posts),

@@ -210,7 +210,7 @@ FOLLOWED_OUTSIDE: Final = f"""
 
 LIKED_HERE: Final = f"""
     select
-        pack_uri, liker_count as likers, post_uri, author_did, text, posted_at, like_count, repost_count, reply_count,
+        pack_uri, member_count as people, post_uri, author_did, text, posted_at, like_count, repost_count, reply_count,
         quote_count, labels
     from rpt_liked_here
     where rank_number <= {MOST_LIKED_HERE}

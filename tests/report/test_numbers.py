@@ -396,7 +396,7 @@ def test_the_audience(content: dict[str, Any], published: Published) -> None:
             assert reactor["reactions"] == sum(reactor[kind] for kind in ("likes", "reposts", "quotes", "replies"))
         for top, answers in conversations.items():
             for number, depth in answers:
-                parent = uri_of(number)
+                parent: str | None = uri_of(number)
                 for _ in range(depth):
                     parent = below[parent]["reply_parent_uri"] if parent in below else None
                 assert parent in (uri_of(int(top)), None), place
@@ -414,12 +414,15 @@ def test_follows_and_what_is_liked(content: dict[str, Any], published: Published
     assert {tuple(dids[person] for person in pair) for pair in content["follows"]} == {
         pair for pair in mutual if pair[0] < pair[1]
     }
-    likers = defaultdict(set)
-    for like in published.rows(
-        "select likes.* from fct_likes_given as likes, (select max(last_pulled_at) as now from fct_pull_coverage)"
-        " where is_current and not is_of_member and liked_at > now - to_days(28)"
-    ):
-        likers[like["post_uri"]].add(like["liker_did"])
+    fans = defaultdict(set)
+    for row in published.rows("""
+        with clock as (select max(last_pulled_at) as now from fct_pull_coverage)
+        select post_uri, liker_did as did from fct_likes_given, clock
+        where is_current and liked_at > now - to_days(28)
+        union all
+        select post_uri, reposter_did from fct_reposts, clock where not is_gone and reposted_at > now - to_days(28)
+    """):
+        fans[row["post_uri"]].add(row["did"])
     (row,) = published.rows("select max(last_pulled_at) as now from fct_pull_coverage")
     for place, groups in enumerate(content["groups"]):
         members = {did for did, packs in packs_of.items() if place in packs}
@@ -439,10 +442,9 @@ def test_follows_and_what_is_liked(content: dict[str, Any], published: Published
         for liked in content["liked"][place]:
             post = content["posts"][liked["post"]]
             uri = f"at://{dids[post['by']]}/app.bsky.feed.post/{post['key']}"
-            assert liked["likers"] == len(likers[uri] & members) >= 3
+            assert liked["people"] == len(fans[uri] & members) >= 3
             assert dids[post["by"]] not in packs_of
-    # Of whom members like, no feed shows a post lately: tests/dbt/test_ties.py has some.
-    for name in ("follows", "bridges", "new_follows", "outside"):
+    for name in ("follows", "bridges", "new_follows", "outside", "liked"):
         assert content[name][0], name
 
 

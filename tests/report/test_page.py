@@ -55,7 +55,7 @@ def test_fits_its_budget_with_two_hundred_members_and_a_year(published: Publishe
     content["members"] = (content["members"] * 10)[:200]
     content["people"] = (content["people"] * 10)[:200]
     long_post = max(content["posts"], key=lambda post: len(post["text"] or ""))
-    content["posts"] = [long_post | {"text": "x" * 300}] * (11 * 4 * 10 + 200 * 3)
+    content["posts"] = [long_post | {"text": "x" * 300}] * (11 * 4 * 10 + 200 * 3 + 4 * 4 * 10)
     content["follows"] = [[100, 100]] * 4000
     assert len(render(content).encode()) < MOST_BYTES
 
