@@ -47,7 +47,7 @@ function showAudience(view, period) {
 /** A post with how far it came, and the conversation below it. */
 function reached(row) {
   const atLeast = row.is_whole ? "" : "at least ";
-  const extra = `${atLeast}${count(row.people, "person", "people")}, ${percent(row.outside, row.people)} in no pack`;
+  const extra = `${atLeast}${count(row.people, "known person", "known people")}, ${percent(row.outside, row.people)} in no pack`;
   const card = post(row.post, { extra });
   const answers = content.conversations[state.pack][row.post] ?? [];
   if (answers.length) card.append(conversation(answers, row));
