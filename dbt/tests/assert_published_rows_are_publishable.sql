@@ -39,13 +39,13 @@ shown as (
     from {{ ref('rpt_latest_posts') }}
     union
     select post_uri
-    from {{ ref('rpt_member_top_posts') }}
-    union
-    select post_uri
     from {{ ref('rpt_post_reach') }}
     union
     select post_uri
     from {{ ref('rpt_conversations') }}
+    union
+    select post_uri
+    from {{ ref('rpt_member_top_posts') }}
 )
 
 select named.did as what

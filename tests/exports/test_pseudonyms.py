@@ -40,17 +40,19 @@ def pseudonyms() -> Pseudonyms:
     return Pseudonyms(b"salt", PEOPLE)
 
 
+CALLED = ("the", "Person", "Good Day", "です", "Ada", "Good Will", "good day")
 WAREHOUSE = """
-create table fct_posts as select 'did:plc:' || n as author_did, unnest(['see the person here', 'good day, です', 'The Ada']) as text
+create table fct_posts as
+select 'did:plc:' || n as author_did, unnest(['see the person here', 'good day, です', 'The Ada']) as text
 from range(4) as _(n);
-create table dim_authors as
-select 'did:plc:' || n as did, n || '.test' as handle, name as display_name
-from (values (0, 'the'), (1, 'Person'), (2, 'Good Day'), (3, 'です'), (4, 'Ada'), (5, 'Good Will'), (6, 'good day')) as _(n, name);
+create table dim_authors as select 'did:plc:' || n as did, n || '.test' as handle, $1[n + 1] as display_name
+from range(len($1)) as _(n);
 create table int_handle_spans as from dim_authors;
 create table stg_bluesky__profiles as from dim_authors;
 create table stg_bluesky__starter_pack_members as from dim_authors;
 create table stg_bluesky__starter_packs as select did as creator_did, handle as creator_handle from dim_authors;
-create table int_posts as select did as author_did, handle as author_handle, display_name as author_display_name from dim_authors;
+create table int_posts as
+select did as author_did, handle as author_handle, display_name as author_display_name from dim_authors;
 create table int_withheld_names as select '@7.test' as withheld_name;
 """
 
@@ -58,7 +60,7 @@ create table int_withheld_names as select '@7.test' as withheld_name;
 @pytest.fixture(scope="module")
 def of_common_words() -> Pseudonyms:
     with duckdb.connect() as marts:
-        marts.execute(WAREHOUSE)
+        marts.execute(WAREHOUSE.replace("$1", str(list(CALLED))))
         return Pseudonyms.of(marts, b"salt")
 
 

@@ -54,7 +54,9 @@ def test_what_is_none_of_ours_is_passed_over(content: str, tmp_path: Path, monke
     assert unknown_settings() == []
 
 
-@pytest.mark.parametrize("command", [report.main, lambda _: export.main(["ids", "--out", "out"])], ids=["report", "export"])
+@pytest.mark.parametrize(
+    "command", [report.main, lambda _: export.main(["ids", "--out", "out"])], ids=["report", "export"]
+)
 def test_a_command_says_what_nobody_reads(
     lake: Lake, capsys: pytest.CaptureFixture[str], command: Callable[[list[str]], int]
 ) -> None:
