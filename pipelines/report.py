@@ -53,6 +53,7 @@ SCRIPTS: Final = (
     "posts.js",
     "activity.js",
     "ties.js",
+    "audience.js",
     "profile.js",
     "page.js",
 )

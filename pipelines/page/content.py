@@ -55,12 +55,13 @@ def read_content(marts: DuckDBPyConnection) -> Content:
     packs = _rows(marts, queries.PACKS)
     periods = _rows(marts, queries.PERIODS)
     order = [pack["uri"] for pack in packs]
+    views = _views(marts, order, periods, people, posts)
     content = {
         "observed_at": health["newest_observed_at"],
         "kinds": KINDS,
         "periods": periods,
         "packs": packs,
-        "views": _views(marts, order, periods, people, posts),
+        "views": views,
         "newest": [[posts.number(row) for row in rows] for rows in _by_pack(order, _rows(marts, queries.NEWEST_POSTS))],
         "calendar": _calendar(_by_pack(order, _rows(marts, queries.CALENDAR))),
         "growth": _by_pack(order, _rows(marts, queries.GROWTH)),
@@ -76,9 +77,10 @@ def read_content(marts: DuckDBPyConnection) -> Content:
         "new_follows": [_new_follows(rows, people) for rows in _by_pack(order, _rows(marts, queries.NEW_FOLLOWS))],
         "outside": _named(_by_pack(order, _rows(marts, queries.FOLLOWED_OUTSIDE)), people),
         "liked": [
-            [{"likers": row.pop("likers"), "post": posts.number(row)} for row in rows]
+            [{"people": row["people"], "post": posts.number(row)} for row in rows]
             for rows in _by_pack(order, _rows(marts, queries.LIKED_HERE))
         ],
+        "conversations": _conversations(_by_pack(order, _rows(marts, queries.CONVERSATIONS)), views, posts),
         "members": _members(marts, order, people, posts),
         "models": {row["model"]: row["description"] for row in _rows(marts, queries.MODELS)},
         "health": health,
@@ -125,6 +127,13 @@ class _People:
         return self._numbers[did]
 
 
+_OF_A_POST: Final = (
+    *("kind", "text", "posted_at", "like_count", "repost_count", "reply_count", "quote_count", "engagement_count"),
+    *("growth", "media_count", "labels"),
+)
+"""Of some posts a report tells less: all have the same columns."""
+
+
 class _Posts:
     """The posts that the page quotes, each once."""
 
@@ -139,9 +148,12 @@ class _Posts:
         if uri not in self._numbers:
             self._numbers[uri] = len(self.shown)
             author = {"by": self._people.number(row["author_did"]), "key": uri.rpartition("/")[2]}
-            elsewhere = ("pack_uri", "period", "post_uri", "author_did")
-            self.shown.append(author | {name: value for name, value in row.items() if name not in elsewhere})
+            self.shown.append(author | {name: row.get(name) for name in _OF_A_POST})
         return self._numbers[uri]
+
+    def numbers(self) -> dict[str, int]:
+        """Give the places of those that are quoted by now, by URI."""
+        return dict(self._numbers)
 
 
 def _by_pack(order: list[str], rows: list[Row]) -> list[list[Row]]:
@@ -167,6 +179,8 @@ def _views(
             "summary": {},
             "top": [],
             "ties": [],
+            "reach": [],
+            "reactors": [],
         }
         | {name: [] for name in LISTS}
         for uri in order
@@ -184,6 +198,12 @@ def _views(
     for view, row in each(queries.TOP_POSTS):
         view["top"].append(posts.number(row))
     _tie(each, people)
+    for view, row in each(queries.REACH):
+        reach = {name: row[name] for name in ("people", "outside", "answers", "depth", "is_whole")}
+        view["reach"].append({"post": posts.number(row)} | reach)
+    for view, row in each(queries.REACTORS):
+        ends = {"who": people.number(row.pop("did")), "to": people.number(row.pop("top_author_did"))}
+        view["reactors"].append(ends | row)
     for name, query in LISTS.items():
         for view, row in each(query):
             view[name].append(row)
@@ -245,6 +265,20 @@ def _groups(by_pack: list[list[Row]], people: _People) -> list[list[Row]]:
             members.setdefault(row["group_did"], []).append(people.number(row["did"]))
         groups.append([{"of": people.number(did), "members": numbers} for did, numbers in members.items()])
     return groups
+
+
+def _conversations(by_pack: list[list[Row]], views: list[dict[str, Content]], posts: _Posts) -> list[Content]:
+    """Give, by pack, what was answered to each post that is shown for its reach: the answers, and how deep each is."""
+    numbers = posts.numbers()
+    conversations: list[Content] = []
+    for rows, by_period in zip(by_pack, views, strict=True):
+        shown = {reach["post"] for view in by_period.values() for reach in view["reach"]}
+        answers: dict[str, list[tuple[int, int]]] = defaultdict(list)
+        for row in rows:
+            if (top := numbers.get(row["top_post_uri"])) in shown:
+                answers[str(top)].append((posts.number(row), row["depth"]))
+        conversations.append(dict(answers))
+    return conversations
 
 
 def _members(marts: DuckDBPyConnection, order: list[str], people: _People, posts: _Posts) -> list[Row]:

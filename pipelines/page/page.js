@@ -130,6 +130,7 @@ function show() {
   showDomains(view, period);
   showNetwork(view, period);
   showFollows();
+  showAudience(view, period);
   showMembers();
   showComersAndGoers();
   showMediaKinds(view, period);

@@ -94,14 +94,14 @@ function showPosts(view, period) {
   offerPosts("newest-posts", newest, { place });
   fill(
     "liked",
-    liked.map((row) => post(row.post, { extra: `liked by ${number(row.likers)} here` })),
-    "No post of others that three or more people here liked is known.",
+    liked.map((row) => post(row.post, { extra: `liked or reposted by ${number(row.people)} here` })),
+    "No post of others that three or more people here liked or reposted is known.",
     4,
   );
   offerPosts(
     "liked-here",
     liked.map((row) => row.post),
-    { liked_by: (_, at) => liked[at].likers },
+    { liked_or_reposted_by: (_, at) => liked[at].people },
   );
 }
 

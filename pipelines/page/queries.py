@@ -21,6 +21,9 @@ MOST_TIES: Final = 45
 MOST_NEW_FOLLOWS: Final = 30
 MOST_FOLLOWED_OUTSIDE: Final = 12
 MOST_LIKED_HERE: Final = 10
+MOST_REACH: Final = 4
+MOST_REACTORS: Final = 8
+MOST_ANSWERS: Final = 10
 MOST_WEEKS: Final = 26
 MOST_POSTS_OF_A_MEMBER: Final = 3
 MOST_TIES_OF_A_MEMBER: Final = 6
@@ -55,6 +58,10 @@ PEOPLE: Final = """
         select did, handle, display_name, null from rpt_followed_outside
         union
         select author_did, author_handle, author_display_name, null from rpt_liked_here
+        union
+        select did, handle, display_name, null from rpt_reactors_outside
+        union
+        select author_did, author_handle, author_display_name, null from rpt_conversations where is_outside
     )
 """
 """Members, and whoever in no pack is named all the same."""
@@ -203,11 +210,40 @@ FOLLOWED_OUTSIDE: Final = f"""
 
 LIKED_HERE: Final = f"""
     select
-        pack_uri, liker_count as likers, post_uri, author_did, text, posted_at, like_count, repost_count, reply_count,
+        pack_uri, member_count as people, post_uri, author_did, text, posted_at, like_count, repost_count, reply_count,
         quote_count, labels
     from rpt_liked_here
     where rank_number <= {MOST_LIKED_HERE}
     order by pack_uri, rank_number
+"""
+
+REACH: Final = f"""
+    select
+        pack_uri, period, person_count as people, outside_person_count as outside, conversation_post_count as answers,
+        conversation_depth as depth, is_whole, post_uri, author_did, text, posted_at, like_count, repost_count,
+        reply_count, quote_count, labels
+    from rpt_post_reach
+    where rank_number <= {MOST_REACH}
+    order by pack_uri, period, rank_number
+"""
+
+REACTORS: Final = f"""
+    select
+        pack_uri, period, did, reaction_count as reactions, like_count as likes, repost_count as reposts,
+        quote_count as quotes, reply_count as replies, post_count as posts, top_author_did,
+        top_author_reaction_count as most
+    from rpt_reactors_outside
+    where rank_number <= {MOST_REACTORS}
+    order by pack_uri, period, rank_number
+"""
+
+CONVERSATIONS: Final = f"""
+    select
+        pack_uri, top_post_uri, depth, post_uri, author_did, text, posted_at, like_count, repost_count, reply_count,
+        quote_count, labels
+    from rpt_conversations
+    qualify row_number() over (partition by pack_uri, top_post_uri order by order_number) <= {MOST_ANSWERS}
+    order by pack_uri, top_post_uri, order_number
 """
 
 MEMBER_WEEKS: Final = f"""

@@ -103,9 +103,8 @@ def posts_of(acts: Iterable[Row]) -> list[Row]:
 
 
 def posts_of_members(content: dict[str, Any]) -> list[Row]:
-    """Give the posts that are quoted, without those of others that are liked here."""
-    liked = {row["post"] for rows in content["liked"] for row in rows}
-    return [post for number, post in enumerate(content["posts"]) if number not in liked]
+    """Give the posts of which all is told that is known."""
+    return [post for post in content["posts"] if post["kind"]]
 
 
 def views(content: dict[str, Any]) -> Iterator[tuple[str, str, int, dict[str, Any]]]:
@@ -373,6 +372,39 @@ def test_profiles(content: dict[str, Any], published: Published, acts: dict[str,
     assert any(row["ties"] and row["top"] and row["weeks"] for row in content["members"])
 
 
+def test_the_audience(content: dict[str, Any], published: Published) -> None:
+    """What the marts know of reactions is held against the world in test_audience.py."""
+    dids = [person["did"] for person in content["people"]]
+
+    def uri_of(number: int) -> str:
+        post = content["posts"][number]
+        return f"at://{dids[post['by']]}/app.bsky.feed.post/{post['key']}"
+
+    people = defaultdict(set)
+    for row in published.rows("from fct_reactions where is_current and actor_did != post_author_did"):
+        people[row["post_uri"]].add(row["actor_did"])
+    below = {row["post_uri"]: row for row in published.rows("from fct_posts where not is_deleted and not is_in_doubt")}
+    members = {row["did"] for row in published.rows("select did from bridge_pack_members where is_current")}
+    for place, (view, conversations) in enumerate(
+        zip([each["week"] for each in content["views"]], content["conversations"], strict=True)
+    ):
+        for reach in view["reach"]:
+            reached = people[uri_of(reach["post"])]
+            assert (reach["people"], reach["outside"]) == (len(reached), len(reached - members))
+        for reactor in view["reactors"]:
+            assert dids[reactor["who"]] not in members
+            assert reactor["reactions"] == sum(reactor[kind] for kind in ("likes", "reposts", "quotes", "replies"))
+        for top, answers in conversations.items():
+            for number, depth in answers:
+                parent: str | None = uri_of(number)
+                for _ in range(depth):
+                    parent = below[parent]["reply_parent_uri"] if parent in below else None
+                assert parent in (uri_of(int(top)), None), place
+    assert content["views"][0]["week"]["reach"]
+    assert content["views"][0]["week"]["reactors"]
+    assert content["conversations"][0]
+
+
 def test_follows_and_what_is_liked(content: dict[str, Any], published: Published) -> None:
     dids = [person["did"] for person in content["people"]]
     packs_of = {dids[row["who"]]: {0, *row["packs"]} for row in content["members"]}
@@ -382,12 +414,15 @@ def test_follows_and_what_is_liked(content: dict[str, Any], published: Published
     assert {tuple(dids[person] for person in pair) for pair in content["follows"]} == {
         pair for pair in mutual if pair[0] < pair[1]
     }
-    likers = defaultdict(set)
-    for like in published.rows(
-        "select likes.* from fct_likes_given as likes, (select max(last_pulled_at) as now from fct_pull_coverage)"
-        " where is_current and not is_of_member and liked_at > now - to_days(28)"
-    ):
-        likers[like["post_uri"]].add(like["liker_did"])
+    fans = defaultdict(set)
+    for row in published.rows("""
+        with clock as (select max(last_pulled_at) as now from fct_pull_coverage)
+        select post_uri, liker_did as did from fct_likes_given, clock
+        where is_current and liked_at > now - to_days(28)
+        union all
+        select post_uri, reposter_did from fct_reposts, clock where not is_gone and reposted_at > now - to_days(28)
+    """):
+        fans[row["post_uri"]].add(row["did"])
     (row,) = published.rows("select max(last_pulled_at) as now from fct_pull_coverage")
     for place, groups in enumerate(content["groups"]):
         members = {did for did, packs in packs_of.items() if place in packs}
@@ -407,10 +442,9 @@ def test_follows_and_what_is_liked(content: dict[str, Any], published: Published
         for liked in content["liked"][place]:
             post = content["posts"][liked["post"]]
             uri = f"at://{dids[post['by']]}/app.bsky.feed.post/{post['key']}"
-            assert liked["likers"] == len(likers[uri] & members) >= 3
+            assert liked["people"] == len(fans[uri] & members) >= 3
             assert dids[post["by"]] not in packs_of
-    # Of whom members like, no feed shows a post lately: tests/dbt/test_ties.py has some.
-    for name in ("follows", "bridges", "new_follows", "outside"):
+    for name in ("follows", "bridges", "new_follows", "outside", "liked"):
         assert content[name][0], name
 
 
