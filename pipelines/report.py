@@ -36,6 +36,7 @@ from pipelines.lake.duckdb_settings import duckdb_settings, explain_warehouse_er
 from pipelines.lake.forget_warehouse import expect_built_after_forgetting
 from pipelines.lake.left_out import LeftOut, expect_withheld, read_left_out
 from pipelines.page.content import read_content
+from pipelines.page.packing import packed
 from pipelines.terminal import complain
 
 if TYPE_CHECKING:
@@ -43,6 +44,19 @@ if TYPE_CHECKING:
     from pipelines.terminal import Terminal
 
 ASSETS: Final = Path(__file__).parent / "page"
+SCRIPTS: Final = (
+    "charts.js",
+    "network.js",
+    "words.js",
+    "tables.js",
+    "people.js",
+    "posts.js",
+    "activity.js",
+    "ties.js",
+    "profile.js",
+    "page.js",
+)
+"""In this order they make the page's one script: each uses the names of those before it."""
 
 
 class ReportError(Exception):
@@ -139,10 +153,8 @@ def render(content: Content, contact: str | None = None) -> str:
 
     Its Content-Security-Policy lets the browser ask nobody for anything and run no script but ours, whatever posts say.
     """
-    style, charts, script = (
-        (ASSETS / name).read_text(encoding="utf-8") for name in ("page.css", "charts.js", "page.js")
-    )
-    script = f"{charts}\n{script}"
+    style = (ASSETS / "page.css").read_text(encoding="utf-8")
+    script = "\n".join((ASSETS / name).read_text(encoding="utf-8") for name in SCRIPTS)
     names = [pack["name"] or "An unnamed pack" for pack in content["packs"][1:]]
     return Template((ASSETS / "page.html").read_text(encoding="utf-8")).substitute(
         policy=f"default-src 'none'; img-src data:; style-src {_hash_of(style)}; script-src {_hash_of(script)};"
@@ -173,7 +185,7 @@ def _hash_of(text: str) -> str:
 
 def _json_in_html(content: Content) -> str:
     r"""Write JSON that can stand inside a script element: no text in it can end the element or begin a comment."""
-    written = json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    written = json.dumps(packed(content), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return written.replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e")
 
 

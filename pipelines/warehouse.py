@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections import Counter
@@ -11,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 import duckdb
 
 from pipelines.lake.bucket import PROJECT_ROOT, LakeError
-from pipelines.lake.duckdb_settings import DUCKDB_HAS_NO_ROOM, duckdb_settings, explain_warehouse_error
-from pipelines.lake.local_disk import explain_disk_error
+from pipelines.lake.duckdb_settings import duckdb_settings, explain_warehouse_error
+from pipelines.lake.local_disk import explain_disk_error, has_no_room
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +26,7 @@ CHECKED_MODELS: Final = (
     "int_known_records",
     "int_known_member_records",
     "stg_bluesky__repo_event_gaps",
+    "int_audience_posts",
 )
 
 
@@ -67,7 +69,7 @@ def build_warehouse(is_sample: bool) -> BuildOutcome:
 
 
 def build_questions(is_sample: bool) -> BuildOutcome:
-    """Build what a check reads, a quarter of all models: what is in doubt, and what is known.
+    """Build what the work between two builds reads: what is in doubt, what is known, whose audience to ask for.
 
     Args:
         is_sample: Whether the sample's warehouse is meant.
@@ -120,6 +122,6 @@ def _trouble_of_disk(error: BaseException | None, said: Sequence[str], warehouse
     if isinstance(error, OSError):
         error.filename = error.filename or os.environ.get("DBT_TARGET_PATH") or str(DBT_PROJECT / "target")
         return explain_disk_error(error)
-    if any(DUCKDB_HAS_NO_ROOM in line for line in said):
-        return explain_warehouse_error(warehouse, duckdb.IOException(DUCKDB_HAS_NO_ROOM))
+    if any(map(has_no_room, said)):
+        return explain_warehouse_error(warehouse, duckdb.IOException(os.strerror(errno.ENOSPC)))
     return None

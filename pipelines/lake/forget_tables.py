@@ -67,6 +67,7 @@ _HANDLE_COLUMNS: Final = (
     ("starter_pack_members", "did", "handle"),
     ("profiles", "did", "handle"),
     ("author_feed", "author_did", "author_handle"),
+    ("reactions", "actor_did", "actor_handle"),
 )
 """Where the raw layer has a handle in a column, and whose it is.
 
@@ -268,7 +269,12 @@ class LakeFiles:
 
     @contextmanager
     def _connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        with closing(duckdb.connect(config={"memory_limit": self._settings.memory_limit})) as connection:
+        config = {"memory_limit": self._settings.memory_limit}
+        # By itself, DuckDB would spill into the folder in which the command was started.
+        with (
+            tempfile.TemporaryDirectory() as spilled,
+            closing(duckdb.connect(config=config | {"temp_directory": spilled})) as connection,
+        ):
             self._settings.configure(connection)
             try:
                 yield connection

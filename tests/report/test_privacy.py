@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def withheld(world: World, published: Published) -> list[Actor]:
-    """Whoever the world knows to have gone, left, opted out, blocked or asked not to be shown."""
+    """Whoever the world knows to have gone, left, opted out, blocked or asked not to be shown, in a pack or not."""
     day = world.on(published.day)
     lists = [pack.list for pack in world.packs]
     ever = {item.subject for members in lists for item in members.items if item.added_at <= day.now}
     now = {item.subject for members in lists for item in day.listed(members)}
-    return [actor for did in ever if (actor := day.actors.get(did)) and (did not in now or _is_hidden(actor, day))]
+    return [actor for did, actor in day.actors.items() if (did in ever and did not in now) or _is_hidden(actor, day)]
 
 
 def _is_hidden(actor: Actor, day: Day) -> bool:
@@ -217,6 +217,9 @@ def test_whoever_names_them_is_left_out_of_what_is_quoted(quoting: Warehouse) ->
     quoted = [post_uri("writer", rkey) for rkey in [*rkeys, "wordless"]]
     for report in ("rpt_top_posts", "rpt_latest_posts"):
         assert quoting.rows(f"select distinct post_uri from {report} order by 1") == [(uri,) for uri in quoted]
+    of_members = quoting.rows("select distinct post_uri from rpt_member_top_posts")
+    assert of_members
+    assert set(of_members) <= {(uri,) for uri in quoted}
     links = quoting.rows("select distinct link_uri from rpt_links order by 1")
     other = f"https://x.test/profile/{did('heir')}/post/deleted"
     assert links == [("https://welcome.co/a",), ("https://x.test/plain",), (other,)]
