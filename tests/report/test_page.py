@@ -144,8 +144,11 @@ def test_dbt_s_exposures_name_what_is_read(name: str, room: str) -> None:
     named = sorted(models.intersection(words))
     assert exposure["depends_on"] == [f"ref('{model}')" for model in named]
     assert [model for model in named if not model.startswith("rpt_")] == [], "only reports may be published"
-    shown = re.findall(r'data-models="(.*?)"', (ASSETS / "page.html").read_text())
-    assert sorted(model for models in shown for model in models.split()) == named, "each says how it is computed, once"
+    if room == "page":
+        shown = re.findall(r'data-models="(.*?)"', (ASSETS / "page.html").read_text())
+        assert sorted(model for models in shown for model in models.split()) == named, (
+            "each says how it is computed, once"
+        )
 
 
 def test_reading_the_marts_stays_within_the_memory_limit(published: Published, tmp_path: Path) -> None:
