@@ -57,6 +57,7 @@ select 'at://' || did || '/app.bsky.feed.post/3' || lpad(n::varchar, 12, 'k') as
 from numbered;
 create table int_deletions as select post_uri as subject_uri from fct_posts where is_deleted;
 create table int_records_in_doubt as select null::varchar as uri where false;
+create table int_stale_posts as select null::varchar as post_uri where false;
 create table int_reposts as select null::varchar as repost_uri, true as is_publishable where false;
 create table int_handle_spans as select did, handle from dim_authors;
 create table stg_bluesky__profiles as select did, handle, display_name from dim_authors;
