@@ -36,6 +36,7 @@ from dlt.common.configuration.exceptions import ConfigurationValueError
 from dlt.common.exceptions import SignalReceivedException
 
 from pipelines import export, live, report
+from pipelines.audience import AskingTheAudience, AudienceSummary, configured_audience_requests
 from pipelines.audits import Auditing, AuditSummary, audits_due
 from pipelines.checks import Checking, Checks
 from pipelines.command import run_command
@@ -302,7 +303,7 @@ def print_summary(night: Night, lake: str, console: Terminal) -> None:
 
 
 def publish(options: argparse.Namespace, pipeline: dlt.Pipeline, night: Night, console: Terminal) -> int:
-    """Find who is left out, build the warehouse, ask for what it doubts, and make the page.
+    """Find who is left out, build the warehouse, ask for what it doubts and wants, and make the page.
 
     The options may leave out all but the first.
 
@@ -324,7 +325,8 @@ def publish(options: argparse.Namespace, pipeline: dlt.Pipeline, night: Night, c
             return failed
         checks = check(pipeline, night, console)
         audits = audit(pipeline, night, console, is_all=options.audit)
-        exit_code = max(exit_code, checks.exit_code, audits.exit_code)
+        reactions = ask_the_audience(pipeline, night, console)
+        exit_code = max(exit_code, checks.exit_code, audits.exit_code, reactions.exit_code)
         if not build("warehouse", build_warehouse, options, console):
             return failed
     if options.no_report or not may_publish:
@@ -392,6 +394,15 @@ def audit(pipeline: dlt.Pipeline, night: Night, console: Terminal, *, is_all: bo
     states = member_states(pipeline)
     night.run.doubtful = {did for did in night.run.doubtful if states[did]["doubtful_end_uri"] is not None}
     return audits
+
+
+def ask_the_audience(pipeline: dlt.Pipeline, night: Night, console: Terminal) -> AudienceSummary:
+    """Ask who reacts to members' top posts, and for what members like and follow, load it, and say what came of it."""
+    requests = configured_audience_requests()
+    summary = AskingTheAudience(pipeline, connected(night), night.run.clock, requests).ask()
+    if requests:
+        console.say(*f" audience  {summary}".split("\n"))
+    return summary
 
 
 @with_config(sections=("sources", "bluesky"))
@@ -505,6 +516,7 @@ def run_job(options: argparse.Namespace, run: PullRun | None, console: Terminal)
         forget(options.forget, console, is_sample=options.sample, is_dry_run=options.dry_run)
         return 0
     configured_retention()  # A value that cannot be used is said before anybody is asked anything.
+    configured_audience_requests()
     posts = read_posts(options.posts) if options.posts is not None else None
     pulls = not (options.dry_run or options.check or posts)
     events = catch_up(options, console) if pulls and is_catch_up_wanted(options) else ""

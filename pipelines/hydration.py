@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Final
 
 from pipelines.checks import NAMED_PROBLEMS, QUESTIONS_PER_LOAD
 from pipelines.lake.bucket import LakeError
-from pipelines.lake.duckdb_settings import duckdb_settings, has_relation
+from pipelines.lake.duckdb_settings import duckdb_settings
 from pipelines.lake.loads import load
 from pipelines.lake.readback import LakeReader
+from pipelines.left_alone import left_alone
 from pipelines.sources.questions import POST, Question
 from pipelines.sources.record_checks import RecordAsker, record_checks
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from pipelines.network.connect import Network
     from pipelines.terminal import Terminal
 
-_POST: Final = re.compile(
+POST_URI: Final = re.compile(
     rf"at://(did:[a-z]+:[A-Za-z0-9._:%-]*[A-Za-z0-9._-])/{re.escape(POST)}/([A-Za-z0-9_~.:-]{{1,512}})"
 )
 _HEADER: Final = "post_uri"
@@ -64,7 +65,7 @@ def read_posts(path: Path) -> PostFile:
         uri = line.strip().strip('"')
         if not uri or (number == 1 and uri == _HEADER):
             continue
-        found = _POST.fullmatch(uri)
+        found = POST_URI.fullmatch(uri)
         if found is None:
             file.bad_lines.append(number)
         elif uri not in seen:
@@ -75,21 +76,19 @@ def read_posts(path: Path) -> PostFile:
     return file
 
 
-def without_opted_out(file: PostFile, name: str) -> PostFile:
-    """Leave out posts of people who opted out of a pack, whom the pull does not read either.
+def without_left_alone(file: PostFile, name: str) -> PostFile:
+    """Leave out posts of people whom the pull does not read either.
 
     Args:
         file: The posts.
-        name: The pipeline's, whose warehouse knows who has; where there is none yet, nobody has.
+        name: The pipeline's, whose warehouse knows who they are; where there is none yet, there is nobody.
     """
     settings = duckdb_settings(name)
     if not settings.warehouse_path.exists():
         return file
     with settings.read_warehouse() as warehouse:
-        if not has_relation(warehouse, "int_opted_out_authors"):
-            return file
-        opted_out = {did for (did,) in warehouse.execute("select did from int_opted_out_authors").fetchall()}
-    return replace(file, questions=[each for each in file.questions if each.did not in opted_out])
+        alone = left_alone(warehouse)
+    return replace(file, questions=[each for each in file.questions if each.did not in alone])
 
 
 def hydrate(
@@ -112,10 +111,13 @@ def hydrate(
     """
     asker, reader = RecordAsker(network, clock), LakeReader(pipeline.pipeline_name)
     named_count = len(file.questions)
-    file = without_opted_out(file, pipeline.pipeline_name)
+    file = without_left_alone(file, pipeline.pipeline_name)
     total = len(file.questions)
     if total < named_count:
-        console.say(f"    posts  {named_count - total:,} are of people who opted out of a pack: nobody asks for them")
+        console.say(
+            f"    posts  {named_count - total:,} are of people who opted out of a pack, or are in a block:"
+            " nobody asks for them"
+        )
     for start in range(0, total, QUESTIONS_PER_LOAD):
         source = record_checks(file.questions[start : start + QUESTIONS_PER_LOAD], asker)
         reader.expect(pipeline, load(pipeline, source))

@@ -26,6 +26,7 @@ CHECKED_MODELS: Final = (
     "int_known_records",
     "int_known_member_records",
     "stg_bluesky__repo_event_gaps",
+    "int_audience_posts",
 )
 
 
@@ -68,7 +69,7 @@ def build_warehouse(is_sample: bool) -> BuildOutcome:
 
 
 def build_questions(is_sample: bool) -> BuildOutcome:
-    """Build what a check reads, a quarter of all models: what is in doubt, and what is known.
+    """Build what the work between two builds reads: what is in doubt, what is known, whose audience to ask for.
 
     Args:
         is_sample: Whether the sample's warehouse is meant.

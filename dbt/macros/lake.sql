@@ -198,5 +198,5 @@
 
 {#- The tables that only a run of checks and audits writes: a load that has files of them is no load of the pull. -#}
 {% macro checked_tables() -%}
-    'record_checks', 'feed_audits', 'member_records'
+    'record_checks', 'feed_audits', 'member_records', 'reactions', 'audience_pulls'
 {%- endmacro %}

@@ -12,10 +12,16 @@ with named as (
         ('rpt_new_follows', 'followed_did'),
         ('rpt_followed_outside', 'did'),
         ('rpt_liked_here', 'author_did'),
+        ('rpt_reactors_outside', 'did'),
+        ('rpt_reactors_outside', 'top_author_did'),
+        ('rpt_post_reach', 'author_did'),
+        ('rpt_conversations', 'author_did'),
         ('rpt_groups', 'did'),
         ('rpt_groups', 'group_did'),
         ('rpt_top_posts', 'author_did'),
         ('rpt_latest_posts', 'author_did'),
+        ('rpt_member_top_posts', 'author_did'),
+        ('rpt_member_weeks', 'did'),
     ] %}
     select {{ column }} as did
     from {{ ref(report) }}
@@ -31,6 +37,15 @@ shown as (
     union
     select post_uri
     from {{ ref('rpt_latest_posts') }}
+    union
+    select post_uri
+    from {{ ref('rpt_post_reach') }}
+    union
+    select post_uri
+    from {{ ref('rpt_conversations') }}
+    union
+    select post_uri
+    from {{ ref('rpt_member_top_posts') }}
 )
 
 select named.did as what

@@ -7,7 +7,7 @@ only where a commit holds something that is wanted.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Unpack
 from urllib.parse import urlencode
 
 import libipld
@@ -16,15 +16,14 @@ import msgspec
 from pipelines.events.bookmark import Edge, Numbering, Unwanted
 from pipelines.events.event_json import StreamError, StreamInfo, is_number
 from pipelines.events.repo_event import ACCOUNT, COMMIT, IDENTITY, SYNC, RepoEvent, time_of_rev, unreadable
-from pipelines.events.stream import DEFAULT_LIMITS, Answer, Stream
+from pipelines.events.stream import Answer, Stream
 from pipelines.network.lexicon import parse_datetime
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
-    from datetime import datetime
+    from collections.abc import Collection, Iterable, Sequence
 
     from pipelines.events.bookmark import Start
-    from pipelines.events.stream import StreamLimits
+    from pipelines.events.stream import StreamOptions
 
 _CID_PREFIXES: Final = (b"\x01\x71\x12\x20", b"\x01\x55\x12\x20")
 _CID_BYTES: Final = 36
@@ -38,10 +37,7 @@ class Firehose(Stream):
         service: Base URL of a relay or a PDS, e.g. `wss://relay1.us-east.bsky.network`.
         dids: Whose events are wanted; None for everybody's.
         collections: Which types of records, exact or `app.bsky.feed.*`; empty for all.
-        stall_seconds: As of a `Stream`.
-        contact: As of a `Stream`.
-        limits: As of a `Stream`.
-        clock: As of a `Stream`.
+        options: How it is read.
     """
 
     name = "firehose"
@@ -53,12 +49,9 @@ class Firehose(Stream):
         *,
         dids: Collection[str] | None,
         collections: Sequence[str] = (),
-        stall_seconds: float = 60.0,
-        contact: str | None = None,
-        limits: StreamLimits = DEFAULT_LIMITS,
-        clock: Callable[[], datetime] | None = None,
+        **options: Unpack[StreamOptions],
     ) -> None:
-        super().__init__(service, stall_seconds=stall_seconds, contact=contact, limits=limits, clock=clock)
+        super().__init__(service, **options)
         self._dids = None if dids is None else frozenset(dids)
         self._exact = frozenset(name for name in collections if not name.endswith(".*"))
         self._prefixes = tuple(name[:-1] for name in collections if name.endswith(".*"))

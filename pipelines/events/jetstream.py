@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Unpack
 from urllib.parse import urlencode
 
 import zstandard
@@ -18,16 +18,16 @@ from websockets.typing import Subprotocol
 from pipelines.events.bookmark import Edge, Numbering
 from pipelines.events.event_json import StreamError, StreamInfo, read_frame, read_legacy_event
 from pipelines.events.repo_event import EPOCH
-from pipelines.events.stream import DEFAULT_LIMITS, LARGEST_FRAME, Answer, Stream
+from pipelines.events.stream import LARGEST_FRAME, Answer, Stream
 from pipelines.network.connections import Connections, ProxyUnusable
 from pipelines.network.exchange import Exchange
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from pipelines.events.bookmark import Start
     from pipelines.events.repo_event import RepoEvent
-    from pipelines.events.stream import Refused, StreamLimits
+    from pipelines.events.stream import Refused, StreamOptions
 
 MOST_DIDS: Final = 10_000
 """What a subscription may name; beyond that everything is taken, and sorted out here."""
@@ -53,15 +53,15 @@ class Jetstream(Stream):
         dids: Whose events; None for everybody's.
         collections: Which types of records, exact or `app.bsky.feed.*`; empty for all. Events that are no commits come
             whatever this says.
-        stall_seconds: As of a `Stream`.
-        contact: As of a `Stream`.
-        limits: As of a `Stream`.
-        clock: As of a `Stream`.
+        options: How it is read.
     """
 
     name = "jetstream"
     numbering = Numbering(is_unique=True)
     subprotocols: tuple[Subprotocol, ...] = (Subprotocol("xrpc.v1.json"),)
+    has_dictionaries = True
+    path = ""
+    """Stands in the service's name too: positions of the two versions differ, though the host may be the same."""
 
     def __init__(
         self,
@@ -69,18 +69,16 @@ class Jetstream(Stream):
         *,
         dids: Collection[str] | None,
         collections: Sequence[str] = (),
-        stall_seconds: float = 60.0,
-        contact: str | None = None,
-        limits: StreamLimits = DEFAULT_LIMITS,
-        clock: Callable[[], datetime] | None = None,
+        **options: Unpack[StreamOptions],
     ) -> None:
-        super().__init__(service, stall_seconds=stall_seconds, contact=contact, limits=limits, clock=clock)
+        super().__init__(service, **options)
+        self.service += self.path
         self._dids = None if dids is None else frozenset(dids)
         self._collections = tuple(collections)
         self._names_dids = self._dids is not None and len(self._dids) <= MOST_DIDS
         self._dictionary_id: int | None = None
         self._rejected_dictionary: int | None = None
-        self._wants_dictionary = True
+        self._wants_dictionary = self.has_dictionaries
         self._decompressor: zstandard.ZstdDecompressor | None = None
 
     def follow(self, dids: Collection[str]) -> None:
@@ -168,30 +166,8 @@ class LegacyJetstream(Jetstream):
 
     subprotocols = ()
     numbering = Numbering(overlap=_LEGACY_OVERLAP, retention=LEGACY_RETENTION)
-
-    def __init__(
-        self,
-        service: str,
-        *,
-        dids: Collection[str] | None,
-        collections: Sequence[str] = (),
-        stall_seconds: float = 60.0,
-        contact: str | None = None,
-        limits: StreamLimits = DEFAULT_LIMITS,
-        clock: Callable[[], datetime] | None = None,
-    ) -> None:
-        super().__init__(
-            service,
-            dids=dids,
-            collections=collections,
-            stall_seconds=stall_seconds,
-            contact=contact,
-            limits=limits,
-            clock=clock,
-        )
-        # Positions of the two versions are not the same numbers, though the host may be the same.
-        self.service = f"{self.service}/subscribe"
-        self._wants_dictionary = False
+    has_dictionaries = False
+    path = "/subscribe"
 
     def _url(self, start: Start) -> str:
         query: list[tuple[str, str | int]] = [("wantedCollections", collection) for collection in self._collections]
@@ -204,7 +180,7 @@ class LegacyJetstream(Jetstream):
                 query.append(("cursor", _microseconds(start)))
             case Edge.OLDEST:
                 query.append(("cursor", 0))
-        return f"{self.base_url}/subscribe?{urlencode(query)}"
+        return f"{self.base_url}{self.path}?{urlencode(query)}"
 
     def _decode(self, frame: bytes, last_position: int) -> RepoEvent | StreamInfo | None:
         return read_legacy_event(frame, last_position)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypedDict, Unpack
 from urllib.parse import urlsplit
 
 import msgspec
@@ -70,6 +70,24 @@ class StreamLimits:
 DEFAULT_LIMITS: Final = StreamLimits()
 
 
+class StreamOptions(TypedDict, total=False):
+    """How a stream is read.
+
+    Attributes:
+        stall_seconds: A connection that delivers nothing for so long is given up and made anew; 60 if not said. A
+            narrow filter is quiet for long, and reconnecting costs next to nothing.
+        contact: How the service can reach whoever runs this; sent in the User-Agent.
+        limits: How long it waits, and how much it holds.
+        clock: Tells the time, UTC. Where none is handed in, the service's own counts if this machine's clock is wrong,
+            as far as an answer of the service tells it.
+    """
+
+    stall_seconds: float
+    contact: str | None
+    limits: StreamLimits
+    clock: Callable[[], datetime] | None
+
+
 class Answer(Enum):
     """What follows from a refusal or an error frame."""
 
@@ -117,12 +135,7 @@ class Stream(ABC):
 
     Args:
         service: Base URL, `wss://` or `ws://`.
-        stall_seconds: A connection that delivers nothing for so long is given up and made anew. A narrow filter is
-            quiet for long, and reconnecting costs next to nothing.
-        contact: How the service can reach whoever runs this; sent in the User-Agent.
-        limits: How long it waits, and how much it holds.
-        clock: Tells the time, UTC. Where none is handed in, the service's own counts if this machine's clock is wrong,
-            as far as an answer of the service tells it.
+        options: How it is read.
 
     Attributes:
         clock: Tells the time.
@@ -134,22 +147,14 @@ class Stream(ABC):
     numbering: Numbering
     subprotocols: tuple[Subprotocol, ...] = ()
 
-    def __init__(
-        self,
-        service: str,
-        *,
-        stall_seconds: float,
-        contact: str | None = None,
-        limits: StreamLimits = DEFAULT_LIMITS,
-        clock: Callable[[], datetime] | None = None,
-    ) -> None:
+    def __init__(self, service: str, **options: Unpack[StreamOptions]) -> None:
         self.base_url = service.rstrip("/")
         self.service = urlsplit(service).netloc or service
-        self.clock = clock or ServiceClock()
+        self.clock = options.get("clock") or ServiceClock()
         self.bookmark = Bookmark(self.numbering, clock=self.clock)
-        self._stall_seconds = stall_seconds
-        self._user_agent = user_agent(contact)
-        self._limits = limits
+        self._stall_seconds = options.get("stall_seconds", 60.0)
+        self._user_agent = user_agent(options.get("contact"))
+        self._limits = options.get("limits", DEFAULT_LIMITS)
         self._buffer: deque[RepoEvent | Gap] = deque()
         self._position: Position | None = None  # Where whoever takes is.
         self._standing: Standing | None = None  # None while there is no connection, or one that is given up.

@@ -49,6 +49,7 @@ select did from int_publishable_authors where is_publishable;
 create or replace temp view export_withheld_records as
 select subject_uri as uri from int_deletions
 union select uri from int_records_in_doubt
+union select post_uri from int_stale_posts inner join fct_posts using (post_uri)
 union select repost_uri from int_reposts where not is_publishable;
 
 create or replace temp view export_withheld_keys as

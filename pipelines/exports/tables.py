@@ -32,7 +32,7 @@ _ROWS_AT_ONCE: Final = 20_000
 
 # https://owasp.org/www-community/attacks/CSV_Injection: what spreadsheets take for the beginning of a formula, in any
 # width, and the white space, seen or not, that some of them skip before one.
-_FORMULA: Final = r"^[\s\x0b\pZ\x{200b}\x{feff}]*[=+\-@＝＋－＠]|^[\t\r\n]"  # noqa: RUF001
+FORMULA: Final = r"^[\s\x0b\pZ\x{200b}\x{feff}]*[=+\-@＝＋－＠]|^[\t\r\n]"  # noqa: RUF001
 
 
 @dataclass(frozen=True)
@@ -117,4 +117,4 @@ def _in_csv(column: Column) -> str:
         return f"cast(to_json({cell}) as varchar)"
     if column.data_type != "VARCHAR" or column.meaning is Meaning.OURS:
         return cell
-    return f"case when regexp_matches({cell}, '{_FORMULA}') then '''' || {cell} else {cell} end"
+    return f"case when regexp_matches({cell}, '{FORMULA}') then '''' || {cell} else {cell} end"

@@ -67,6 +67,7 @@ _HANDLE_COLUMNS: Final = (
     ("starter_pack_members", "did", "handle"),
     ("profiles", "did", "handle"),
     ("author_feed", "author_did", "author_handle"),
+    ("reactions", "actor_did", "actor_handle"),
 )
 """Where the raw layer has a handle in a column, and whose it is.
 

@@ -183,7 +183,8 @@ STARTER_PACK_MEMBERS: Final = RawTable(
 
 PROFILES: Final = RawTable(
     "profiles",
-    "A member's detailed profile, as seen by one run. Members who are unavailable have none.",
+    "The detailed profile of a member, or of somebody whom three or more members follow, as seen by one run. Who is"
+    " unavailable has none.",
     ("did", "observed_at"),
     pa.schema(
         [
@@ -222,7 +223,12 @@ AUTHOR_FEED: Final = RawTable(
     ("member_did", "item_uri", "observed_at"),
     pa.schema(
         [
-            _required("member_did", pa.string(), "DID of the member whose feed it is; the reposter of a repost."),
+            _required(
+                "member_did",
+                pa.string(),
+                "DID of the member whose feed it is; the reposter of a repost. Of a post that no feed showed, but that"
+                " was asked for, or that quotes or answers a member's: its author.",
+            ),
             _OBSERVED_AT,
             _column(
                 "item_uri", pa.string(), "URI of the repost record for a repost, else of the post. Null: see `raw`."
@@ -421,6 +427,59 @@ MEMBER_RECORDS: Final = RawTable(
     whose=("member_did",),
 )
 
+REACTIONS: Final = RawTable(
+    "reactions",
+    "Somebody's like or repost of a post, as the service listed it when it was asked who reacts. That it is listed no"
+    " more is claimed only of a list that was read to its end: see audience_pulls. Quotes and replies have words: they"
+    " are rows of author_feed.",
+    ("post_uri", "kind", "actor_did", "observed_at"),
+    pa.schema(
+        [
+            _required("post_uri", pa.string(), "at:// URI of the post."),
+            _required("kind", pa.string(), "`like` or `repost`."),
+            _required("actor_did", pa.string(), "DID of whoever likes or reposted it, a member or not."),
+            _required("observed_at", UTC_TIMESTAMP, "When the list was asked for: as in audience_pulls."),
+            _column("actor_handle", pa.string(), "Their handle at observed_at; may be `handle.invalid`."),
+            _column("actor_display_name", pa.string(), "Their display name at observed_at."),
+            _column("actor_labels", STRINGS, "Values of the labels on their account and profile."),
+            _column("created_at", UTC_TIMESTAMP, "When their client says they liked it. Of a repost, nobody tells."),
+            _column("indexed_at", UTC_TIMESTAMP, "When the service indexed the like. Of a repost, nobody tells."),
+            _ISSUES,
+        ]
+    ),
+    whose=("actor_did", "post_uri"),
+)
+
+AUDIENCE_PULLS: Final = RawTable(
+    "audience_pulls",
+    "One asking about the audience: who likes, reposted, quoted or answered a post, or what posts and people are that"
+    " members like and follow. How far it was read, so that only what was read whole says that something is not there.",
+    ("kind", "subject_uri", "observed_at"),
+    pa.schema(
+        [
+            _required(
+                "kind",
+                pa.string(),
+                "What was asked for: `like`, `repost`, `quote` or `reply` of a post; `post` or `profile`: posts that"
+                " members like and people whom they follow, 25 in one asking.",
+            ),
+            _required("subject_uri", pa.string(), "at:// URI of the post; of 25, the first one's, or `at://<did>`."),
+            _required("observed_at", UTC_TIMESTAMP, "When it began; the same on each row that it brought."),
+            _required(
+                "is_whole",
+                pa.bool_(),
+                "Whether all was read that the service shows. False where pages are missing, and where a conversation"
+                " goes on deeper than was asked for.",
+            ),
+            _required("page_count", pa.int64(), "Pages that were read."),
+            _required("item_count", pa.int64(), "Reactions, posts or people that were stored."),
+            _column("known_count", pa.int64(), "How many the service had counted, when the post was last seen before."),
+            _column("error", pa.string(), "What the service or the network said; null when all was well."),
+        ]
+    ),
+    whose=("subject_uri",),
+)
+
 REPO_EVENTS: Final = RawTable(
     "repo_events",
     "An event of a repository, as a feed of the live job delivered it: a record created, updated or deleted, a new"
@@ -505,6 +564,6 @@ REPO_EVENT_GAPS: Final = RawTable(
 
 RAW_TABLES: Final = (STARTER_PACKS, STARTER_PACK_MEMBERS, PROFILES, AUTHOR_FEED, FEED_PULLS)
 
-CHECK_TABLES: Final = (RECORD_CHECKS, FEED_AUDITS, MEMBER_RECORDS)
+CHECK_TABLES: Final = (RECORD_CHECKS, FEED_AUDITS, MEMBER_RECORDS, REACTIONS, AUDIENCE_PULLS)
 
 LIVE_TABLES: Final = (REPO_EVENTS, REPO_EVENT_GAPS)

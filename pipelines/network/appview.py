@@ -1,4 +1,4 @@
-"""A client of the AppView, which serves packs, lists, profiles and feeds in pages.
+"""A client of the AppView, which serves packs, lists, profiles, feeds and reactions in pages.
 
 The client keeps each item as the bytes that the service sent (`msgspec.Raw`); the caller decodes it. The items of a
 page share the page's memory: copy an item (`Raw.copy()`) that must outlive its page.
@@ -69,6 +69,13 @@ PROFILES_LIMIT: Final = 25
 POSTS_LIMIT: Final = 25
 """Posts per call of getPosts: the most that its lexicon allows."""
 
+REACTIONS: Final = {
+    "like": ("app.bsky.feed.getLikes", "likes"),
+    "repost": ("app.bsky.feed.getRepostedBy", "repostedBy"),
+    "quote": ("app.bsky.feed.getQuotes", "posts"),
+}
+"""What lists the reactions of a kind, and under which name."""
+
 RELATIONSHIPS_LIMIT: Final = 30
 """Others per call of getRelationships: the most that its lexicon allows."""
 
@@ -108,6 +115,22 @@ class FeedPage:
     is_cursor_broken: bool = False
 
 
+@dataclass(frozen=True)
+class ReactionsPage:
+    """A page of likes, reposts or quotes of a post.
+
+    Attributes:
+        items: Likes (`app.bsky.feed.getLikes#like`), profiles of those who reposted it
+            (`app.bsky.actor.defs#profileView`), or quotes (`app.bsky.feed.defs#postView`), newest first.
+        cursor: Where the next page begins; None on the last one.
+        is_cursor_broken: As of a `FeedPage`.
+    """
+
+    items: RawItems
+    cursor: str | None
+    is_cursor_broken: bool = False
+
+
 class _StarterPackBody(msgspec.Struct):
     starter_pack: msgspec.Raw = msgspec.field(name="starterPack")
 
@@ -131,6 +154,10 @@ class _PostsBody(msgspec.Struct):
     posts: RawItems
 
 
+class _ThreadBody(msgspec.Struct):
+    thread: msgspec.Raw
+
+
 class _RelationshipsBody(msgspec.Struct):
     relationships: RawItems
 
@@ -148,6 +175,9 @@ _list = msgspec.json.Decoder(_ListBody)
 _feed = msgspec.json.Decoder(_FeedBody)
 _profiles = msgspec.json.Decoder(_ProfilesBody)
 _posts = msgspec.json.Decoder(_PostsBody)
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_items = msgspec.json.Decoder(RawItems)
+_thread = msgspec.json.Decoder(_ThreadBody)
 _relationships = msgspec.json.Decoder(_RelationshipsBody)
 _list_item = msgspec.json.Decoder(_ListItem)
 _resolved_handle = msgspec.json.Decoder(_ResolvedHandle)
@@ -209,11 +239,12 @@ class AppView(XrpcClient):
             budget=_list_budget(),
         )
 
-    def profiles(self, dids: Sequence[str]) -> RawItems:
+    def profiles(self, dids: Sequence[str], *, budget: Budget = UNLIMITED) -> RawItems:
         """Ask for detailed profiles (`app.bsky.actor.getProfiles`).
 
         Args:
             dids: At most 25. The service refuses the whole call if one of them is malformed.
+            budget: What the conversation that they are asked for in may still cost.
 
         Returns:
             `app.bsky.actor.defs#profileViewDetailed` of the available accounts; the service leaves the others out.
@@ -227,9 +258,9 @@ class AppView(XrpcClient):
             return _profiles.decode(body).profiles
 
         subject = dids[0] if len(dids) == 1 else f"{len(dids)} actors"
-        return self.query(
-            "app.bsky.actor.getProfiles", {"actors": list(dids)}, decode, subject=subject, salvage=_saved_profiles
-        )
+        nsid = "app.bsky.actor.getProfiles"
+        given: Params = {"actors": list(dids)}
+        return self.query(nsid, given, decode, subject=subject, salvage=_saved_profiles, budget=budget)
 
     def profile(self, actor: str) -> msgspec.Raw:
         """Ask for one detailed profile (`app.bsky.actor.getProfile`); its error tells why an actor is unavailable.
@@ -258,11 +289,12 @@ class AppView(XrpcClient):
         nsid = "app.bsky.feed.getAuthorFeed"
         return self.query(nsid, params, _feed_page, subject=actor, salvage=_saved_feed_page, budget=budget)
 
-    def posts(self, uris: Sequence[str]) -> RawItems:
+    def posts(self, uris: Sequence[str], *, budget: Budget = UNLIMITED) -> RawItems:
         """Ask for posts, wherever they stand in a feed (`app.bsky.feed.getPosts`).
 
         Args:
             uris: At most 25, with DIDs. The service refuses the whole call if one of them is malformed.
+            budget: As for `profiles`.
 
         Returns:
             `app.bsky.feed.defs#postView` of the posts that the service shows; it leaves the others out.
@@ -276,7 +308,50 @@ class AppView(XrpcClient):
             return _posts.decode(body).posts
 
         subject = uris[0] if len(uris) == 1 else f"{len(uris)} posts"
-        return self.query("app.bsky.feed.getPosts", {"uris": list(uris)}, decode, subject=subject, salvage=_saved_posts)
+        nsid = "app.bsky.feed.getPosts"
+        given: Params = {"uris": list(uris)}
+        return self.query(nsid, given, decode, subject=subject, salvage=_saved_posts, budget=budget)
+
+    def reactions(self, kind: str, uri: str, *, budget: Budget = UNLIMITED) -> Iterator[ReactionsPage]:
+        """Ask who likes, reposted or quoted a post, page by page.
+
+        Args:
+            kind: `like`, `repost` or `quote`.
+            uri: The post's at:// URI, with a DID.
+            budget: What all pages, or more than these, may cost.
+
+        Raises:
+            ServiceFailed: After the last readable page, if the next one cannot be asked for.
+        """
+        nsid, name = REACTIONS[kind]
+        return self.pages(
+            nsid,
+            {"uri": uri, "limit": PAGE_LIMIT},
+            lambda body: _reactions_page(body, name),
+            lambda page: [bytes(item) for item in page.items],
+            subject=uri,
+            salvage=lambda body: _saved_reactions_page(body, name),
+            must_end=True,
+            budget=budget,
+        )
+
+    def thread(self, uri: str, depth: int, *, budget: Budget = UNLIMITED) -> msgspec.Raw:
+        """Ask for what stands below a post (`app.bsky.feed.getPostThread`).
+
+        Args:
+            uri: The post's at:// URI, with a DID.
+            depth: How many answers deep.
+            budget: As for `reactions`.
+
+        Returns:
+            `app.bsky.feed.defs#threadViewPost`, or what stands in its place.
+        """
+
+        def decode(body: bytes) -> msgspec.Raw:
+            return _object(_thread.decode(body).thread)
+
+        given: Params = {"uri": uri, "depth": depth, "parentHeight": 0}
+        return self.query("app.bsky.feed.getPostThread", given, decode, subject=uri, budget=budget)
 
     def relationships(self, did: str, others: Sequence[str]) -> RawItems:
         """Ask how somebody stands to others (`app.bsky.graph.getRelationships`): who follows and who blocks whom.
@@ -331,6 +406,18 @@ def _list_page(body: bytes) -> ListPage:
 def _feed_page(body: bytes) -> FeedPage:
     page = _feed.decode(body)
     return FeedPage(page.feed, *read_cursor(page.cursor))
+
+
+def _reactions_page(body: bytes, name: str) -> ReactionsPage:
+    fields = _members.decode(body)
+    if name not in fields:
+        raise ValueError(f"it has no `{name}`")
+    return ReactionsPage(_items.decode(fields[name]), *read_cursor(fields.get("cursor", msgspec.Raw())))
+
+
+def _saved_reactions_page(body: bytes, name: str) -> ReactionsPage | None:
+    page = salvage.save_page(body, name)
+    return ReactionsPage(page.items, page.cursor, page.is_cursor_broken) if page else None
 
 
 def _saved_starter_pack(body: bytes) -> msgspec.Raw | None:

@@ -154,6 +154,14 @@ class PostView(_Lexicon):
     labels: list[Label | None] | None = None
 
 
+class LikeView(_Lexicon):
+    """`app.bsky.feed.getLikes#like`."""
+
+    actor: Actor | None = None
+    created_at: str | None = None
+    indexed_at: str | None = None
+
+
 class Reason(_Lexicon):
     """`app.bsky.feed.defs#reasonRepost`, `#reasonPin` or an unknown one."""
 

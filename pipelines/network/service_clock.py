@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from pipelines.network.errors import NetworkError
 from pipelines.network.headers import date_of
 
 if TYPE_CHECKING:
@@ -60,6 +62,18 @@ class ServiceClock:
         skew = self.skew or timedelta()
         direction = "behind" if skew > timedelta() else "ahead of"
         return f"this machine's clock is {_rough(abs(skew))} {direction} the service's"
+
+
+def hear_the_time(clock: Callable[[], datetime], ask: Callable[[], object]) -> None:
+    """Let a service tell its time before the first observation, where that is to count and no answer has told.
+
+    Args:
+        clock: The run's.
+        ask: Asks the service anything; whatever it answers will do.
+    """
+    if isinstance(clock, ServiceClock) and clock.skew is None:
+        with suppress(NetworkError):
+            ask()
 
 
 def _rough(span: timedelta) -> str:

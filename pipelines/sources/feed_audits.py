@@ -3,7 +3,6 @@
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -13,9 +12,8 @@ from dlt.extract import DltResource
 
 from pipelines.lake.tables import FEED_AUDITS, MEMBER_RECORDS
 from pipelines.network.connect import Network
-from pipelines.network.errors import NetworkError
 from pipelines.network.failing_services import FailingServices
-from pipelines.network.service_clock import ServiceClock
+from pipelines.network.service_clock import hear_the_time
 from pipelines.sources.bluesky import author_feed
 from pipelines.sources.clients import WORKERS
 from pipelines.sources.feed_walk import MemberState
@@ -68,19 +66,14 @@ class Audits:
             dids: Whose audit is due; at least one.
         """
         services, asker = FailingServices(), RecordAsker(self.network, self.clock)
-        self._hear_the_time(dids[0])
+        # The members' servers are not trusted with the time.
+        hear_the_time(self.clock, lambda: self.network.appview.profiles([dids[0]]))
         with ThreadPoolExecutor(WORKERS) as pool:
             for did in dids:
                 last = states[did].get("audit")
                 audit = MemberAudit(self.network, services, asker, did, last, self.known, self.kept, self.clock())
                 self._waiting.append(audit)
             list(pool.map(MemberAudit.begin, self._waiting))
-
-    def _hear_the_time(self, did: str) -> None:
-        """Let the service tell its time before the first observation; the members' servers are not trusted with it."""
-        if isinstance(self.clock, ServiceClock) and self.clock.skew is None:
-            with suppress(NetworkError):
-                self.network.appview.profiles([did])
 
     def tables(self, states: dict[str, MemberState]) -> Iterator[pa.Table]:
         """Audit one member after the other, until the load is full: memory holds what is known of one of them.

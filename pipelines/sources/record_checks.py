@@ -3,7 +3,6 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
@@ -17,7 +16,7 @@ from pipelines.network.appview import POSTS_LIMIT
 from pipelines.network.connect import Network
 from pipelines.network.errors import AuthenticationFailed, NetworkError, RequestRejected, ServiceFailed
 from pipelines.network.failing_services import OUT_OF_REACH, FailingServices
-from pipelines.network.service_clock import ServiceClock
+from pipelines.network.service_clock import hear_the_time
 from pipelines.sources.bluesky import author_feed
 from pipelines.sources.clients import WORKERS
 from pipelines.sources.feed_walk import ROWS_PER_TABLE
@@ -80,7 +79,8 @@ class RecordAsker:
             Tables of `record_checks` and of `author_feed`, of about `ROWS_PER_TABLE` rows.
         """
         if questions:
-            self._hear_the_time(questions[0].uri)
+            appview, first = self.network.appview, questions[0].uri
+            hear_the_time(self.clock, lambda: self._services.ask(appview.host, lambda: appview.posts([first])))
         waiting = Answers()
         for answers in self._answers(questions):
             self.outcomes.update(row["outcome"] for row in answers.checks)
@@ -91,12 +91,6 @@ class RecordAsker:
                 yield from waiting.tables()
                 waiting = Answers()
         yield from waiting.tables()
-
-    def _hear_the_time(self, uri: str) -> None:
-        """Let the service tell its time before the first observation, where that is to count and no answer has told."""
-        if isinstance(self.clock, ServiceClock) and self.clock.skew is None:
-            with suppress(NetworkError):
-                self._services.ask(self.network.appview.host, lambda: self.network.appview.posts([uri]))
 
     def _answers(self, questions: Sequence[Question]) -> Iterator[Answers]:
         posts = [question for question in questions if question.collection == POST]

@@ -371,6 +371,33 @@ def shown_post_row(view: msgspec.Raw, observed_at: datetime) -> Row:
     return feed_item_row(msgspec.Raw(b'{"post":%b}' % bytes(view)), observed_at)
 
 
+def reaction_row(raw: msgspec.Raw, kind: str, observed_at: datetime) -> Row:
+    """Read a like (`app.bsky.feed.getLikes#like`), or the profile of whoever reposted, into columns of `reactions`.
+
+    Args:
+        raw: The item.
+        kind: `like` or `repost`.
+        observed_at: When it was seen.
+    """
+    if kind == "like":
+        like, issues = lexicon.decode(raw, lexicon.LikeView)
+        actor = like.actor or lexicon.Actor()
+    else:
+        actor, issues = lexicon.decode(raw, lexicon.Actor)
+        like = lexicon.LikeView()
+    return {
+        "kind": kind,
+        "actor_did": actor.did,
+        "observed_at": microseconds(observed_at),
+        "actor_handle": actor.handle,
+        "actor_display_name": actor.display_name,
+        "actor_labels": _label_values(actor.labels),
+        "created_at": _time(like.created_at, "$.createdAt", issues, observed_at),
+        "indexed_at": _time(like.indexed_at, "$.indexedAt", issues, observed_at),
+        "issues": issues or None,
+    }
+
+
 def repo_record_row(raw: msgspec.Raw, observed_at: datetime) -> Row:
     """Read one record, as its repository gives it, into the columns of `record_checks` that it decides."""
     record, issues = lexicon.decode(raw, lexicon.RepoRecord)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import pytest
 
 if TYPE_CHECKING:
@@ -54,6 +56,26 @@ def test_a_mart_carries_its_descriptions(ten_days: Warehouse, models: dict[str, 
         where database_name = 'bluesky' and comment is not null
     """)
     assert set(comments) == expected
+
+
+@pytest.mark.slow
+def test_a_copy_of_the_warehouse_reads_its_own_tables(ten_days: Warehouse, tmp_path: Path) -> None:
+    """It has another name, and stands beside the one that it was copied from, which has other rows by then."""
+    for name in ("bluesky.duckdb", "copy.duckdb"):
+        shutil.copy(ten_days.path, tmp_path / name)
+    with duckdb.connect(str(tmp_path / "bluesky.duckdb")) as emptied:
+        emptied.execute("delete from int_posts")
+        emptied.execute(f"attach '{tmp_path / 'copy.duckdb'}' as kept (read_only)")
+        counts = {
+            name: emptied.execute(f"select count(*) from kept.{name}").fetchall()
+            for (name,) in ten_days.rows("""
+                select table_name
+                from information_schema.tables
+                where table_name similar to '(dim|fct|bridge|rpt)_.*'
+            """)
+        }
+    assert counts["fct_posts"] > [(0,)]
+    assert counts == {name: ten_days.rows(f"select count(*) from {name}") for name in counts}
 
 
 def test_a_description_is_one_line_without_jinja(models: dict[str, Node]) -> None:

@@ -28,7 +28,7 @@ HEARD_ON = range(6, 8)
 """Days whose follows the live job heard of."""
 
 REPORTS = ("mutual_follows", "new_follows", "groups", "followed_outside", "liked_here")
-MODELS = ("+fct_follow_spans", "+fct_likes_given", *(f"+rpt_{name}" for name in REPORTS))
+MODELS = ("+fct_follow_spans", "+fct_likes_given", "+fct_reactions", *(f"+rpt_{name}" for name in REPORTS))
 ASKS = "!no-unauthenticated"
 
 
@@ -113,6 +113,20 @@ class Ties:
                     seen = max(known[1], self._audited_before(did, day) or known[1])
                     self.spans[one.uri] = (*known[:2], seen, at, "record_gone")
 
+    def ask_who_reacts(self, load: Load, day: int) -> None:
+        """What an asking about the most liked posts writes; of the first one, pages are missing on one night."""
+        now = self.world.on(day)
+        for place, uri in enumerate(asked(self)):
+            is_whole = place > 0 or day != AUDITED_ON[1]
+            for kind, found in (("like", now.likes), ("repost", now.reposts)):
+                actors = {one.author for one in found.get(uri, ())} if is_whole else set()
+                load.add(
+                    "audience_pulls", kind=kind, subject_uri=uri, observed_at=now.now, is_whole=is_whole,
+                    page_count=1, item_count=len(actors),
+                )  # fmt: skip
+                for did in actors:
+                    load.add("reactions", post_uri=uri, kind=kind, actor_did=did, observed_at=now.now, actor_labels=[])
+
     def _audited_before(self, did: str, day: int) -> datetime | None:
         days = [before for before in AUDITED_ON if before < day and did in self.members_on(before)]
         return self.world.on(days[-1]).now if days else None
@@ -134,6 +148,7 @@ def ties(world: World, tmp_path_factory: pytest.TempPathFactory, parsed_project:
                 load.pull(name, at)
                 load.profile(name, at, labels=list(profile.labels) if profile else [])
             ties.audit(load, day)
+            ties.ask_who_reacts(load, day)
             if day == AUDITED_ON[-1]:
                 ties.repost(load, names[0])
         load.write(warehouse.dataset)
@@ -171,6 +186,12 @@ def popular(ties: Ties) -> list[str]:
 def asking(ties: Ties) -> str:
     """The author who asks to be hidden: of the last of the popular posts."""
     return popular(ties)[-1].split("/")[2]
+
+
+def asked(ties: Ties) -> list[str]:
+    """The posts that most people ever liked."""
+    likes = Counter(like.subject.uri for did in ties.world.actors for like in ties.world.ties.likes[did])
+    return sorted(likes, key=lambda uri: (-likes[uri], uri))[:40]
 
 
 def current(ties: Ties) -> dict[tuple[str, str], datetime]:
@@ -216,6 +237,25 @@ def test_a_follow_says_of_whom_it_is_and_a_like_of_which_post(ties: Ties) -> Non
     )
 
 
+def test_what_is_taken_back_is_known_from_whole_lists_alone(ties: Ties) -> None:
+    truth: set[Row] = set()
+    for place, uri in enumerate(asked(ties)):
+        whole = [day for day in AUDITED_ON if place > 0 or day != AUDITED_ON[1]]
+        for kind in ("like", "repost"):
+            seen: dict[str, list[int]] = {}
+            for day in whole:
+                now = ties.world.on(day)
+                for one in (now.likes if kind == "like" else now.reposts).get(uri, ()):
+                    seen.setdefault(one.author, []).append(day)
+            for did, days in seen.items():
+                end = next((ties.world.on(day).now for day in whole if day > days[-1]), None)
+                first, last = (ties.world.on(day).now for day in (days[0], days[-1]))
+                truth.add((uri, kind, did, first, last, end is None, end))
+    assert {row[-2] for row in truth} == {True, False}
+    columns = "post_uri, kind, actor_did, first_seen_at, last_seen_at, is_current, ended_before"
+    check(ties.warehouse, f"select {columns} from fct_reactions", truth)
+
+
 def test_reports_tell_who_follows_each_other_and_who_began_to(ties: Ties) -> None:
     follows, now = current(ties), ties.world.on(AUDITED_ON[-1]).now
     mutual = {
@@ -254,11 +294,22 @@ def test_each_member_with_a_tie_is_in_the_group_that_the_library_finds(ties: Tie
 
 def test_what_many_like_and_whom_many_follow_outside_is_told_of_those_who_may_be_published(ties: Ties) -> None:
     stale, now = popular(ties)[0], ties.world.on(AUDITED_ON[-1])
-    posts = {uri: (count, now.posts[uri].text) for uri, count in likers(ties, 3).items()}
+    # The feed of one member shows all that anybody likes, as reposts of the time at which it was written.
+    reposter = {ties.members_on(AUDITED_ON[-1])[0]} & people_of(ties)
+    posts = {}
+    for uri in likers(ties, 1).keys() - {stale}:
+        post, since = now.posts[uri], now.now - timedelta(days=28)
+        likes = [like for did in people_of(ties) for like in ties.world.ties.likes[did] if like.subject.uri == uri]
+        fans = {like.author for like in likes if like.exists(now.now) and like.created_at > since}
+        reposters = reposter if post.item_at > since else set()
+        if len(fans | reposters) >= 3 and post.author != asking(ties):
+            posts[uri] = (len(fans | reposters), len(fans), len(reposters), post.text)
+    assert any(count > like_count for count, like_count, *_ in posts.values())
     check(
         ties.warehouse,
-        f"select post_uri, liker_count, text from rpt_liked_here where pack_uri = '{PACK}'",
-        {(uri, *told) for uri, told in posts.items() if uri != stale and uri.split("/")[2] != asking(ties)},
+        "select post_uri, member_count, liker_count, reposter_count, text"
+        f" from rpt_liked_here where pack_uri = '{PACK}'",
+        {(uri, *told) for uri, told in posts.items()},
     )
     # Only of whom a feed has shown a post it is known what they ask for.
     known = {uri.split("/")[2] for uri in likers(ties, 1)} - {asking(ties)}

@@ -18,6 +18,16 @@ if TYPE_CHECKING:
 
 __all__ = ["published", "withheld"]
 
+PUBLISHABLE_POSTS = """
+    select post_uri, posted_date from int_publishable_posts
+    union all
+    select post_uri, posted_date
+    from fct_posts
+    join dim_authors on did = author_did and is_publishable and not is_member
+    where not is_deleted and not is_in_doubt and post_uri not in (from int_stale_posts)
+"""
+"""Members' posts, and of people in no pack those that somebody has looked at lately."""
+
 
 @dataclass(frozen=True)
 class Exporting:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pipelines import bluesky
-from pipelines.hydration import read_posts, without_opted_out
+from pipelines.hydration import read_posts, without_left_alone
 from pipelines.lake.bucket import LakeError
 from tests.conftest import isolated_lake
+from tests.exports.conftest import PUBLISHABLE_POSTS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +30,7 @@ def ids(exporting: Exporting) -> Path:
 
 def test_it_says_what_it_is_and_from_when(exporting: Exporting, ids: Path) -> None:
     package = json.loads((ids / "ids.datapackage.json").read_text(encoding="utf-8"))
-    (known,) = exporting.marts.rows("select count(*) as posts, min(posted_date) as first from int_publishable_posts")
+    (known,) = exporting.marts.rows(f"select count(*) as posts, min(posted_date) as first from ({PUBLISHABLE_POSTS})")
     assert f"{known['posts']:,} posts from {known['first']} to " in package["description"]
     assert read_posts(ids / "post_uris.csv").bad_lines == []
     assert len(read_posts(ids / "post_uris.csv").questions) == known["posts"]
@@ -84,12 +85,15 @@ def test_a_line_names_a_post_or_is_named(tmp_path: Path, line: str, is_good: boo
     assert (len(file.questions), file.bad_lines) == ((2, []) if is_good else (1, [2]))
 
 
-def test_nobody_asks_for_posts_of_who_opted_out(exporting: Exporting, tmp_path: Path) -> None:
+def test_nobody_asks_for_posts_of_who_opted_out_or_is_in_a_block(exporting: Exporting, tmp_path: Path) -> None:
     opted_out = {row["did"] for row in exporting.marts.rows("select did from int_opted_out_authors")}
+    blocked = exporting.marts.rows("select did from int_publishable_authors where withheld_because = 'in_a_block'")
     assert opted_out
+    assert blocked
+    alone = [*opted_out, *(row["did"] for row in blocked)]
     members = [row["did"] for row in exporting.marts.rows("select did from rpt_members")]
-    (tmp_path / "posts").write_text("\n".join(f"at://{did}/app.bsky.feed.post/3kabc" for did in [*opted_out, *members]))
-    file = without_opted_out(read_posts(tmp_path / "posts"), "bluesky_sample")
+    (tmp_path / "posts").write_text("\n".join(f"at://{did}/app.bsky.feed.post/3kabc" for did in [*alone, *members]))
+    file = without_left_alone(read_posts(tmp_path / "posts"), "bluesky_sample")
     assert [question.did for question in file.questions] == members
 
 

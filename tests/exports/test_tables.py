@@ -22,6 +22,7 @@ from pipelines.exports.marts import ExportError, Mart, choose
 from pipelines.exports.tables import write_table
 from pipelines.lake.duckdb_settings import duckdb_settings
 from pipelines.lake.forget_warehouse import remove_warehouse
+from tests.exports.conftest import PUBLISHABLE_POSTS
 from tests.forgetting.lakes import contents
 
 if TYPE_CHECKING:
@@ -53,8 +54,13 @@ def test_nothing_withheld_is_in_any_byte(
 def test_rows_are_those_that_reports_count(exporting: Exporting, parquet: Path) -> None:
     """By dbt's own models of what is publishable; the exporter goes by what columns mean."""
     for mart, column, publishable in (
-        ("fct_posts", "post_uri", "select post_uri from int_publishable_posts"),
-        ("fct_reposts", "repost_uri", "select repost_uri from int_publishable_reposts"),
+        ("fct_posts", "post_uri", PUBLISHABLE_POSTS),
+        (
+            "fct_reposts",
+            "repost_uri",
+            "select repost_uri from int_publishable_reposts join dim_authors on did = post_author_did"
+            " where is_publishable and post_uri not in (from int_stale_posts semi join fct_posts using (post_uri))",
+        ),
         ("fct_author_days", "did", "select did from fct_author_days join dim_authors using (did) where is_publishable"),
         ("bridge_pack_members", "did", "select distinct did from int_report_members where pack_uri != 'all'"),
         ("dim_authors", "did", "select did from dim_authors where is_publishable"),

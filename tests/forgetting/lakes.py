@@ -154,4 +154,9 @@ def rows_of_others(lake: Lake, did: str) -> dict[str, list[Row]]:
             f" where member_did != '{did}' and reason_type = 'repost' order by all"
         ),
         "walks": lake.query(f"from feed_pulls where member_did != '{did}' order by all"),
+        "reactions": lake.query(
+            f"from reactions where actor_did != '{did}' and not contains(post_uri, '{did}') order by all"
+        )
+        if (lake.dataset / "reactions").is_dir()
+        else [],
     }

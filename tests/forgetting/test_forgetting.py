@@ -6,6 +6,7 @@ import json
 import shutil
 from contextlib import redirect_stdout
 from dataclasses import dataclass
+from datetime import timedelta
 from io import StringIO
 from typing import TYPE_CHECKING
 
@@ -16,9 +17,15 @@ from pipelines import forgetting, report
 from pipelines.events.spool import Spool
 from pipelines.lake.duckdb_settings import duckdb_settings, has_relation
 from pipelines.lake.forget_warehouse import begin_anew_after_forgetting
+from pipelines.lake.loads import load
 from pipelines.lake.tables import PROFILES
 from pipelines.lake.working_folder import only_one, open_pipeline, recover
+from pipelines.network.appview import AppView
+from pipelines.network.connect import Network
+from pipelines.network.pacing import Pacer
+from pipelines.network.repositories import Repositories
 from pipelines.sample.appview.server import SampleServer
+from pipelines.sources.audience import AudienceAsker, AudiencePost, audience
 from pipelines.sources.rows import arrow_table, resource_hints
 from tests.conftest import isolated_lake, shared_world
 from tests.forgetting.lakes import Person, forget, found_in, load_events, person, rows_of_others
@@ -60,6 +67,22 @@ def pull(lake: Lake, server: SampleServer) -> str:
     return lake.pull(server, starter_packs=[world.packs[1].uri], actors=actors).output
 
 
+def ask_who_reacts(server: SampleServer, did: str) -> None:
+    """Load who reacts to posts of somebody, and to what they react, and their profile."""
+    day = server.world.on(server.day)
+    about = [
+        AudiencePost(uri, kind, 1)
+        for kind, found in (("like", day.likes), ("repost", day.reposts), ("reply", day.replies))
+        for uri, by in sorted(found.items())
+        if uri in day.posts and (did in uri or any(one.author == did for one in by))
+    ]
+    appview = AppView(server.url, Pacer(10_000))
+    network = Network(appview, Repositories(appview, server.url), server.url)
+    clock = (day.now + timedelta(seconds=second) for second in range(1_000_000))
+    asker = AudienceAsker(network, lambda: next(clock), 200)
+    load(recover(open_pipeline("bluesky")), audience(asker, about[:6] + about[-6:], [], [did]))
+
+
 def webhook_bodies(world: World, did: str) -> list[bytes]:
     def commit(author: str, record: dict[str, str]) -> bytes:
         what = {
@@ -88,11 +111,15 @@ def forgetful(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forgetful]:
     with isolated_lake(folder) as lake, SampleServer(world) as server, pytest.MonkeyPatch.context() as patch:
         patch.setattr(forgetting, "PROJECT_ROOT", lake.folder)
         pull(lake, server)
+        ask_who_reacts(server, did)
+        assert lake.query(f"from reactions where actor_did = '{did}'")
+        assert lake.query(f"from reactions where post_uri like '%{did}%' and actor_did != '{did}'")
         load_events(world, 1, 600)
         spool = Spool(lake.folder / "_data" / "webhook.sqlite")
         spool.append(webhook_bodies(world, did))
         spool.close()
-        (lake.folder / "_data" / "report.html").write_text(f"a page with {did}")
+        for name in ("report.html", "digest.md", "digest.xml", ".digest.txt.partial"):
+            (lake.folder / "_data" / name).write_text(f"a page with {did}")
         for name in ("logs/dbt.log", "logs/dbt.log.1", "target/run_results.json", "target/compiled/inline.sql"):
             written = lake.folder / "dbt" / name
             written.parent.mkdir(parents=True, exist_ok=True)

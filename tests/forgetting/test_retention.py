@@ -155,7 +155,7 @@ def test_a_night_does_it(before: Before, copy: Warehouse, capfd: pytest.CaptureF
     assert differences_of(copy, incremental) <= {"int_withheld_names"}
 
 
-@pytest.mark.parametrize("seed", seeds(20, by_default=0, on_each_change=1))
+@pytest.mark.parametrize("seed", seeds(20, by_default=0, on_each_change=0))
 def test_killed_at_any_moment_the_next_run_finishes(before: Before, copy: Warehouse, seed: int) -> None:
     chance, now = random.Random(seed), now_of(copy)
     environment = {"DLT_PROJECT_DIR": str(copy.folder), "DLT_LOCAL_DIR": str(copy.folder)}

@@ -22,6 +22,7 @@ Value = TypeVar("Value")
 
 REPOST: Final = "app.bsky.feed.repost"
 LIKE: Final = "app.bsky.feed.like"
+FOLLOW: Final = "app.bsky.graph.follow"
 PROFILE: Final = "app.bsky.actor.profile"
 _MOST_WRITES: Final = 200
 _MOST_WAITS: Final = 10
@@ -30,7 +31,7 @@ _WRITE: Final = "com.atproto.repo.applyWrites#"
 
 @dataclass(frozen=True)
 class Written:
-    """A post or repost that somebody has in their repository.
+    """A record that somebody has in their repository.
 
     Attributes:
         value: Its record.
@@ -56,12 +57,14 @@ class Person(Resident):
     Attributes:
         posts: By URI.
         reposts: By URI.
+        ties: Follows and likes, by URI.
     """
 
     def __init__(self, atnet: Json) -> None:
         super().__init__(atnet)
         self.posts: dict[str, Written] = {}
         self.reposts: dict[str, Written] = {}
+        self.ties: dict[str, Written] = {}
 
     def post(self, *ages: timedelta) -> list[Written]:
         """Write posts, each as old as its age says."""
@@ -83,7 +86,10 @@ class Person(Resident):
         return written
 
     def like(self, *subjects: Written) -> None:
-        self._create(LIKE, ({"subject": subject.link, "createdAt": ago(timedelta())} for subject in subjects))
+        self._tie(LIKE, (subject.link for subject in subjects))
+
+    def follow(self, *others: Person) -> None:
+        self._tie(FOLLOW, (other.did for other in others))
 
     def introduce(self, name: str) -> None:
         value = {"$type": PROFILE, "displayName": name}
@@ -102,8 +108,12 @@ class Person(Resident):
                 *({"$type": f"{_WRITE}delete", "collection": one.uri.split("/")[3], "rkey": one.rkey} for one in some)
             )
         for one in records:
-            self.posts.pop(one.uri, None)
-            self.reposts.pop(one.uri, None)
+            for kept in (self.posts, self.reposts, self.ties):
+                kept.pop(one.uri, None)
+
+    def _tie(self, collection: str, subjects: Iterable[str | Json]) -> None:
+        made = self._create(collection, ({"subject": subject, "createdAt": ago(timedelta())} for subject in subjects))
+        self.ties |= {one.uri: one for one in made}
 
     def _create(self, collection: str, values: Iterable[Json]) -> list[Written]:
         written: list[Written] = []
@@ -138,14 +148,16 @@ class ChangingWorld:
 
     Attributes:
         others: Those who do anything.
+        stranger: One whom nobody reads.
         taken_down: Posts that the AppView's moderators took down, by URI.
     """
 
     def __init__(self, atnet: Json, seed: int = 1, *, scale: int = 1) -> None:
-        self._atnet, self._chance = atnet, Random(seed)
+        self._atnet, self._chance, self._chance_of_ties = atnet, Random(seed), Random(seed)
         self.taken_down: dict[str, Written] = {}
         self.reposter, self.cut, self.almost, self.old, self.heard = (Person(atnet) for _ in range(5))
         self.others = [Person(atnet) for _ in range(15)]
+        self.stranger = Person(atnet)
         days = timedelta(days=1)
         self.reposter.post(*(2 * number * days for number in range(150)))
         self.cut.post(*(timedelta(minutes=20 * number) for number in range(260)))
@@ -162,6 +174,7 @@ class ChangingWorld:
         self._in_rounds(reposts, lambda person, count: self._reposts(person, count, self._any_age))
         for person in self.others:
             person.like(*self._some_posts(3))
+            person.follow(self.stranger, *self._chance_of_ties.sample(self.people, 4))
         self.settle()
 
     @property
@@ -178,6 +191,11 @@ class ChangingWorld:
             for uri, (cid, value) in person.records(collection).items()
         }
 
+    @property
+    def ties(self) -> set[str]:
+        """What the PDS says of whom these people follow, and what they like: URIs."""
+        return {uri for person in self.people for collection in (FOLLOW, LIKE) for uri in person.records(collection)}
+
     def pass_a_day(self) -> None:
         """Let half of the people do something."""
         for person in self._chance.sample(self.others, 8):
@@ -187,6 +205,7 @@ class ChangingWorld:
                 person.edit(old, f"Edited, after {old.value['text']}")
             person.delete(*self._some(list(person.posts.values()), 1 + len(person.posts) // 30))
             person.delete(*self._some(list(person.reposts.values()), 1))
+            self._change_ties(person)
         self.settle()
 
     def edit_what_was_reposted(self) -> None:
@@ -249,6 +268,13 @@ class ChangingWorld:
 
     def _reposts(self, person: Person, count: int, age: Callable[[], timedelta]) -> None:
         person.repost(*((subject, age()) for subject in self._some_posts(count)))
+
+    def _change_ties(self, person: Person) -> None:
+        """Let somebody take back what they liked or whom they follow, and find others."""
+        chance = self._chance_of_ties
+        person.delete(*chance.sample(list(person.ties.values()), 2))
+        person.follow(*chance.sample(self.people, 2))
+        person.like(*chance.sample([one for other in self.others for one in other.posts.values()], 2))
 
     def _some_posts(self, count: int) -> list[Written]:
         return self._some([one for person in self.others for one in person.posts.values()], count)

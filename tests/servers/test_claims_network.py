@@ -32,7 +32,7 @@ from tests.dbt_command import run_dbt
 from tests.live.conftest import QUICK, LiveLake
 from tests.servers.atnet.programs import jetstream_of
 from tests.servers.atnet.resident import POST
-from tests.servers.changing_world import REPOST, ChangingWorld, Person, Written
+from tests.servers.changing_world import FOLLOW, REPOST, ChangingWorld, Person, Written
 from tests.servers.conftest import free_ports
 from tests.servers.cutting_proxy import Cut, CuttingProxy
 
@@ -54,6 +54,8 @@ CLAIMS = {
     "fct_posts": "select post_uri, is_deleted, text from fct_posts",
     "fct_reposts": "select repost_uri, is_gone from fct_reposts",
     "fct_pull_coverage": "select did from fct_pull_coverage where is_covered_from_the_beginning",
+    "fct_follow_spans": "select follow_uri, bool_or(is_current) from fct_follow_spans group by follow_uri",
+    "fct_likes_given": "select like_uri, bool_or(is_current) from fct_likes_given group by like_uri",
 }
 """What is claimed, by the mart that does it."""
 REPORTS_OF_POSTS = ("rpt_latest_posts", "rpt_top_posts")
@@ -68,6 +70,7 @@ class Evening:
     Attributes:
         living: What the PDS had: record by URI.
         taken_down: Posts that the AppView did not show, by URI.
+        ties: Follows and likes that the PDS had: URIs.
         exit_code: The job's, when it had asked.
         said: Rows of the marts that make claims, by name.
         published: URIs of all posts that are in a report.
@@ -75,6 +78,7 @@ class Evening:
 
     living: dict[str, Json]
     taken_down: set[str]
+    ties: set[str]
     exit_code: int
     said: dict[str, list[Row]]
     published: set[str]
@@ -88,6 +92,15 @@ class Evening:
     def there(self) -> set[str]:
         """URIs of posts and reposts that are not called gone."""
         return {uri for name in ("fct_posts", "fct_reposts") for uri, is_gone, *_ in self.said[name] if not is_gone}
+
+    def tied(self, *, is_current: bool) -> set[str]:
+        """Give the URIs of follows and likes that are said to hold, or to have been undone."""
+        return {
+            uri
+            for name in ("fct_follow_spans", "fct_likes_given")
+            for uri, holds in self.said[name]
+            if holds is is_current
+        }
 
     @cached_property
     def texts(self) -> dict[str, str]:
@@ -208,7 +221,7 @@ class Nights:
             told = "\n".join(str(row) for (report,) in reports for row in marts.execute(f"from {report}").fetchall())
         published = {f"at://{did}/{POST}/{rkey}" for did, rkey in _PUBLISHED.findall(told)}
         living, taken_down = self.world.living, set(self.world.taken_down)
-        reader.evenings[name] = Evening(living, taken_down, exit_code, said, published)
+        reader.evenings[name] = Evening(living, taken_down, self.world.ties, exit_code, said, published)
 
 
 def catch_up_with_version_1(patch: pytest.MonkeyPatch, jetstream: Program) -> None:
@@ -314,6 +327,7 @@ def any_cuts(chance: Random, world: ChangingWorld) -> dict[Person, Cut]:
 def test_nothing_that_the_pds_has_is_called_gone(nights: Nights, name: str) -> None:
     evening = nights.evenings[name]
     assert evening.gone & evening.living.keys() <= evening.taken_down
+    assert evening.tied(is_current=False) & evening.ties == set()
 
 
 @pytest.mark.parametrize("name", NIGHTS)
@@ -324,6 +338,8 @@ def test_with_the_catch_up_the_marts_have_what_the_pds_has_and_publish_nothing_e
     assert evening.published - evening.living.keys() == set()
     assert len(evening.published) > 100
     assert_texts_are_those_of_the_pds(evening)
+    follows = {uri for uri in evening.ties if f"/{FOLLOW}/" in uri}
+    assert {uri for uri in evening.tied(is_current=True) if f"/{FOLLOW}/" in uri} == follows
 
 
 @pytest.mark.parametrize("name", AUDITS)
@@ -340,6 +356,8 @@ def test_after_an_audit_the_marts_have_what_the_pds_has(nights: Nights, name: st
     assert evening.living.keys() - evening.there == evening.taken_down
     assert evening.there - evening.living.keys() == set()
     assert_texts_are_those_of_the_pds(evening)
+    assert evening.tied(is_current=True) == evening.ties
+    assert evening.tied(is_current=False)
 
 
 def assert_texts_are_those_of_the_pds(evening: Evening) -> None:

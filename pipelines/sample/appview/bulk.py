@@ -13,6 +13,7 @@ from pipelines.sample.appview.views import Views
 from pipelines.sample.world.days import evening, timestamp
 from pipelines.sample.world.ids import cid, did, microseconds, tid_of
 from pipelines.sample.world.repositories import Stored
+from pipelines.sample.world.ties import Ties
 from pipelines.sample.world.truth import (
     ACTIVE,
     LIST,
@@ -58,6 +59,7 @@ class BulkWorld(World):
         self.labeler = did(f"{seed}/moderation")
         self.posts = []
         self.reposts = []
+        self.ties = Ties(seed)
         self.blocks = []
         self.opt_outs = []
         self.lists = ()

@@ -20,6 +20,9 @@ _LISTS: Final = {
     "app.bsky.actor.getProfiles": "profiles",
     "app.bsky.graph.getStarterPacks": "starterPacks",
     "app.bsky.feed.getPosts": "posts",
+    "app.bsky.feed.getLikes": "likes",
+    "app.bsky.feed.getRepostedBy": "repostedBy",
+    "app.bsky.feed.getQuotes": "posts",
     "com.atproto.repo.listRecords": "records",
 }
 _FIRST_CURSOR: Final = "99999999999999__z"  # before everything

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
@@ -21,10 +21,12 @@ if TYPE_CHECKING:
 
     from pipelines.sample.appview.views import Views
     from pipelines.sample.world.repositories import Stored
-    from pipelines.sample.world.truth import Actor
+    from pipelines.sample.world.truth import Actor, Like, Post, Repost
 
     Params = Mapping[str, Sequence[str]]
     Json = dict[str, Any]
+
+T = TypeVar("T", "Like", "Repost", "Post")
 
 _encode: Final = msgspec.json.Encoder().encode
 _DID: Final = re.compile(r"did:[a-z]+:[A-Za-z0-9._:%-]*[A-Za-z0-9._-]")
@@ -168,6 +170,43 @@ def get_posts(views: Views, params: Params) -> bytes:
     return _encode({"posts": [views.post(post) for post in found if post]})
 
 
+def get_likes(views: Views, params: Params) -> bytes:
+    """app.bsky.feed.getLikes: a post that is not there has none."""
+    return _reactions(params, "likes", views.day.likes, views.like)
+
+
+def get_reposted_by(views: Views, params: Params) -> bytes:
+    """app.bsky.feed.getRepostedBy: people, without a time."""
+    return _reactions(
+        params, "repostedBy", views.day.reposts, lambda repost: views.profile(views.day.actors[repost.author])
+    )
+
+
+def get_quotes(views: Views, params: Params) -> bytes:
+    """app.bsky.feed.getQuotes, newest first."""
+    return _reactions(params, "posts", views.day.quotes, views.post)
+
+
+def _reactions(params: Params, name: str, by_post: Mapping[str, list[T]], view: Callable[[T], object]) -> bytes:
+    """Show a page; the last one has a cursor, too, and an empty page behind it."""
+    uri, limit, cursor = _one(params, "uri"), _limit(params), _optional(params, "cursor")
+    found = by_post.get(uri, [])
+    start = next((place for place, one in enumerate(found, 1) if one.cid == cursor), len(found)) if cursor else 0
+    page = found[start : start + limit]
+    body: Json = {"uri": uri, name: [view(one) for one in page]}
+    if page:
+        body["cursor"] = page[-1].cid
+    return _encode(body)
+
+
+def get_post_thread(views: Views, params: Params) -> bytes:
+    """app.bsky.feed.getPostThread: what stands below the post alone."""
+    post = views.day.posts.get(_one(params, "uri"))
+    if post is None:
+        raise XrpcError(400, "NotFound", f"Post not found: {_one(params, 'uri')}")
+    return _encode({"thread": views.thread(post, int(_optional(params, "depth") or 6))})
+
+
 def resolve_handle(views: Views, params: Params) -> bytes:
     """com.atproto.identity.resolveHandle."""
     actor = views.day.find(_one(params, "handle"))
@@ -233,6 +272,10 @@ _METHODS: Final[dict[str, Callable[[Views, Params], bytes]]] = {
     "app.bsky.actor.getProfiles": get_profiles,
     "app.bsky.feed.getAuthorFeed": get_author_feed,
     "app.bsky.feed.getPosts": get_posts,
+    "app.bsky.feed.getLikes": get_likes,
+    "app.bsky.feed.getRepostedBy": get_reposted_by,
+    "app.bsky.feed.getQuotes": get_quotes,
+    "app.bsky.feed.getPostThread": get_post_thread,
     "com.atproto.identity.resolveHandle": resolve_handle,
     "com.atproto.repo.listRecords": list_records,
     "com.atproto.repo.getRecord": get_record,

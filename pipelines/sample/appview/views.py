@@ -24,6 +24,7 @@ from pipelines.sample.world.truth import (
     Defect,
     Embed,
     FeedItem,
+    Like,
     ListItem,
     Media,
     MemberList,
@@ -130,6 +131,24 @@ class Views:
                 view["embed"] = embed
             raw = self._posts[post.uri] = msgspec.Raw(_encode(view))
         return raw
+
+    def like(self, like: Like) -> Json:
+        """Show who likes a post (feed.getLikes#like)."""
+        at = timestamp(like.created_at)
+        return {"actor": self.profile(self.day.actors[like.author]), "createdAt": at, "indexedAt": at}
+
+    def thread(self, post: Post, depth: int) -> Json:
+        """Show a post with what stands below it (feed.defs#threadViewPost)."""
+        view: Json = {"$type": "app.bsky.feed.defs#threadViewPost", "post": self.post(post)}
+        if depth > 0:
+            replies = self.day.replies.get(post.uri, [])
+            view["replies"] = [
+                self._referenced(reply.uri, post.author)
+                if self.day.is_blocked(reply.author, post.author)
+                else self.thread(reply, depth - 1)
+                for reply in replies
+            ]
+        return view
 
     def author(self, actor: Actor) -> msgspec.Raw:
         """Show who wrote something (actor.defs#profileViewBasic)."""

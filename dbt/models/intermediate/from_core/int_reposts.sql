@@ -1,7 +1,8 @@
 {{ config(materialized='view') }}
 
 {#- A repost of which the post is gone is a living record, and yet nobody sees it. Where the feed has ceased to show a
-    repost, its post is gone, hidden or edited, unless it is a member's, of which more is known. -#}
+    repost, its post is gone, hidden or edited, unless it is a member's, of which more is known. That a member reposted
+    is theirs, and names nobody else: it counts, too, where nobody has looked at the post's author lately. -#}
 with missed as (
     select
         missed.uri,
@@ -16,7 +17,7 @@ select
     coalesce(
         reposters.is_member
         and reposters.is_publishable
-        and authors.is_publishable
+        and not authors.is_name_withheld
         and not reposts.is_in_doubt
         and deletions.subject_uri is null
         and in_doubt.uri is null

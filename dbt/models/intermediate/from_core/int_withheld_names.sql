@@ -1,7 +1,8 @@
 {#- The handles and DIDs of people who may not be published, in small letters: no word that a report shows may hold one.
     People whom the settings leave out are here even if nothing of theirs was ever seen. A handle that a member who may
     be published has now is that person's name, whoever had it before; of people who are no members nobody knows what
-    they have now.
+    they have now. Such a one whom nobody has looked at lately is not here: their own words are withheld, and others may
+    name them, as they may name people of whom nothing is known.
 
     A handle that nobody but a mention tells is withheld with `@` before it: where handles stand (`names_in`), and not
     as a word or a link's domain. Else whoever lays a mention of somebody withheld over `@nytimes.com` would take that
@@ -13,10 +14,11 @@ with left_out as (
 
 withheld as (
     select
-        did,
-        handle
-    from {{ ref('dim_authors') }}
-    where not is_publishable
+        authors.did,
+        authors.handle
+    from {{ ref('dim_authors') }} as authors
+    inner join {{ ref('int_publishable_authors') }} as publishability on authors.did = publishability.did
+    where publishability.is_name_withheld
 ),
 
 withheld_dids as (
@@ -89,6 +91,10 @@ names as (
     select seen.author_handle as withheld_name
     from {{ ref('int_posts') }} as seen
     inner join withheld on seen.author_did = withheld.did
+    union
+    select reactions.actor_handle as withheld_name
+    from {{ ref('int_reactions') }} as reactions
+    inner join withheld on reactions.actor_did = withheld.did
 ),
 
 in_small_letters as (

@@ -29,8 +29,9 @@ opted_out as (
     from {{ ref('int_opted_out_authors') }}
 ),
 
--- Labels come with profiles, pack members and posts. One of the three that asks to be hidden, or hides, is enough. They
--- are those that stand: the pull leaves out what was negated.
+-- Labels are those that stand: the pull leaves out what was negated. Every run asks for a member's profile and listing,
+-- and one of the two that asks to be hidden, or hides, is enough; their label on an old post may be out of date. Of
+-- whoever is in no pack, the newest look counts, wherever it was.
 pulled_labels_of_profiles as (
     select
         did,
@@ -73,53 +74,41 @@ labels_of_memberships as (
     qualify row_number() over (partition by did order by observed_at desc, pack_uri asc) = 1
 ),
 
-labels_of_posts as (
-    select
-        author_did as did,
-        bool_or({{ contains_element('author_labels', "'!no-unauthenticated'") }}) as asks_to_be_hidden,
-        bool_or({{ has_hiding_label('author_labels') }}) as is_hidden_by_moderation
-    from (
-        select
-            author_did,
-            author_labels,
-            last_observed_at,
-            max(last_observed_at) over (partition by author_did) as author_last_observed_at
-        from {{ ref('int_posts') }}
-        where author_did is not null
-    )
-    where last_observed_at = author_last_observed_at
-    group by author_did
+looks_at_strangers as (
+    select looks.*
+    from {{ ref('int_author_looks') }} as looks
+    left join members on looks.did = members.did
+    where members.did is null
 ),
 
 hidden as (
-    select did
+    select labels_of_profiles.did
     from labels_of_profiles
-    where {{ contains_element('labels', "'!no-unauthenticated'") }}
+    inner join members on labels_of_profiles.did = members.did
+    where {{ contains_element('labels_of_profiles.labels', "'!no-unauthenticated'") }}
     union
     select did
     from labels_of_memberships
     where {{ contains_element('labels', "'!no-unauthenticated'") }}
     union
-    select labels_of_posts.did
-    from labels_of_posts
-    left join members on labels_of_posts.did = members.did
-    -- Every run asks for a member's profile, so a member's label on an old post may be out of date.
-    where labels_of_posts.asks_to_be_hidden and members.did is null
+    select did
+    from looks_at_strangers
+    where asks_to_be_hidden
 ),
 
 hidden_by_moderation as (
-    select did
+    select pulled_labels_of_profiles.did
     from pulled_labels_of_profiles
-    where {{ has_hiding_label('labels') }}
+    inner join members on pulled_labels_of_profiles.did = members.did
+    where {{ has_hiding_label('pulled_labels_of_profiles.labels') }}
     union
     select did
     from labels_of_memberships
     where {{ has_hiding_label('labels') }}
     union
-    select labels_of_posts.did
-    from labels_of_posts
-    left join members on labels_of_posts.did = members.did
-    where labels_of_posts.is_hidden_by_moderation and members.did is null
+    select did
+    from looks_at_strangers
+    where is_hidden_by_moderation
 ),
 
 dids as (
@@ -127,7 +116,7 @@ dids as (
     union
     select did from opted_out
     union
-    select did from labels_of_posts
+    select did from {{ ref('int_author_looks') }}
     union
     select post_author_did as did
     from {{ ref('int_unpulled_reposts') }}
@@ -138,6 +127,7 @@ decided as (
     select
         dids.did,
         members.did is not null as is_member,
+        looks_at_strangers.did is not null and unresolved.name_count = 0 as is_known_stranger,
         case
             when lower(dids.did) in (select lower(left_out.did) from left_out) then 'left_out_by_setting'
             when hidden.did is not null then 'asks_to_be_hidden'
@@ -149,9 +139,10 @@ decided as (
             -- An event says that they are back; that they are listed is for the next pull to say.
             when members.did is not null and not members.is_listed_member then 'unavailable'
             -- Of a post that the live job saw reposted, no pull has shown the author yet, nor what they ask for.
-            when members.did is null and labels_of_posts.did is null then 'not_looked_at_recently'
+            when members.did is null and looks_at_strangers.did is null then 'not_looked_at_recently'
             when
-                members.last_listed_at < {{ before('clock.newest_observed_at', var('publish_within_days')) }}
+                coalesce(members.last_listed_at, looks_at_strangers.last_looked_at)
+                < {{ before('clock.newest_observed_at', var('publish_within_days')) }}
                 then 'not_looked_at_recently'
             -- Somebody is left out of whom nobody knows yet who they are: it may be anybody.
             when unresolved.name_count > 0 then 'left_out_unresolved'
@@ -160,7 +151,7 @@ decided as (
     cross join clock
     cross join unresolved
     left join members on dids.did = members.did
-    left join labels_of_posts on dids.did = labels_of_posts.did
+    left join looks_at_strangers on dids.did = looks_at_strangers.did
     left join hidden on dids.did = hidden.did
     left join hidden_by_moderation on dids.did = hidden_by_moderation.did
     left join opted_out on dids.did = opted_out.did
@@ -171,5 +162,9 @@ select
     did,
     is_member,
     withheld_because is null as is_publishable,
-    withheld_because
+    withheld_because,
+    -- When somebody who is in no pack was last looked at, they wished nothing. Others may name them as they may name
+    -- people of whom nothing is known.
+    withheld_because is not null and not (withheld_because = 'not_looked_at_recently' and is_known_stranger)
+        as is_name_withheld
 from decided

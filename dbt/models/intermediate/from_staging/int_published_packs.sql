@@ -7,7 +7,7 @@ with left_out as (
 withheld as (
     select did
     from {{ ref('int_publishable_authors') }}
-    where not is_publishable
+    where is_name_withheld
     union
     select did
     from left_out

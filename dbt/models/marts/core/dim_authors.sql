@@ -19,22 +19,9 @@ handles as (
     where is_current
 ),
 
-posts as (
-    select * from {{ ref('int_posts') }}
-    where author_did is not null
-),
-
--- People who are no members are known from the posts of theirs that members reposted.
-seen_in_posts as (
-    select
-        author_did as did,
-        arg_max(case when author_handle != 'handle.invalid' then author_handle end, last_observed_at) as valid_handle,
-        arg_max(author_handle, last_observed_at) as handle,
-        arg_max(author_display_name, last_observed_at) as display_name,
-        min(first_observed_at) as first_seen_at,
-        max(last_observed_at) as last_seen_at
-    from posts
-    group by author_did
+-- People who are no members are known from posts that members reposted or like, and from what they do with members'.
+looks as (
+    select * from {{ ref('int_author_looks') }}
 ),
 
 -- Of somebody whose post a member reposted, where no feed has shown it, the DID alone is known.
@@ -51,7 +38,7 @@ heard_of as (
 dids as (
     select did from members
     union
-    select did from seen_in_posts
+    select did from looks
     union
     select did from heard_of
 ),
@@ -67,8 +54,8 @@ availability as (
 select
     dids.did,
     -- The service says `handle.invalid` where it cannot check a handle now: the last good one says more.
-    coalesce(handles.handle, seen_in_posts.valid_handle, profiles.handle, seen_in_posts.handle) as handle,
-    coalesce(profiles.display_name, seen_in_posts.display_name) as display_name,
+    coalesce(handles.handle, looks.valid_handle, profiles.handle, looks.handle) as handle,
+    coalesce(profiles.display_name, looks.display_name) as display_name,
     profiles.description,
     profiles.avatar_url,
     profiles.links,
@@ -86,9 +73,9 @@ select
     {{ contains_element('profiles.labels', "'bot'") }} as is_bot,
     coalesce(publishability.is_publishable, false) as is_publishable,
     publishability.withheld_because,
-    least(seen_in_posts.first_seen_at, heard_of.first_seen_at, members.first_member_at) as first_seen_at,
+    least(looks.first_seen_at, heard_of.first_seen_at, members.first_member_at) as first_seen_at,
     greatest(
-        seen_in_posts.last_seen_at, heard_of.last_seen_at, availability.last_observed_at, profiles.observed_at
+        looks.last_looked_at, heard_of.last_seen_at, availability.last_observed_at, profiles.observed_at
     ) as last_seen_at,
     profiles.observed_at as profile_observed_at,
     'https://bsky.app/profile/' || dids.did as profile_url
@@ -96,7 +83,7 @@ from dids
 left join members on dids.did = members.did
 left join profiles on dids.did = profiles.did
 left join handles on dids.did = handles.did
-left join seen_in_posts on dids.did = seen_in_posts.did
+left join looks on dids.did = looks.did
 left join heard_of on dids.did = heard_of.did
 left join publishability on dids.did = publishability.did
 left join availability on dids.did = availability.did

@@ -1,5 +1,6 @@
-{#- What was gained between two looks counts for the night of the second. What a post had when it was first seen was
-    gained in the period only if the post is of the period. -#}
+{#- What was gained between two looks counts for the night of the second, if the first was no earlier than the night
+    before the period: of what nobody looked at for longer, nobody knows when it came. What a post had when it was first
+    seen was gained in the period only if the post is of the period. -#}
 with periods as (
     select * from {{ ref('int_periods') }}
 ),
@@ -18,7 +19,7 @@ looks as (
         engagement.author_did,
         engagement.observed_at,
         engagement.hours_since_posted,
-        engagement.previous_observed_at is null as is_first,
+        engagement.previous_observed_at,
         coalesce(engagement.engagement_change, engagement.engagement_count) as gain
     from {{ ref('fct_post_engagement') }} as engagement
     left join left_out on engagement.post_uri = left_out.post_uri
@@ -33,10 +34,11 @@ gains as (
             case
                 when
                     looks.observed_at > periods.nights_from
-                    and (
-                        not looks.is_first
-                        or looks.hours_since_posted < {{ hours_between('periods.period_from', 'looks.observed_at') }}
-                    )
+                    and case
+                        when looks.previous_observed_at is not null
+                            then looks.previous_observed_at > {{ before('periods.nights_from', 1) }}
+                        else looks.hours_since_posted < {{ hours_between('periods.period_from', 'looks.observed_at') }}
+                    end
                     then looks.gain
             end
         ) as engagement_gained,
@@ -44,10 +46,11 @@ gains as (
             case
                 when
                     looks.observed_at <= periods.nights_from
-                    and (
-                        not looks.is_first
-                        or looks.hours_since_posted < {{ hours_between('periods.previous_from', 'looks.observed_at') }}
-                    )
+                    and case
+                        when looks.previous_observed_at is not null
+                            then looks.previous_observed_at > {{ before('periods.previous_nights_from', 1) }}
+                        else looks.hours_since_posted < {{ hours_between('periods.previous_from', 'looks.observed_at') }}
+                    end
                     then looks.gain
             end
         ) as previous_engagement_gained

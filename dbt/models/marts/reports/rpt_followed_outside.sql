@@ -1,15 +1,12 @@
--- Whom three or more members of a pack follow who are in none. Who never wrote what a member reposted is not known, and
--- what somebody wished for whom nobody has looked at for long is not either.
+-- Whom three or more members of a pack follow who are in none.
 with strangers as (
     select
-        authors.did,
-        authors.handle,
-        authors.display_name,
-        authors.profile_url
-    from {{ ref('dim_authors') }} as authors
-    inner join {{ ref('int_clock') }} as clock
-        on authors.last_seen_at >= {{ before('clock.newest_observed_at', var('publish_within_days')) }}
-    where authors.is_publishable and not authors.is_member and authors.handle is not null
+        did,
+        handle,
+        display_name,
+        profile_url
+    from {{ ref('dim_authors') }}
+    where is_publishable and not is_member and handle is not null
 ),
 
 follows as (

@@ -1,5 +1,5 @@
--- Posts of people in no pack that three or more members of a pack liked in the last four weeks. Only such as a feed has
--- shown lately, since a member reposted them: of others neither words nor wishes of their authors are known.
+-- Posts of people in no pack that three or more members of a pack liked or reposted in the last four weeks. Only such as
+-- were seen lately: whether others are still there is not known.
 with clock as (
     select * from {{ ref('int_clock') }}
 ),
@@ -13,34 +13,51 @@ strangers as (
     where is_publishable and not is_member
 ),
 
-likes as (
+members as (
+    select distinct did
+    from {{ ref('int_membership_spans') }}
+    where is_current
+),
+
+reactions as (
     select
         post_uri,
-        liker_did,
-        min(liked_at) as liked_at
+        'like' as kind,
+        liker_did as member_did,
+        liked_at as reacted_at
     from {{ ref('fct_likes_given') }}
     where is_current and not is_of_member
-    group by post_uri, liker_did
+    union all
+    select
+        reposts.post_uri,
+        'repost' as kind,
+        reposts.reposter_did as member_did,
+        reposts.reposted_at as reacted_at
+    from {{ ref('int_publishable_reposts') }} as reposts
+    left join members on reposts.post_author_did = members.did
+    where members.did is null
 ),
 
 counted as (
     select
-        likers.pack_uri,
-        likes.post_uri,
-        count(*) as liker_count,
-        max(likes.liked_at) as last_liked_at
-    from likes
-    inner join clock on likes.liked_at > clock.month_from
-    inner join {{ ref('int_report_members') }} as likers on likes.liker_did = likers.did
-    group by likers.pack_uri, likes.post_uri
-    having count(*) >= 3
+        people.pack_uri,
+        reactions.post_uri,
+        count(distinct reactions.member_did) as member_count,
+        count(distinct case when reactions.kind = 'like' then reactions.member_did end) as liker_count,
+        count(distinct case when reactions.kind = 'repost' then reactions.member_did end) as reposter_count,
+        max(reactions.reacted_at) as last_liked_at
+    from reactions
+    inner join clock on reactions.reacted_at > clock.month_from
+    inner join {{ ref('int_report_members') }} as people on reactions.member_did = people.did
+    group by people.pack_uri, reactions.post_uri
+    having count(distinct reactions.member_did) >= 3
 )
 
 select
     counted.pack_uri,
     row_number() over (
         partition by counted.pack_uri
-        order by counted.liker_count desc, counted.last_liked_at desc, counted.post_uri asc
+        order by counted.member_count desc, counted.last_liked_at desc, counted.post_uri asc
     ) as rank_number,
     counted.post_uri,
     posts.author_did,
@@ -49,7 +66,9 @@ select
         as author_display_name,
     posts.text,
     posts.posted_at,
+    counted.member_count,
     counted.liker_count,
+    counted.reposter_count,
     counted.last_liked_at,
     posts.like_count,
     posts.repost_count,
@@ -59,14 +78,14 @@ select
     posts.last_observed_at
 from counted
 inner join {{ ref('int_posts') }} as posts on counted.post_uri = posts.post_uri
-inner join clock
-    on posts.last_observed_at >= {{ before('clock.newest_observed_at', var('publish_within_days')) }}
 inner join strangers on posts.author_did = strangers.did
+left join {{ ref('int_stale_posts') }} as stale on counted.post_uri = stale.post_uri
 left join {{ ref('int_deletions') }} as deletions
     on counted.post_uri = deletions.subject_uri and deletions.subject_type = 'post'
 left join {{ ref('int_records_in_doubt') }} as in_doubt on counted.post_uri = in_doubt.uri
 where
     deletions.subject_uri is null
     and in_doubt.uri is null
+    and stale.post_uri is null
     and {{ names_nobody_withheld(['posts.text', 'cast(posts.labels as varchar)']) }}
 qualify rank_number <= 50
