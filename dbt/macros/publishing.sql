@@ -135,11 +135,18 @@
     case
         when contains({{ text }}, '%')
             then coalesce(
-                try(list_reduce([{{ text }}, '', '', ''], lambda written, _: url_decode({{ once }}))),
-                list_reduce([{{ text }}, '', '', ''], lambda written, _: url_decode({{ ascii }}))
+                try({{ decoded_three_times(text, once) }}),
+                {{ decoded_three_times(text, ascii) }}
             )
         else {{ text }}
     end
+{%- endmacro %}
+
+
+{#- A text decoded, and what came of it, and what came of that; `encoded` is made of what is `written` each time. -#}
+{% macro decoded_three_times(text, encoded) -%}
+    {%- set decode = ", lambda written: url_decode(" ~ encoded ~ "))" -%}
+    {{ "list_transform(" * 3 }}[{{ text }}]{{ decode * 3 }}[1]
 {%- endmacro %}
 
 

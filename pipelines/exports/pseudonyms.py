@@ -330,9 +330,9 @@ class Pseudonyms:
             return uri
         return self.record(uri) if uri.startswith("at://") else self._named_by("pack", uri)
 
-    def pack_name(self, name: str, uri: str) -> str:
+    def pack_name(self, name: str, uri: str | None) -> str:
         """Give another name to a pack of one, which is called by that person's; take names out of that of another."""
-        of_one = _PACK_OF_ONE.fullmatch(uri)
+        of_one = _PACK_OF_ONE.fullmatch(uri or "")
         return self.person(of_one[1]) if of_one else self.words(name)
 
 

@@ -81,7 +81,7 @@ def _copy_renamed(
     with duckdb.connect() as copying, ThreadPoolExecutor(1, "export") as thread:
         copying.execute("set timezone = 'UTC'; set enable_progress_bar = false")
         copying.register("renamed", pseudonyms.reader(rows, mart.columns))
-        # The main thread waits for signals: DuckDB would take one for a failure of what it reads from Python.
+        # DuckDB, while it reads what Python makes, hears no signal: the main thread waits for one.
         done = thread.submit(_copy, copying, mart, "from renamed", form, path)
         try:
             return done.result()

@@ -27,7 +27,6 @@ _LONGEST_DIGEST: Final = 128
 _LONGEST_VARINT: Final = 9
 _LONGEST_HEADER: Final = 64 * 1024
 _BLOCK_START_BYTES: Final = _LONGEST_VARINT + _LINK_BYTES
-_ERRNO_OF_SQLITE: Final = {sqlite3.SQLITE_FULL: errno.ENOSPC, sqlite3.SQLITE_IOERR: errno.ENOSPC}
 _INDEX_CACHE_KIB: Final = 16 * 1024
 
 
@@ -166,10 +165,14 @@ def _named_disk() -> Iterator[None]:
     try:
         yield
     except (OSError, sqlite3.OperationalError) as error:
-        number = error.errno if isinstance(error, OSError) else _ERRNO_OF_SQLITE.get(error.sqlite_errorcode & 0xFF)
-        if number not in (errno.ENOSPC, errno.EDQUOT):
+        is_full = (
+            error.errno in (errno.ENOSPC, errno.EDQUOT)
+            if isinstance(error, OSError)
+            else error.sqlite_errorcode == sqlite3.SQLITE_FULL
+        )
+        if not is_full:
             raise
-        raise OSError(number, os.strerror(number), tempfile.gettempdir()) from error
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), tempfile.gettempdir()) from error
 
 
 def is_link(cid: bytes) -> bool:

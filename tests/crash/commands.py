@@ -43,6 +43,8 @@ class Commands:
         said, _ = job.communicate()
         if number == signal.SIGKILL:
             assert job.returncode in (-number, 0), said
+        elif job.returncode == -number:
+            assert said, "only a command that has said what it did may be at the end of Python itself"
         elif job.returncode:
             assert job.returncode == 128 + number, said
             assert said.splitlines()[-1] == INTERRUPTED

@@ -5,9 +5,11 @@ With room, the next run ends well.
 
 from __future__ import annotations
 
+import sqlite3
 import tempfile
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -141,17 +143,23 @@ def test_a_warehouse_that_finds_no_room_for_what_it_spills(tmp_path: Path) -> No
         assert "There is no room on the disk" in str(explain_lake_error(error.value))
 
 
+def small_index(_: str) -> sqlite3.Connection:
+    """Stands for an index that spills: where that goes, SQLite reads from the environment once."""
+    index = sqlite3.connect("")
+    index.execute("PRAGMA max_page_count = 10")
+    return index
+
+
 @pytest.mark.parametrize("but", [-64 * KIB, 64 * KIB], ids=["for it", "for its index"])
 def test_a_repository_that_finds_no_room_names_the_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, but: int
 ) -> None:
-    car = car_of(repository({f"app.bsky.feed.post/{number}": {"n": number} for number in range(8_000)}))
+    car = car_of(repository({f"app.bsky.feed.post/{number}": {"n": number} for number in range(2_000)}))
     pages = -(-len(car) // 4096)
-    monkeypatch.setattr("pipelines.network.car._INDEX_CACHE_KIB", 1)
-    with small_disk(tmp_path / "disk", 4) as disk, filled(disk, but=pages * 4096 + but):
+    monkeypatch.setattr("pipelines.network.car.sqlite3", SimpleNamespace(**vars(sqlite3) | {"connect": small_index}))
+    with small_disk(tmp_path / "disk", 2) as disk, filled(disk, but=pages * 4096 + but):
         monkeypatch.setattr(tempfile, "tempdir", str(disk))
-        monkeypatch.setenv("SQLITE_TMPDIR", str(disk))
-        with pytest.raises(OSError, match=f"No space left on device: '{disk}'"), spooled([car], 4 * MIB):
+        with pytest.raises(OSError, match=f"No space left on device: '{disk}'"), spooled([car], MIB):
             pass
 
 
