@@ -46,7 +46,6 @@ from pipelines.lake.bucket import LakeError, lake_location, use_project_settings
 from pipelines.lake.filesystems import use_lake_filesystems
 from pipelines.lake.loads import load
 from pipelines.lake.readback import LakeReader
-from pipelines.lake.unknown_settings import unknown_settings
 from pipelines.lake.working_folder import AnotherRun, only_one, open_pipeline, recover
 from pipelines.left_out import find_left_out
 from pipelines.network.appview import PAGE_LIMIT, NetworkError
@@ -516,8 +515,6 @@ def run_job(options: argparse.Namespace, run: PullRun | None, console: Terminal)
     if options.forget is not None:
         forget(options.forget, console, is_sample=options.sample, is_dry_run=options.dry_run)
         return 0
-    for line in unknown_settings():
-        complain(line)
     configured_retention()  # A value that cannot be used is said before anybody is asked anything.
     configured_audience_requests()
     posts = read_posts(options.posts) if options.posts is not None else None

@@ -11,6 +11,7 @@ from pipelines import terminal
 from pipelines.explain import explain
 from pipelines.interruption import INTERRUPTED, on_signal
 from pipelines.lake.loads import signal_behind
+from pipelines.lake.unknown_settings import unknown_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 def run_command(
     work: Callable[[Terminal], int], *, explain_error: Callable[[BaseException], str | None] = explain
 ) -> int:
-    """Do the work of a command, and return its exit code.
+    """Say what is set and read by nobody, do the work of a command, and return its exit code.
 
     A signal, wherever it arrives, is one line and 128 and its number, as in a shell: 130 for Ctrl-C, 143 for SIGTERM.
     An error that a user can do something about is one line and 1; any other is a bug, and shown with its stack trace.
@@ -33,6 +34,8 @@ def run_command(
     with terminal.opened() as console:
         try:
             with on_signal(_raise):
+                for line in unknown_settings():
+                    terminal.complain(line)
                 return work(console)
         except (Exception, KeyboardInterrupt) as error:
             number = signal_behind(error)

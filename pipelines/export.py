@@ -33,7 +33,7 @@ from pipelines.exports.ids import post_uris
 from pipelines.exports.marts import ExportError, choose
 from pipelines.exports.pseudonyms import Pseudonyms, expect_secret, read_salt
 from pipelines.exports.tables import FORMATS, write_table
-from pipelines.exports.target import BUCKET, Target, open_target
+from pipelines.exports.target import BUCKET, Target, open_target, whole
 from pipelines.lake.bucket import LakeError, use_project_settings
 from pipelines.lake.duckdb_settings import duckdb_settings, explain_warehouse_error
 from pipelines.lake.filesystems import use_lake_filesystems
@@ -227,9 +227,8 @@ def _pseudonyms(marts: duckdb.DuckDBPyConnection, name: str) -> Pseudonyms:
 
 
 def _keep_text(target: Target, file: str, text: str) -> None:
-    unfinished = target.folder / f".{file}.partial"
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(target.folder / file)
+    with whole(target.folder / file) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
     target.keep(file)
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 import dlt
 
+from pipelines.digest.files import FILES as DIGEST_FILES
 from pipelines.events.event_json import read_json_event
 from pipelines.events.spool import Spool
 from pipelines.lake.bucket import PROJECT_ROOT, LakeError
@@ -190,11 +191,11 @@ def _forget_in_spool(scrubber: Scrubber) -> None:
 
 
 def _remove_what_was_made(pipeline: dlt.Pipeline, settings: DuckDBSettings) -> None:
-    """Remove the warehouse and the page: the lake has all that is to be in them."""
+    """Remove the warehouse, the page and the digest: the lake has all that is to be in them."""
     remove_warehouse(pipeline, settings)
-    page = settings.warehouse_path.with_name("report.html")
-    for file in (page, page.with_name(f".{page.name}.partial")):
-        file.unlink(missing_ok=True)
+    for name in ("report.html", *DIGEST_FILES):
+        for file in (name, f".{name}.partial"):
+            settings.warehouse_path.with_name(file).unlink(missing_ok=True)
 
 
 def _remove_what_dbt_wrote() -> None:

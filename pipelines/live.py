@@ -49,7 +49,6 @@ from pipelines.lake.filesystems import use_lake_filesystems
 from pipelines.lake.forgotten import read_forgotten
 from pipelines.lake.members import Members, read_members
 from pipelines.lake.readback import LakeReader
-from pipelines.lake.unknown_settings import unknown_settings
 from pipelines.lake.working_folder import only_one, open_pipeline, recover
 from pipelines.network.service_clock import ServiceClock
 from pipelines.panel import show_live
@@ -578,8 +577,6 @@ def main(arguments: list[str] | None = None, *, limits: StreamLimits = DEFAULT_L
 
 def _run_alone(options: Options, limits: StreamLimits, console: Terminal) -> int:
     use_project_settings()
-    for line in unknown_settings():
-        complain(line)
     pipeline = open_pipeline(_pipeline_name(options))
     with only_one(pipeline.pipeline_name):
         return _run(pipeline, options, limits, console)

@@ -1,6 +1,6 @@
 """The report: from the marts to one HTML file that opens anywhere and asks nobody for anything.
 
-python pipelines/report.py             _data/bluesky.duckdb -> _data/report.html
+python pipelines/report.py             _data/bluesky.duckdb -> _data/report.html, and the digest of the week beside it
 python pipelines/report.py --sample    the sample's warehouse and page
 """
 
@@ -29,11 +29,14 @@ import dlt
 import duckdb
 
 from pipelines.command import run_command
+from pipelines.digest.content import read_digest
+from pipelines.digest.files import render_files
 from pipelines.lake.bucket import LakeError
 from pipelines.lake.duckdb_settings import duckdb_settings, explain_warehouse_error, open_warehouse
 from pipelines.lake.forget_warehouse import expect_built_after_forgetting
 from pipelines.lake.left_out import LeftOut, expect_withheld, read_left_out
 from pipelines.page.content import read_content
+from pipelines.page.packing import packed
 from pipelines.terminal import complain
 
 if TYPE_CHECKING:
@@ -41,6 +44,19 @@ if TYPE_CHECKING:
     from pipelines.terminal import Terminal
 
 ASSETS: Final = Path(__file__).parent / "page"
+SCRIPTS: Final = (
+    "charts.js",
+    "network.js",
+    "words.js",
+    "tables.js",
+    "people.js",
+    "posts.js",
+    "activity.js",
+    "ties.js",
+    "profile.js",
+    "page.js",
+)
+"""In this order they make the page's one script: each uses the names of those before it."""
 
 
 class ReportError(Exception):
@@ -74,7 +90,7 @@ class ReportSummary:
 def build_report(
     warehouse: Path, page: Path, memory_limit: str, *, left_out: LeftOut | None = None, contact: str | None = None
 ) -> ReportSummary:
-    """Write the page from the marts.
+    """Write the page, and the digest beside it, from the marts.
 
     Args:
         warehouse: The DuckDB file that dbt built.
@@ -101,7 +117,7 @@ def build_report(
                 expect_withheld(left_out, marts)
             except LakeError as error:
                 raise ReportError(str(error)) from error
-            content = read_content(marts)
+            content, digest = read_content(marts), read_digest(marts)
     except (duckdb.CatalogException, duckdb.BinderException) as error:
         reason = str(error).splitlines()[0]
         raise ReportError(f"{warehouse} lacks marts: build them with cd dbt && dbt build. ({reason})") from error
@@ -109,6 +125,8 @@ def build_report(
         raise ReportError(explain_warehouse_error(warehouse, error)) from error
     written = render(content, contact).encode()
     _write(page, written)
+    for name, told in render_files(digest).items():
+        _write(page.with_name(name), told)
     return ReportSummary(
         page=page,
         byte_count=len(written),
@@ -135,10 +153,8 @@ def render(content: Content, contact: str | None = None) -> str:
 
     Its Content-Security-Policy lets the browser ask nobody for anything and run no script but ours, whatever posts say.
     """
-    style, charts, script = (
-        (ASSETS / name).read_text(encoding="utf-8") for name in ("page.css", "charts.js", "page.js")
-    )
-    script = f"{charts}\n{script}"
+    style = (ASSETS / "page.css").read_text(encoding="utf-8")
+    script = "\n".join((ASSETS / name).read_text(encoding="utf-8") for name in SCRIPTS)
     names = [pack["name"] or "An unnamed pack" for pack in content["packs"][1:]]
     return Template((ASSETS / "page.html").read_text(encoding="utf-8")).substitute(
         policy=f"default-src 'none'; img-src data:; style-src {_hash_of(style)}; script-src {_hash_of(script)};"
@@ -169,7 +185,7 @@ def _hash_of(text: str) -> str:
 
 def _json_in_html(content: Content) -> str:
     r"""Write JSON that can stand inside a script element: no text in it can end the element or begin a comment."""
-    written = json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    written = json.dumps(packed(content), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return written.replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e")
 
 

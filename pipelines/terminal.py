@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import select
 import sys
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import IO, TYPE_CHECKING, Any, Final, TextIO, cast
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from rich.console import ConsoleOptions, RenderableType
+    from typing_extensions import Buffer
 
 INVISIBLE_LETTERS: Final = "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0"
 """Letters and marks that show nothing, though Python calls them printable."""
@@ -118,6 +120,53 @@ def _open_what_is_closed() -> None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
 
 
+class _Patient(io.RawIOBase):
+    """A file that takes all it is given, however slowly it is read.
+
+    Whoever shares a terminal or a pipe may have set it not to wait (`O_NONBLOCK`): Python loses what its reader has no
+    room for.
+    """
+
+    def __init__(self, file: io.FileIO) -> None:
+        self._file = file
+
+    def write(self, content: Buffer, /) -> int:
+        left = memoryview(content).cast("B")
+        while left:
+            written = self._file.write(left)
+            if written is None:
+                select.select([], [self._file], [])
+            else:
+                left = left[written:]
+        return memoryview(content).nbytes
+
+    def fileno(self) -> int:
+        return self._file.fileno()
+
+    def isatty(self) -> bool:
+        return self._file.isatty()
+
+    def writable(self) -> bool:
+        return True
+
+
+def _patient(stream: io.TextIOWrapper) -> io.TextIOWrapper:
+    """Give a stream to write to in place of another, which waits for its reader and writes letters that it has not."""
+    # Not every terminal, and no file of Windows, has all letters.
+    stream.reconfigure(errors="backslashreplace")
+    file = getattr(stream.buffer, "raw", stream.buffer)
+    if not isinstance(file, io.FileIO):
+        return stream
+    patient = _Patient(file)
+    return io.TextIOWrapper(
+        patient if stream.write_through else io.BufferedWriter(patient),  # type: ignore[arg-type]
+        encoding=stream.encoding,
+        errors=stream.errors,
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
+    )
+
+
 class _Outlet(io.TextIOBase):
     """A stream of the process, which is written to as long as it can be.
 
@@ -126,11 +175,8 @@ class _Outlet(io.TextIOBase):
     """
 
     def __init__(self, stream: TextIO | _Outlet) -> None:
-        self._stream = stream
+        self._stream = _patient(stream) if isinstance(stream, io.TextIOWrapper) else stream
         self.trouble = ""
-        if isinstance(stream, io.TextIOWrapper):
-            # Not every terminal, and no file of Windows, has all letters.
-            stream.reconfigure(errors="backslashreplace")
 
     def write(self, text: str) -> int:
         with self._as_long_as_it_can():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections import Counter
@@ -11,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 import duckdb
 
 from pipelines.lake.bucket import PROJECT_ROOT, LakeError
-from pipelines.lake.duckdb_settings import DUCKDB_HAS_NO_ROOM, duckdb_settings, explain_warehouse_error
-from pipelines.lake.local_disk import explain_disk_error
+from pipelines.lake.duckdb_settings import duckdb_settings, explain_warehouse_error
+from pipelines.lake.local_disk import explain_disk_error, has_no_room
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -121,6 +122,6 @@ def _trouble_of_disk(error: BaseException | None, said: Sequence[str], warehouse
     if isinstance(error, OSError):
         error.filename = error.filename or os.environ.get("DBT_TARGET_PATH") or str(DBT_PROJECT / "target")
         return explain_disk_error(error)
-    if any(DUCKDB_HAS_NO_ROOM in line for line in said):
-        return explain_warehouse_error(warehouse, duckdb.IOException(DUCKDB_HAS_NO_ROOM))
+    if any(map(has_no_room, said)):
+        return explain_warehouse_error(warehouse, duckdb.IOException(os.strerror(errno.ENOSPC)))
     return None

@@ -21,13 +21,14 @@
 {#- All that may be a handle or a DID in a text, in small letters, whole: `x.com` is not in `netflix.com`, nor in
     `x.com.br`. It stands between characters that a name has not, or more than one dot; a dot, hyphen or colon at its end
     is no part of it. What readers take for a name's end is one, too: two hyphens, which are a dash, and a dot where the
-    next sentence begins without a space (`x.com.And`). A text is read as it stands, without what nobody sees, and with
-    percent signs decoded, however often they were encoded; full-width and other unusual letters are usual ones. Where a
-    handle stands, behind `@` and where addresses have a person, it is there a second time, as `@x.com`; elsewhere
-    `www.x.com` is also the site of `x.com`. `pipelines/lake/names_in_texts.py`, by which people are forgotten, finds all
-    that is found here. -#}
+    next sentence begins without a space (`x.com.And`); so is, for its beginning, the dot behind a word with a capital
+    letter (`Hello.x.com`). A text is read as it stands, without what nobody sees, and with percent signs decoded,
+    however often they were encoded; full-width and other unusual letters are usual ones. Where a handle stands, behind
+    `@` and where addresses have a person, it is there a second time, as `@x.com`; elsewhere `www.x.com` is also the site
+    of `x.com`. `pipelines/lake/names_in_texts.py`, by which people are forgotten, finds all that is found here. -#}
 {% macro duckdb__names_in(text) -%}
     {%- set next_sentence = "([.][a-z0-9][A-Za-z0-9-]*)[.][A-Z][A-Za-z0-9.-]*" -%}
+    {%- set word_before = "(^|[^A-Za-z0-9._:%@/-])[A-Z][A-Za-z0-9-]*[.]([a-z0-9])" -%}
     {%- set punycode = "((?i:xn)--[A-Za-z0-9-]*)" -%}
     {%- set label = "[a-z0-9](?:[a-z0-9-]*[a-z0-9])?" -%}
     {%- set name = label ~ "(?:[.]" ~ label ~ ")+" -%}
@@ -59,6 +60,13 @@
                             case
                                 when regexp_matches(at_dashes, '{{ next_sentence }}')
                                     then regexp_replace(at_dashes, '{{ next_sentence }}', '\1 ', 'g')
+                            end,
+                            case
+                                when regexp_matches(at_dashes, '{{ word_before }}')
+                                    then regexp_replace(
+                                        regexp_replace(at_dashes, '{{ word_before }}', '\1 \2', 'g'),
+                                        '{{ next_sentence }}', '\1 ', 'g'
+                                    )
                             end
                         )
                     ) as written
@@ -74,15 +82,21 @@
                             concat_ws(
                                 ' ',
                                 usual,
-                                {{ seen('usual') }},
+                                visible,
                                 {{ usual_letters('decoded') }},
                                 {{ seen(usual_letters('decoded')) }}
                             ) as forms
                         from (
                             select
                                 usual,
-                                case when contains(usual, '%') then {{ percent_decoded(seen('usual')) }} end as decoded
-                            from (select {{ usual_letters(text) }} as usual)
+                                visible,
+                                case when contains(usual, '%') then {{ percent_decoded('visible') }} end as decoded
+                            from (
+                                select
+                                    usual,
+                                    {{ seen('usual') }} as visible
+                                from (select {{ usual_letters(text) }} as usual)
+                            )
                         )
                     )
                 )
@@ -113,11 +127,19 @@
 {%- endmacro %}
 
 
-{#- A text with percent signs decoded, however often they were encoded. Where some are of no UTF-8, all that are not
-    ASCII are spaces: they are in no name. -#}
+{#- A text with percent signs decoded, however often they were encoded; of what is there only after one, as `%61` in
+    `%%36%31`, three times. Where some are of no UTF-8, all that are not ASCII are spaces: they are in no name. -#}
 {% macro percent_decoded(text) -%}
-    {%- set once = "regexp_replace(" ~ text ~ ", '%(?:25)+([0-9A-Fa-f]{2})', '%\\1', 'g')" -%}
-    coalesce(try(url_decode({{ once }})), url_decode(regexp_replace({{ once }}, '%[89A-Fa-f][0-9A-Fa-f]', ' ', 'g')))
+    {%- set once = "regexp_replace(" ~ usual_letters("written") ~ ", '%(?:25)+([0-9A-Fa-f]{2})', '%\\1', 'g')" -%}
+    {%- set ascii = "regexp_replace(" ~ once ~ ", '%[89A-Fa-f][0-9A-Fa-f]', ' ', 'g')" -%}
+    case
+        when contains({{ text }}, '%')
+            then coalesce(
+                try(list_reduce([{{ text }}, '', '', ''], lambda written, _: url_decode({{ once }}))),
+                list_reduce([{{ text }}, '', '', ''], lambda written, _: url_decode({{ ascii }}))
+            )
+        else {{ text }}
+    end
 {%- endmacro %}
 
 

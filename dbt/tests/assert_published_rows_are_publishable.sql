@@ -20,6 +20,8 @@ with named as (
         ('rpt_groups', 'group_did'),
         ('rpt_top_posts', 'author_did'),
         ('rpt_latest_posts', 'author_did'),
+        ('rpt_member_top_posts', 'author_did'),
+        ('rpt_member_weeks', 'did'),
     ] %}
     select {{ column }} as did
     from {{ ref(report) }}
@@ -41,6 +43,9 @@ shown as (
     union
     select post_uri
     from {{ ref('rpt_conversations') }}
+    union
+    select post_uri
+    from {{ ref('rpt_member_top_posts') }}
 )
 
 select named.did as what

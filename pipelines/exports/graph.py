@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import networkx as nx
 
 from pipelines.exports.marts import ExportError
+from pipelines.exports.target import whole
 from pipelines.lake.duckdb_settings import has_relation
 
 if TYPE_CHECKING:
@@ -240,15 +241,15 @@ def _people(
     pack_names = dict(marts.execute(names).fetchall())
     rows = marts.execute("from graph_people order by did").fetchall()
     for did, handle, display_name, followers_count, post_count, pack_uris in rows:
-        packs = "; ".join(pack_names.get(pack) or pack for pack in pack_uris or ())
+        packs = {pack: pack_names.get(pack) or pack for pack in pack_uris or ()}
         if pseudonyms is not None:
             did = handle = display_name = pseudonyms.person(did)  # noqa: PLW2901
-            packs = pseudonyms.words(packs)
+            packs = {pack: pseudonyms.pack_name(name, pack) for pack, name in packs.items()}
         attributes = {
             "label": handle or did,
             "handle": handle,
             "display_name": display_name,
-            "packs": packs,
+            "packs": "; ".join(packs.values()),
             "followers_count": followers_count,
             "post_count": post_count,
         }
@@ -309,12 +310,11 @@ def write_graph(graph: Graph, form: Format, path: Path) -> None:
         form: GEXF has the time of each tie, so that a timeline moves; GraphML its first and last day.
         path: The file.
     """
-    unfinished = path.with_name(f".{path.name}.partial")
-    if form == "gexf":
-        nx.write_gexf(graph, unfinished, version="1.2draft")
-    else:
+    with whole(path) as unfinished:
+        if form == "gexf":
+            nx.write_gexf(graph, unfinished, version="1.2draft")
+            return
         without_spells = graph.copy()
         for _, _, attributes in without_spells.edges(data=True):
             attributes.pop("spells")
         nx.write_graphml(without_spells, unfinished)
-    unfinished.replace(path)

@@ -5,6 +5,9 @@ salt can try a guess. Handles and display names become the name of whoever has t
 which a post could be looked up, become others. What somebody says of themself (description, links, picture) is left
 empty.
 
+A display name is looked for in texts where it can be told from other words: what many people write in small letters, as
+`the`, is a word of their language.
+
 Words stay, and words can be searched for: see PRIVACY.md for what this cannot promise.
 """
 
@@ -17,22 +20,23 @@ import os
 import re
 import secrets
 import tempfile
+from bisect import bisect
 from collections import defaultdict
 from contextlib import suppress
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, cast
-from urllib.parse import unquote
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.exports.columns import Meaning
 from pipelines.exports.marts import ExportError
-from pipelines.lake.names_in_texts import names_at
+from pipelines.lake.names_in_texts import names_at, plainly_written, readings
 from pipelines.lake.scrubbing import normalized
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     import duckdb
@@ -56,6 +60,23 @@ select null, ltrim(withheld_name, '@'), null from int_withheld_names
 order by all
 """
 
+_COMMON_WORDS: Final = r"""
+with posts as (
+    select author_did, text from fct_posts where text is not null
+),
+written as (
+    select author_did, unnest(regexp_extract_all(text, '[\pL\pN_]+')) as word from posts
+    union all
+    select author_did, name from posts inner join (select unnest($unspaced) as name) on contains(text, name)
+)
+select word
+from written
+semi join (select unnest($words || $unspaced) as word) using (word)
+group by word
+having count(distinct author_did) >= greatest(3, (select count(distinct author_did) from posts) / 50)
+"""
+"""Asks which of these words, in small letters, and names in scripts without spaces, one in fifty authors writes."""
+
 _NO_NAMES: Final = frozenset({"", "handle.invalid"})
 _DID: Final = re.compile(r"did(?::|%(?:25)*3a)", re.IGNORECASE)
 _TYPES_OF_THE_PROTOCOL: Final = re.compile(r"(?:app\.bsky|chat\.bsky|com\.atproto|tools\.ozone)\.")
@@ -64,16 +85,12 @@ _RECORDS: Final = re.compile(
     r"(at://|/(?:profile|start|starter-pack)/)([^\s/\"'<>?#]+)(?:((?:/[A-Za-z][A-Za-z.-]*)?/)([A-Za-z0-9._:~-]+))?",
     re.IGNORECASE,
 )
-_ENCODED: Final = re.compile(r"\S*%[0-9A-Fa-f]{2}\S*")
+_PACK_OF_ONE: Final = re.compile(r"at://([^/]+)")
 _WORD: Final = re.compile(r"\w+")
+_TOKEN: Final = re.compile(r"\S+")
+_IN_ADDRESSES: Final = re.compile(r"://|\w\.\w")
 # Scripts that write words without spaces: Thai to Khmer, kana, Han, Hangul.
 _UNSPACED: Final = re.compile("[\u0e00-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
-# As dbt's macro `names_in` reads them: other dots are dots, and what has no width is nothing.
-_WRITTEN_OTHERWISE: Final = {
-    **dict.fromkeys(map(ord, "。．｡․"), "."),  # noqa: RUF001
-    **dict.fromkeys([0xAD, 0x34F, *range(0x180B, 0x1810), *range(0x200B, 0x2010), *range(0x202A, 0x202F)]),
-    **dict.fromkeys([*range(0x2060, 0x2070), *range(0xFE00, 0xFE10), 0xFEFF, *range(0xE0000, 0xE0080)]),
-}
 _MOST_REMEMBERED: Final = 100_000
 _SHORTEST_SALT: Final = 16
 
@@ -109,16 +126,36 @@ def expect_secret(salt: bytes, place: str) -> bytes:
     return salt
 
 
+class _Place(NamedTuple):
+    """A place in a text where something else has to stand.
+
+    Attributes:
+        begin: Its first character.
+        end: Behind its last.
+        other: What is to stand there.
+    """
+
+    begin: int
+    end: int
+    other: str
+
+
 class Pseudonyms:
     """Gives people other names."""
 
-    def __init__(self, salt: bytes, people: Iterable[tuple[str | None, str | None, str | None]]) -> None:
+    def __init__(
+        self,
+        salt: bytes,
+        people: Iterable[tuple[str | None, str | None, str | None]],
+        common_words: Collection[str] = frozenset(),
+    ) -> None:
         """Know who is called what.
 
         Args:
             salt: The secret.
             people: DID, handle and display name, as often as somebody was seen with others. Of somebody without a DID
                 the handle, or the DID, is known alone.
+            common_words: What no display name can be told from, in small letters.
         """
         self._salt = salt
         self._did_of: dict[str, str] = {}
@@ -131,12 +168,13 @@ class Pseudonyms:
             if known not in _NO_NAMES:
                 self._did_of.setdefault(known, person)
             keys.add(person.rpartition(":")[2].lower())
-            words = tuple(_WORD.findall((display_name or "").translate(_WRITTEN_OTHERWISE)))
-            if len("".join(words)) < 2:
+            words = _words_of(display_name)
+            compared = _as_compared(words, common_words)
+            if compared is None or len("".join(words)) < 2:
                 continue
-            if _UNSPACED.search(display_name or ""):
-                unspaced[(display_name or "").strip()].add(person)
-            named[_compared(words)].add(person)
+            if _UNSPACED.search("".join(words)):
+                unspaced[plainly_written(display_name or "").strip()].add(person)
+            named[compared].add(person)
         self._keys = keys
         self._named = {words: self._name_of(persons, " ".join(words)) for words, persons in named.items()}
         lengths: dict[str, set[int]] = defaultdict(set)
@@ -152,7 +190,12 @@ class Pseudonyms:
     @classmethod
     def of(cls, marts: duckdb.DuckDBPyConnection, salt: bytes) -> Pseudonyms:
         """Know everybody whom a warehouse knows by any name."""
-        return cls(salt, marts.execute(_PEOPLE).fetchall())
+        people = marts.execute(_PEOPLE).fetchall()
+        names = [_words_of(display_name) for _, _, display_name in people]
+        words = sorted({word.lower() for word in chain(*names)})
+        unspaced = sorted({name[0] for name in names if len(name) == 1 and _UNSPACED.search(name[0])})
+        common = marts.execute(_COMMON_WORDS, {"words": words, "unspaced": unspaced}).fetchall()
+        return cls(salt, people, {word for (word,) in common})
 
     def _name_of(self, persons: set[str], name: str) -> str:
         return self._person(next(iter(persons))) if len(persons) == 1 else self._named_by("name", name)
@@ -169,71 +212,62 @@ class Pseudonyms:
     def record(self, uri: str) -> str:
         """Give another URI to a record; other text is taken for somebody's words."""
         found = _RECORDS.fullmatch(uri)
-        return self._record(found) if found else self.words(uri)
+        return _with_others(uri, self._in_record(found)) if found else self.words(uri)
 
-    def _record(self, found: re.Match[str]) -> str:
-        before, authority, between, key = found.groups()
+    def _in_record(self, found: re.Match[str]) -> Iterator[_Place]:
+        _, authority, _, key = found.groups()
         if not _DID.match(authority) and "." not in authority:
-            return found[0]  # No person's, or one who has another name already.
+            return  # No person's, or one who has another name already.
         person = self.person(authority)
-        return f"{before}{person}" + (f"{between}{self._named_by('record', f'{person}/{key}')}" if key else "")
+        yield _Place(*found.span(2), person)
+        if key:
+            yield _Place(*found.span(4), self._named_by("record", f"{person}/{key}"))
 
     def _words(self, text: str) -> str:
         """Take people's names out of a text, wherever and however they are written in it."""
-        plain = text.translate(_WRITTEN_OTHERWISE)
-        if "%" in plain:
-            plain = _ENCODED.sub(self._decoded, plain)
-        return self._plain(plain)
-
-    def _decoded(self, found: re.Match[str]) -> str:
-        decoded = unquote(unquote(found[0]))
-        return decoded if self._plain(decoded) != decoded else found[0]
-
-    def _plain(self, text: str) -> str:
-        text = self.identifiers(text)
-        text = self._any_unspaced.sub(lambda found: self._unspaced[found[0]], text)
-        return self._without_display_names(text)
+        return _with_others(text, self._identifiers_in(text), self._display_names_in(text))
 
     def identifiers(self, text: str) -> str:
         """Take DIDs and handles out of a text."""
-        if "/" in text:
-            text = _RECORDS.sub(self._record, text)
-        text = self._without_names(text)
-        return _KEY_OF_DID.sub(self._without_key, text)
+        return _with_others(text, self._identifiers_in(text))
 
-    def _without_key(self, found: re.Match[str]) -> str:
-        key = found[0].lower()
-        return self.person(f"did:plc:{key}") if key in self._keys else found[0]
-
-    def _without_names(self, text: str) -> str:
-        parts, end = [], 0
-        # Of several readings of one word, the longest that is somebody's.
-        for found in sorted(names_at(text), key=lambda found: (found.begin, -found.end)):
-            if found.begin < end:
-                continue
+    def _identifiers_in(self, text: str) -> Iterator[_Place]:
+        for found in names_at(text):
             is_known = found.name in self._did_of and not _TYPES_OF_THE_PROTOCOL.match(found.name)
             if is_known or found.is_called or _DID.match(found.name):
-                parts += [text[end : found.begin], self.person(found.name)]
-                end = found.end
-        return "".join([*parts, text[end:]])
+                yield _Place(found.begin, found.end, self.person(found.name))
+        for reading in readings(text):
+            for record in _RECORDS.finditer(reading.text):
+                for begin, end, other in self._in_record(record):
+                    yield _Place(*reading.place(begin, end), other)
+            for found_key in _KEY_OF_DID.finditer(reading.text):
+                key = found_key[0].lower()
+                if key in self._keys:
+                    yield _Place(*reading.place(*found_key.span()), self.person(f"did:plc:{key}"))
 
-    def _without_display_names(self, text: str) -> str:
+    def _display_names_in(self, text: str) -> Iterator[_Place]:
+        for reading in readings(text):
+            for begin, end, other in self._display_names_of(reading.text):
+                yield _Place(*reading.place(begin, end), other)
+
+    def _display_names_of(self, text: str) -> Iterator[_Place]:
+        for found in self._any_unspaced.finditer(text):
+            yield _Place(*found.span(), self._unspaced[found[0]])
         # Most texts have no word with which somebody's name begins.
         if self._lengths.keys().isdisjoint(map(str.casefold, _WORD.findall(text))):
-            return text
+            return
+        without_addresses = _TOKEN.sub(_blank_if_address, text)
         words = [(found[0], *found.span()) for found in _WORD.finditer(text)]
-        parts, end, place = [], 0, 0
-        while place < len(words):
-            for length in self._lengths.get(words[place][0].casefold(), ()):
+        for place, (first, begin, _) in enumerate(words):
+            for length in self._lengths.get(first.casefold(), ()):
                 there = words[place : place + length]
-                other = self._named.get(_compared(tuple(word for word, _, _ in there)))
-                if other is not None and len(there) == length:
-                    parts += [text[end : there[0][1]], other]
-                    end = there[-1][2]
-                    place += length - 1
-                    break
-            place += 1
-        return "".join([*parts, text[end:]])
+                is_alone_in_address = length == 1 and without_addresses[begin] == " "
+                other = self._other_for(tuple(word for word, _, _ in there))
+                if other is not None and len(there) == length and not is_alone_in_address:
+                    yield _Place(begin, there[-1][2], other)
+
+    def _other_for(self, words: tuple[str, ...]) -> str | None:
+        return self._named.get(words) or (self._named.get(_in_any_case(words)) if len(words) > 1 else None)
 
     def reader(self, rows: pa.RecordBatchReader, columns: Sequence[Column]) -> pa.RecordBatchReader:
         """Give rows in which people have other names.
@@ -262,12 +296,15 @@ class Pseudonyms:
             dids = cells.get(f"{prefix}did", pa.nulls(len(values)))
             pairs = zip(values.to_pylist(), dids.to_pylist(), strict=True)
             others = [self._called(name, did) for name, did in pairs]
+        elif column.name == "pack_name" and "pack_uri" in cells:
+            packs = zip(values.to_pylist(), cells["pack_uri"].to_pylist(), strict=True)
+            others = [name and self.pack_name(name, uri) for name, uri in packs]
         else:
             others = [self._cell(column.meaning, value) for value in values.to_pylist()]
         return cast("pa.Array[Any]", pa.array(others, values.type))
 
     def _called(self, name: str | None, did: str | None) -> str | None:
-        return name and (self.person(did or name) if did or "." in name else self.words(name))
+        return name and (self.person(did or name) if did or "." in name else self._named_by("name", name))
 
     def _cell(self, meaning: Meaning | None, value: Any) -> Any:
         if isinstance(value, list):
@@ -293,6 +330,11 @@ class Pseudonyms:
             return uri
         return self.record(uri) if uri.startswith("at://") else self._named_by("pack", uri)
 
+    def pack_name(self, name: str, uri: str) -> str:
+        """Give another name to a pack of one, which is called by that person's; take names out of that of another."""
+        of_one = _PACK_OF_ONE.fullmatch(uri)
+        return self.person(of_one[1]) if of_one else self.words(name)
+
 
 def _in_order_of_names(cells: dict[str, pa.Array[Any]]) -> dict[str, pa.Array[Any]]:
     """Let the first of two be whose name here comes first: of DIDs, the order would tell who is who."""
@@ -308,6 +350,45 @@ def _in_order_of_names(cells: dict[str, pa.Array[Any]]) -> dict[str, pa.Array[An
     return swapped
 
 
-def _compared(words: tuple[str, ...]) -> tuple[str, ...]:
-    """Write words as they are compared: one alone in its own case, as it may be a word of the language."""
-    return words if len(words) == 1 else tuple(map(str.casefold, words))
+def _words_of(display_name: str | None) -> tuple[str, ...]:
+    return tuple(_WORD.findall(plainly_written(display_name or "")))
+
+
+def _as_compared(words: tuple[str, ...], common_words: Collection[str]) -> tuple[str, ...] | None:
+    """Write a display name as it is looked for in texts; None where nothing tells it from other words.
+
+    Several words are a name in any case, one is one as it is written. Of common words alone, it is a name where a
+    sentence would go on in small letters: `Good Morning`.
+    """
+    if not all(word.lower() in common_words for word in words):
+        return words if len(words) == 1 else _in_any_case(words)
+    return words if any(word != word.lower() for word in words[1:]) else None
+
+
+def _in_any_case(words: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(map(str.casefold, words))
+
+
+def _blank_if_address(token: re.Match[str]) -> str:
+    return " " * len(token[0]) if _IN_ADDRESSES.search(token[0]) else token[0]
+
+
+def _with_others(text: str, *found: Iterable[_Place]) -> str:
+    """Write into its places what has to stand there.
+
+    Args:
+        text: The text.
+        found: The places. Of two that overlap, one of earlier places counts, then the first, then the longer.
+    """
+    chosen: list[_Place] = []
+    for places in found:
+        for place in sorted(places, key=lambda place: (place.begin, -place.end)):
+            at = bisect(chosen, place)
+            before, after = chosen[max(at - 1, 0) : at], chosen[at : at + 1]
+            if all(other.end <= place.begin for other in before) and all(place.end <= other.begin for other in after):
+                chosen.insert(at, place)
+    parts, end = [], 0
+    for place in chosen:
+        parts += [text[end : place.begin], place.other]
+        end = place.end
+    return "".join([*parts, text[end:]])

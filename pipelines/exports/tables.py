@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -9,6 +10,7 @@ import duckdb
 
 from pipelines.exports.columns import Meaning
 from pipelines.exports.marts import quoted
+from pipelines.exports.target import whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +32,7 @@ _ROWS_AT_ONCE: Final = 20_000
 
 # https://owasp.org/www-community/attacks/CSV_Injection: what spreadsheets take for the beginning of a formula, in any
 # width, and the white space, seen or not, that some of them skip before one.
-_FORMULA: Final = r"^[\s\x0b\pZ\x{200b}\x{feff}]*[=+\-@＝＋－＠]|^[\t\r\n]"  # noqa: RUF001
+FORMULA: Final = r"^[\s\x0b\pZ\x{200b}\x{feff}]*[=+\-@＝＋－＠]|^[\t\r\n]"  # noqa: RUF001
 
 
 @dataclass(frozen=True)
@@ -63,18 +65,29 @@ def write_table(
         pseudonyms: Gives people other names, if they are to have such.
     """
     file = f"{mart.name}.{form}"
-    unfinished = folder / f".{file}.partial"
-    if pseudonyms is None:
-        counted = _copy(marts, mart, mart.query, form, unfinished)
-    else:
-        # In no order: that of DIDs, in which many marts are, would tell who is who.
-        rows = marts.execute(f"from ({mart.query}) order by random()").to_arrow_reader(_ROWS_AT_ONCE)
-        with duckdb.connect() as copying:
-            copying.execute("set timezone = 'UTC'; set enable_progress_bar = false")
-            copying.register("renamed", pseudonyms.reader(rows, mart.columns))
-            counted = _copy(copying, mart, "from renamed", form, unfinished)
-    unfinished.replace(folder / file)
+    with whole(folder / file) as unfinished:
+        if pseudonyms is None:
+            counted = _copy(marts, mart, mart.query, form, unfinished)
+        else:
+            counted = _copy_renamed(marts, mart, form, unfinished, pseudonyms)
     return WrittenTable(mart, file, counted, (folder / file).stat().st_size)
+
+
+def _copy_renamed(
+    marts: duckdb.DuckDBPyConnection, mart: Mart, form: Format, path: Path, pseudonyms: Pseudonyms
+) -> int:
+    # In no order: that of DIDs, in which many marts are, would tell who is who.
+    rows = marts.execute(f"from ({mart.query}) order by random()").to_arrow_reader(_ROWS_AT_ONCE)
+    with duckdb.connect() as copying, ThreadPoolExecutor(1, "export") as thread:
+        copying.execute("set timezone = 'UTC'; set enable_progress_bar = false")
+        copying.register("renamed", pseudonyms.reader(rows, mart.columns))
+        # The main thread waits for signals: DuckDB would take one for a failure of what it reads from Python.
+        done = thread.submit(_copy, copying, mart, "from renamed", form, path)
+        try:
+            return done.result()
+        except BaseException:
+            copying.interrupt()
+            raise
 
 
 def _copy(connection: duckdb.DuckDBPyConnection, mart: Mart, query: str, form: Format, path: Path) -> int:
@@ -104,4 +117,4 @@ def _in_csv(column: Column) -> str:
         return f"cast(to_json({cell}) as varchar)"
     if column.data_type != "VARCHAR" or column.meaning is Meaning.OURS:
         return cell
-    return f"case when regexp_matches({cell}, '{_FORMULA}') then '''' || {cell} else {cell} end"
+    return f"case when regexp_matches({cell}, '{FORMULA}') then '''' || {cell} else {cell} end"

@@ -82,6 +82,28 @@ class BucketTarget(Target):
 
 
 @contextmanager
+def whole(file: Path) -> Iterator[Path]:
+    """Give the place at which a file is written; an earlier one stays until the new one is whole.
+
+    Args:
+        file: The file.
+
+    Raises:
+        OSError: It cannot be written. The error names it, which that of a write does not.
+    """
+    unfinished = file.with_name(f".{file.name}.partial")
+    try:
+        yield unfinished
+        unfinished.replace(file)
+    except OSError as error:
+        error.filename = error.filename or str(file)
+        raise
+    finally:
+        with suppress(OSError):
+            unfinished.unlink()
+
+
+@contextmanager
 def open_target(out: str, pipeline: dlt.Pipeline) -> Iterator[Target]:
     """Open what `--out` names.
 

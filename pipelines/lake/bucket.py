@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+import errno
 import logging
 import os
 import textwrap
@@ -23,7 +24,7 @@ from dlt.destinations.impl.filesystem.filesystem import FilesystemClient
 from fsspec.asyn import sync
 from fsspec.exceptions import FSTimeoutError
 
-from pipelines.lake.local_disk import explain_disk_error
+from pipelines.lake.local_disk import explain_disk_error, has_no_room
 from pipelines.lake.place import LAKES, PlaceError, dataset_place, read_settings_once
 
 if TYPE_CHECKING:
@@ -222,6 +223,8 @@ def _explain_duckdb_error(error: duckdb.Error) -> str | None:
         return _unreachable(_shortened(error))
     if isinstance(error, duckdb.HTTPException) and error.status_code in {401, 403}:
         return _refused(_shortened(error))
+    if has_no_room(str(error)):
+        return explain_disk_error(OSError(errno.ENOSPC, _shortened(error)))
     return None
 
 

@@ -20,15 +20,13 @@ from dlt.destinations.impl.filesystem.configuration import FilesystemDestination
 from dlt.pipeline.configuration import PipelineConfiguration
 
 from pipelines.lake.bucket import LakeError, explain_lake_error, use_project_settings
+from pipelines.lake.local_disk import has_no_room
 from pipelines.lake.place import LAKES, dataset_place
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from dlt.common.configuration.specs import CredentialsConfiguration
-
-DUCKDB_HAS_NO_ROOM: Final = "No space left on device"
-"""DuckDB's words, and the system's, for a disk that is full."""
 
 _EXTENSION_OF: Final = {"s3": "httpfs", "az": "azure", "abfss": "azure"}
 
@@ -121,7 +119,7 @@ def has_relation(warehouse: duckdb.DuckDBPyConnection, name: str) -> bool:
 def explain_warehouse_error(path: Path, error: duckdb.Error) -> str:
     """Say in one line what a user can do about a warehouse that cannot be opened or read."""
     reason = str(error).splitlines()[0]
-    if DUCKDB_HAS_NO_ROOM in str(error):
+    if has_no_room(str(error)):
         what = "has no room on its disk. Nothing is lost: make room and run again"
     elif isinstance(error, (duckdb.ParserException, duckdb.OutOfMemoryException)):
         what = "cannot be read within memory_limit in [warehouse]: correct or raise it"

@@ -269,7 +269,12 @@ class LakeFiles:
 
     @contextmanager
     def _connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        with closing(duckdb.connect(config={"memory_limit": self._settings.memory_limit})) as connection:
+        config = {"memory_limit": self._settings.memory_limit}
+        # By itself, DuckDB would spill into the folder in which the command was started.
+        with (
+            tempfile.TemporaryDirectory() as spilled,
+            closing(duckdb.connect(config=config | {"temp_directory": spilled})) as connection,
+        ):
             self._settings.configure(connection)
             try:
                 yield connection

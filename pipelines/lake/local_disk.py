@@ -14,6 +14,9 @@ from dlt.common.pipeline import get_dlt_pipelines_dir
 NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """The disk, or somebody's share of it, is full, or a file larger than it may be."""
 
+_DUCKDB_HAS_NO_ROOM: Final = ("No space left on device", "max_temp_directory_size")
+"""DuckDB's words, and the system's: what it spills may take no more than what was free when it began."""
+
 _NO_FILE: Final = frozenset({errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EIO})
 
 
@@ -31,6 +34,11 @@ def explain_disk_error(error: OSError) -> str | None:
     if error.errno in _NO_FILE and place:
         return f"{place} cannot be written: {error.strerror}."
     return None
+
+
+def has_no_room(said: str) -> bool:
+    """Tell whether DuckDB says that a disk is full."""
+    return any(words in said for words in _DUCKDB_HAS_NO_ROOM)
 
 
 def _places() -> tuple[Path, ...]:

@@ -21,15 +21,16 @@ if TYPE_CHECKING:
 Span = tuple[int, int]
 
 
-_NARROW: Final = (range(0x80, 0x3400), range(0xF900, 0x10000))
-_WIDE: Final = (range(0x1D400, 0x1D800), range(0x1F100, 0x1F200))
-"""Blocks of Unicode that have other forms of usual letters; the later ones mathematical and enclosed."""
+_WITH_OTHER_FORMS: Final = (range(0x80, 0x3400), range(0xA000, 0xAC00), range(0xF900, 0x20000))
+"""Where Unicode has other forms of letters: all but the Han and Hangul, and what has no letters yet."""
+
+_FIRST_WIDE: Final = "\U00010000"
 
 
 def _usual_letters() -> dict[str, str]:
     """Find the letters that mean one of those in names, by Unicode's compatibility, with dots and hyphens of names."""
-    blocks = (*_NARROW, *_WIDE)
-    letters = {letter: unicodedata.normalize("NFKC", letter) for block in blocks for letter in map(chr, block)}
+    others = (letter for block in _WITH_OTHER_FORMS for letter in map(chr, block) if unicodedata.decomposition(letter))
+    letters = {letter: unicodedata.normalize("NFKC", letter) for letter in others}
     found = {letter: usual for letter, usual in letters.items() if re.fullmatch("[!-~]", usual)}
     # In small letters, the Turkish İ would be two characters.
     return found | {"İ": "I"} | dict.fromkeys("。｡", ".") | dict.fromkeys("‐‑−", "-")  # noqa: RUF001
@@ -47,11 +48,14 @@ _INVISIBLE_RANGES: Final = (
 """What nobody sees: controls but white space, marks of direction, joiners, selectors of variants, fillers."""
 
 _INVISIBLE: Final = re.compile("[" + "".join(f"{chr(first)}-{chr(last)}" for first, last in _INVISIBLE_RANGES) + "]")
-# One by one, the wide ones would be compared with each character of a text.
+# One by one, the wide ones would be compared with each character of a text: they are found by their blocks.
 _UNUSUAL: Final = re.compile(
     "["
-    + "".join(sorted(letter for letter in USUAL_LETTERS if ord(letter) < _WIDE[0].start))
-    + "".join(f"{chr(block[0])}-{chr(block[-1])}" for block in _WIDE)
+    + "".join(sorted(letter for letter in USUAL_LETTERS if letter < _FIRST_WIDE))
+    + "".join(
+        f"{chr(block << 8)}-{chr(block << 8 | 0xFF)}"
+        for block in sorted({ord(letter) >> 8 for letter in USUAL_LETTERS if letter >= _FIRST_WIDE})
+    )
     + "]"
 )
 _ENCODED: Final = re.compile(r"(?:%(?:25)*[0-9A-Fa-f]{2})+")
@@ -69,9 +73,10 @@ _DID_FORMS: Final = tuple(
 _NAMES: Final = re.compile(r"(?<![A-Za-z0-9-])[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
 # What readers take for a name's end within one: a dash of two hyphens, but in a label that is Punycode; a hyphen where
 # no name can have one; and a dot behind small letters where the next sentence begins without a space, as in
-# `x.com.And`.
+# `x.com.And`. Its beginning is, in the same way, what follows a word with a capital letter, as in `Hello.x.com`.
 _DASHES: Final = re.compile(r"(?<![A-Za-z0-9-])xn--[A-Za-z0-9-]*|([.-]*(?:--|-\.|\.-)[.-]*)", re.IGNORECASE)
 _SENTENCES: Final = re.compile(r"(?<=\.)[a-z0-9][A-Za-z0-9-]*(?=\.[A-Z])")
+_WORD_BEFORE: Final = re.compile(r"[A-Z][A-Za-z0-9-]*\.(?=[a-z0-9])")
 _LONGEST_NAME: Final = 300
 """More characters than a handle may have, with `www.` and hyphens around it."""
 
@@ -107,7 +112,7 @@ def names_at(text: str, needles: re.Pattern[str] | None = None) -> Iterator[Name
         text: The text.
         needles: Matches, in small letters, something of each name that is looked for: what is far from one is not read.
     """
-    for reading in _readings(text):
+    for reading in readings(text):
         for begin, end in _near(reading.text, needles):
             for name, first, last, is_called in _names_between(reading.text, begin, end):
                 yield NameInText(name, *reading.place(first, last), is_called)
@@ -115,18 +120,18 @@ def names_at(text: str, needles: re.Pattern[str] | None = None) -> Iterator[Name
 
 def plainly_written(text: str) -> str:
     """Write a text with usual letters, without what nobody sees, and with percent signs decoded."""
-    *_, last = _readings(text)
+    *_, last = readings(text)
     return last.text
 
 
-class _Reading:
+class Reading:
     """A way to read a text: it, with some of its parts written otherwise.
 
     Attributes:
         text: What is read.
     """
 
-    def __init__(self, text: str, before: _Reading | None = None, changes: Iterable[tuple[int, int, str]] = ()) -> None:
+    def __init__(self, text: str, before: Reading | None = None, changes: Iterable[tuple[int, int, str]] = ()) -> None:
         """Write parts of an earlier reading otherwise.
 
         Args:
@@ -162,18 +167,19 @@ class _Reading:
         )
 
 
-def _readings(text: str) -> list[_Reading]:
-    readings = _with_and_without_invisible(_Reading(_usual(text)))
-    for reading in tuple(readings):
+def readings(text: str) -> list[Reading]:
+    """Read a text in all the ways in which names are looked for in it; the last one is the plainest."""
+    found = _with_and_without_invisible(Reading(_usual(text)))
+    for reading in tuple(found):
         for is_ascii in (True, False):
             decoded = reading
             for _ in range(_MOST_DECODINGS):
                 if not _ENCODED.search(decoded.text):
                     break
-                decoded = _Reading(decoded.text, decoded, _decodings(decoded.text, is_ascii=is_ascii))
-            if decoded is not reading and decoded.text != readings[-1].text:
-                readings += _with_and_without_invisible(decoded)
-    return readings
+                decoded = Reading(decoded.text, decoded, _decodings(decoded.text, is_ascii=is_ascii))
+            if decoded is not reading and decoded.text != found[-1].text:
+                found += _with_and_without_invisible(decoded)
+    return found
 
 
 def _usual(text: str) -> str:
@@ -186,13 +192,13 @@ def _usual_letter(found: re.Match[str]) -> str:
     return USUAL_LETTERS.get(found.group(), found.group())
 
 
-def _with_and_without_invisible(reading: _Reading) -> list[_Reading]:
+def _with_and_without_invisible(reading: Reading) -> list[Reading]:
     if not _INVISIBLE.search(reading.text):
         return [reading]
     # It is read with them, too: where one stands between words, it is all that is between them.
     return [
         reading,
-        _Reading(reading.text, reading, ((*found.span(), "") for found in _INVISIBLE.finditer(reading.text))),
+        Reading(reading.text, reading, ((*found.span(), "") for found in _INVISIBLE.finditer(reading.text))),
     ]
 
 
@@ -273,8 +279,12 @@ def _readings_of_word(text: str, word: re.Match[str]) -> Iterator[Span]:
     parts = list(zip(begins, ends, strict=True)) if dashes else []
     yield from parts
     for first, last in ((begin, end), *parts):
-        for sentence in _SENTENCES.finditer(text, first, min(last, first + _LONGEST_NAME)):
-            yield first, sentence.end()
+        word_before = None if text[first - 1 : first] in ("@", "/") else _WORD_BEFORE.match(text, first, last)
+        if word_before:
+            yield word_before.end(), last
+        for start in (first, *([word_before.end()] if word_before else [])):
+            for sentence in _SENTENCES.finditer(text, start, min(last, start + _LONGEST_NAME)):
+                yield start, sentence.end()
 
 
 PERCENT: Final = "[%％﹪]"  # noqa: RUF001

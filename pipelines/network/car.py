@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 import sqlite3
 import tempfile
 from contextlib import closing, contextmanager
@@ -25,6 +27,7 @@ _LONGEST_DIGEST: Final = 128
 _LONGEST_VARINT: Final = 9
 _LONGEST_HEADER: Final = 64 * 1024
 _BLOCK_START_BYTES: Final = _LONGEST_VARINT + _LINK_BYTES
+_ERRNO_OF_SQLITE: Final = {sqlite3.SQLITE_FULL: errno.ENOSPC, sqlite3.SQLITE_IOERR: errno.ENOSPC}
 _INDEX_CACHE_KIB: Final = 16 * 1024
 
 
@@ -145,8 +148,9 @@ def spooled(chunks: Iterable[bytes], max_bytes: int) -> Iterator[CarFile]:
 
     Raises:
         NotProved: It is larger, or no whole CAR.
+        OSError: The disk has no room for it.
     """
-    with tempfile.TemporaryFile() as file, closing(sqlite3.connect("")) as index:
+    with _named_disk(), tempfile.TemporaryFile() as file, closing(sqlite3.connect("")) as index:
         size = 0
         for chunk in chunks:
             size += len(chunk)
@@ -154,6 +158,18 @@ def spooled(chunks: Iterable[bytes], max_bytes: int) -> Iterator[CarFile]:
                 raise NotProved(Check.SIZE, f"the CAR has more than {max_bytes:,} bytes")
             file.write(chunk)
         yield CarFile(file, index)
+
+
+@contextmanager
+def _named_disk() -> Iterator[None]:
+    """Name the disk that has no room, which neither the system nor SQLite does."""
+    try:
+        yield
+    except (OSError, sqlite3.OperationalError) as error:
+        number = error.errno if isinstance(error, OSError) else _ERRNO_OF_SQLITE.get(error.sqlite_errorcode & 0xFF)
+        if number not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise OSError(number, os.strerror(number), tempfile.gettempdir()) from error
 
 
 def is_link(cid: bytes) -> bool:

@@ -21,11 +21,12 @@ const charts = new Map();
 /**
  * Put a chart into a host, in place of the one before, and draw it again whenever the host's width changes.
  *
- * `draw(width)` gives `{height, shapes, marks}`; a mark is `{x, y, text, cursor, lit}`: where its tooltip points, what it
- * says, and optionally a shape that shows where the reader is, and a function that lights up what belongs to it.
- * `label` says in one sentence what is to be seen, `table` gives `{head, rows}`.
+ * `draw(width)` gives `{height, shapes, marks}`; a mark is `{x, y, text, cursor, open}`: where its tooltip points, what it
+ * says, and optionally a shape that shows where the reader is, and a function that shows more of it: on Enter, or a click
+ * on what the tooltip is of. `label` says in one sentence what is to be seen, `table` gives `{head, rows}`, and `name` is
+ * that of its file.
  */
-function chart(host, { label, draw, table }) {
+function chart(host, { name, label, draw, table }) {
   const tip = h("div", { class: "tip", role: "status" });
   const surface = h("div", {
     class: "surface",
@@ -37,7 +38,8 @@ function chart(host, { label, draw, table }) {
   const holder = h("div", { class: "chart" }, surface, tip);
   const details = h("details", {}, h("summary", {}, "The numbers"));
   details.addEventListener("toggle", () => {
-    if (details.open && details.children.length === 1) details.append(h("div", { class: "scroll" }, numbers(table())));
+    if (details.open && details.children.length === 1)
+      details.append(h("div", { class: "scroll" }, numbers(table())), saveButton(name, table));
   });
   let drawn = { marks: [] };
   let at = -1;
@@ -86,13 +88,18 @@ function chart(host, { label, draw, table }) {
   };
   surface.addEventListener("pointermove", (event) => event.pointerType === "mouse" && show(nearest(event)));
   surface.addEventListener("pointerleave", (event) => event.pointerType === "mouse" && show(-1));
-  surface.addEventListener("click", (event) => show(nearest(event)));
+  surface.addEventListener("click", (event) => {
+    const index = nearest(event);
+    if (index === at) drawn.marks[index]?.open?.();
+    else show(index);
+  });
   surface.addEventListener("blur", () => show(-1));
   surface.addEventListener("keydown", (event) => {
     const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
     const count = drawn.marks.length;
     if (event.key === "Escape") show(-1);
     else if (step && count) show(at < 0 ? (step > 0 ? 0 : count - 1) : (at + step + count) % count);
+    else if (event.key === "Enter" && drawn.marks[at]?.open) drawn.marks[at].open();
     else if (event.key === "Home" && count) show(0);
     else if (event.key === "End" && count) show(count - 1);
     else return;
@@ -114,33 +121,6 @@ function noChart(host, why) {
   charts.get(host)?.disconnect();
   charts.delete(host);
   host.replaceChildren(h("p", { class: "empty" }, why));
-}
-
-function numbers({ head, rows }) {
-  return h(
-    "table",
-    {},
-    h(
-      "thead",
-      {},
-      h(
-        "tr",
-        {},
-        head.map((name) => h("th", { scope: "col" }, name)),
-      ),
-    ),
-    h(
-      "tbody",
-      {},
-      rows.map((row) =>
-        h(
-          "tr",
-          {},
-          row.map((value, index) => h(index ? "td" : "th", { scope: index ? null : "row" }, String(value))),
-        ),
-      ),
-    ),
-  );
 }
 
 /** Round steps that reach the largest value: 0, 5, 10, ... */
@@ -343,157 +323,6 @@ function shareCurve({ points, half, texts }) {
     }));
     return { height, shapes, marks, isFlat: true };
   };
-}
-
-/** People as circles and what ties them as lines: springs pull them together, all push each other apart. */
-function network({ nodes, edges }) {
-  return (width) => {
-    const height = Math.round(Math.min(540, Math.max(360, width * 0.8)));
-    const strongest = Math.max(1, ...nodes.map((node) => node.weight));
-    const radius = nodes.map((node) => 4 + 11 * Math.sqrt(node.weight / strongest) * Math.min(1, 0.4 + width / 900));
-    const place = layOut(radius, edges, width, height);
-    const heaviest = Math.max(1, ...edges.map((edge) => edge.weight));
-    const lines = edges.map((edge) => {
-      const [from, to] = [place[edge.one], place[edge.other]];
-      return h("line", {
-        x1: from.x.toFixed(1),
-        y1: from.y.toFixed(1),
-        x2: to.x.toFixed(1),
-        y2: to.y.toFixed(1),
-        class: "edge",
-        "stroke-width": (1 + 5 * (edge.weight / heaviest)).toFixed(1),
-      });
-    });
-    // Who has most ties gets a name first; a name that would cover another's circle or name is left to the tooltip.
-    const taken = place.map(({ x, y }, index) => [
-      x - radius[index],
-      y - radius[index],
-      x + radius[index],
-      y + radius[index],
-    ]);
-    const circles = nodes.map((_, index) =>
-      h("circle", {
-        cx: place[index].x.toFixed(1),
-        cy: place[index].y.toFixed(1),
-        r: radius[index].toFixed(1),
-        class: "node",
-      }),
-    );
-    const names = nodes.map((node, index) => {
-      const { x, y } = place[index];
-      const name = shorten(node.name, 18);
-      const half = [...name].length * 3.3;
-      for (const base of [y + radius[index] + 12, y - radius[index] - 5]) {
-        const box = [x - half, base - 9, x + half, base + 2];
-        const isFree =
-          box[0] > 0 &&
-          box[2] < width &&
-          base > 10 &&
-          base < height &&
-          !taken.some(
-            (other, number) =>
-              number !== index && box[0] < other[2] && other[0] < box[2] && box[1] < other[3] && other[1] < box[3],
-          );
-        if (!isFree) continue;
-        taken.push(box);
-        return h("text", { x: x.toFixed(1), y: base.toFixed(1), class: "name" }, name);
-      }
-      return null;
-    });
-    const light = (index) => {
-      circles[0].closest("svg")?.classList.toggle("some-lit", index >= 0);
-      const near = new Set([index]);
-      edges.forEach((edge, number) => {
-        const isNear = edge.one === index || edge.other === index;
-        lines[number].classList.toggle("lit", isNear);
-        if (isNear) near.add(edge.one).add(edge.other);
-      });
-      nodes.forEach((_, number) => {
-        const isLit = index >= 0 && near.has(number);
-        circles[number].classList.toggle("lit", isLit);
-        names[number]?.classList.toggle("lit", isLit);
-      });
-    };
-    const marks = nodes.map((node, index) => {
-      const { x, y } = place[index];
-      return { x, y: y - radius[index], text: node.text, cursor: ["circle", { cx: x, cy: y, r: radius[index] + 3 }] };
-    });
-    return { height, shapes: [...lines, ...circles, ...names.filter(Boolean)], marks, light };
-  };
-}
-
-function shorten(text, most) {
-  const characters = [...text];
-  return characters.length > most ? `${characters.slice(0, most - 1).join("")}…` : text;
-}
-
-/** Fruchterman and Reingold's layout, from a circle on: the same people and ties always lie the same. */
-function layOut(radius, edges, width, height) {
-  const count = radius.length;
-  const nodes = Array.from({ length: count }, (_, index) => {
-    const angle = index * 2.399963;
-    const away = Math.sqrt((index + 0.5) / count) * 0.45;
-    return { x: 0.5 + away * Math.cos(angle), y: 0.5 + away * Math.sin(angle), dx: 0, dy: 0 };
-  });
-  const ideal = 0.85 * Math.sqrt(1 / Math.max(count, 1));
-  const heaviest = Math.max(1, ...edges.map((edge) => edge.weight));
-  for (let round = 0; round < 300; round += 1) {
-    for (const node of nodes) [node.dx, node.dy] = [(0.5 - node.x) * 0.06, (0.5 - node.y) * 0.06];
-    for (let one = 0; one < count; one += 1) {
-      for (let other = one + 1; other < count; other += 1) {
-        const [dx, dy] = [nodes[one].x - nodes[other].x, nodes[one].y - nodes[other].y];
-        const distance = Math.max(Math.hypot(dx, dy), 0.001);
-        const push = (ideal * ideal) / (distance * distance);
-        nodes[one].dx += dx * push;
-        nodes[one].dy += dy * push;
-        nodes[other].dx -= dx * push;
-        nodes[other].dy -= dy * push;
-      }
-    }
-    for (const edge of edges) {
-      const [from, to] = [nodes[edge.one], nodes[edge.other]];
-      const [dx, dy] = [from.x - to.x, from.y - to.y];
-      const pull = (Math.hypot(dx, dy) / ideal) * (0.35 + 0.65 * (edge.weight / heaviest));
-      from.dx -= dx * pull;
-      from.dy -= dy * pull;
-      to.dx += dx * pull;
-      to.dy += dy * pull;
-    }
-    const heat = 0.06 * (1 - round / 300);
-    for (const node of nodes) {
-      const length = Math.max(Math.hypot(node.dx, node.dy), 0.0001);
-      node.x += (node.dx / length) * Math.min(length, heat);
-      node.y += (node.dy / length) * Math.min(length, heat);
-    }
-  }
-  const span = (axis) => [Math.min(...nodes.map((node) => node[axis])), Math.max(...nodes.map((node) => node[axis]))];
-  const [[x0, x1], [y0, y1]] = [span("x"), span("y")];
-  const [side, above, below] = [Math.min(52, width * 0.1), 24, 30];
-  const within = (value, least, most) => Math.min(Math.max(value, least), most);
-  const placed = nodes.map((node) => ({
-    x: side + ((node.x - x0) / Math.max(x1 - x0, 0.001)) * (width - 2 * side),
-    y: above + ((node.y - y0) / Math.max(y1 - y0, 0.001)) * (height - above - below),
-  }));
-  // Circles that lie on each other are moved apart, with room for a name below each.
-  for (let round = 0; round < 120; round += 1) {
-    for (let first = 0; first < count; first += 1) {
-      for (let second = first + 1; second < count; second += 1) {
-        const [a, b] = [placed[first], placed[second]];
-        const [dx, dy] = [(b.x - a.x) / 1.5 || 0.1, b.y - a.y || 0.1];
-        const distance = Math.hypot(dx, dy);
-        const overlap = radius[first] + radius[second] + 16 - distance;
-        if (overlap <= 0) continue;
-        const [moveX, moveY] = [(dx / distance) * overlap * 0.3, (dy / distance) * overlap * 0.3];
-        a.x -= moveX;
-        a.y -= moveY;
-        b.x += moveX;
-        b.y += moveY;
-      }
-    }
-    for (const node of placed)
-      [node.x, node.y] = [within(node.x, side * 0.5, width - side * 0.5), within(node.y, above, height - below)];
-  }
-  return placed;
 }
 
 /** A square for each day, as large as the day was busy; weeks from left to right. */

@@ -67,7 +67,20 @@ def read_content(marts: DuckDBPyConnection) -> Content:
         "half_life": _by_pack(order, _rows(marts, queries.HALF_LIFE)),
         "newcomers": _named(_by_pack(order, _rows(marts, queries.NEWCOMERS)), people),
         "quiet": _named(_by_pack(order, _rows(marts, queries.QUIET)), people),
-        "members": _members(order, _rows(marts, queries.MEMBERS), people),
+        "follows": [
+            (people.number(row["one_did"]), people.number(row["other_did"]))
+            for row in _rows(marts, queries.MUTUAL_FOLLOWS)
+        ],
+        "groups": _groups(_by_pack(order, _rows(marts, queries.GROUPS)), people),
+        "bridges": _named(_by_pack(order, _rows(marts, queries.BRIDGES)), people),
+        "new_follows": [_new_follows(rows, people) for rows in _by_pack(order, _rows(marts, queries.NEW_FOLLOWS))],
+        "outside": _named(_by_pack(order, _rows(marts, queries.FOLLOWED_OUTSIDE)), people),
+        "liked": [
+            [{"likers": row.pop("likers"), "post": posts.number(row)} for row in rows]
+            for rows in _by_pack(order, _rows(marts, queries.LIKED_HERE))
+        ],
+        "members": _members(marts, order, people, posts),
+        "models": {row["model"]: row["description"] for row in _rows(marts, queries.MODELS)},
         "health": health,
         "nights": _rows(marts, queries.NIGHTS),
         "schema_changes": _rows(marts, queries.SCHEMA_CHANGES),
@@ -216,12 +229,45 @@ def _calendar(by_pack: list[list[Row]]) -> list[Row]:
     ]
 
 
-def _members(order: list[str], rows: list[Row], people: _People) -> list[Row]:
+def _new_follows(rows: list[Row], people: _People) -> list[Row]:
+    return [
+        {"one": people.number(row["follower_did"]), "other": people.number(row["followed_did"]), "at": row["at"]}
+        for row in rows
+    ]
+
+
+def _groups(by_pack: list[list[Row]], people: _People) -> list[list[Row]]:
+    """Give the members of each group under the one whom it is called by, the largest group first."""
+    groups: list[list[Row]] = []
+    for rows in by_pack:
+        members: dict[str, list[int]] = {}
+        for row in rows:
+            members.setdefault(row["group_did"], []).append(people.number(row["did"]))
+        groups.append([{"of": people.number(did), "members": numbers} for did, numbers in members.items()])
+    return groups
+
+
+def _members(marts: DuckDBPyConnection, order: list[str], people: _People, posts: _Posts) -> list[Row]:
+    """Give the rows of the table of people, each with what its profile shows."""
+    weeks: dict[str, list[list[int]]] = defaultdict(lambda: [[0] * queries.MOST_WEEKS for _ in range(2)])
+    for row in _rows(marts, queries.MEMBER_WEEKS):
+        # Weeks are counted back from the newest observation; bars stand in order of time.
+        for bars, name in zip(weeks[row["did"]], ("posts", "reposts"), strict=True):
+            bars[queries.MOST_WEEKS - 1 - row["week_number"]] = row[name]
+    top: dict[str, list[int]] = defaultdict(list)
+    for row in _rows(marts, queries.MEMBER_TOP_POSTS):
+        top[row["author_did"]].append(posts.number(row))
+    ties: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
+    for row in _rows(marts, queries.MEMBER_TIES):
+        ties[row["did"]].append((people.number(row["other_did"]), row["given"], row["returned"]))
     return [
         {
-            "who": people.number(row.pop("did")),
+            "who": people.number(did := row.pop("did")),
             "packs": [order.index(uri) for uri in row.pop("pack_uris") or () if uri in order],
+            "weeks": weeks.get(did),
+            "top": top[did],
+            "ties": ties[did],
         }
         | row
-        for row in rows
+        for row in _rows(marts, queries.MEMBERS)
     ]

@@ -18,6 +18,12 @@ MOST_MOVING_HASHTAGS: Final = 8
 
 MOST_LANGUAGES: Final = 8
 MOST_TIES: Final = 45
+MOST_NEW_FOLLOWS: Final = 30
+MOST_FOLLOWED_OUTSIDE: Final = 12
+MOST_LIKED_HERE: Final = 10
+MOST_WEEKS: Final = 26
+MOST_POSTS_OF_A_MEMBER: Final = 3
+MOST_TIES_OF_A_MEMBER: Final = 6
 MOST_NIGHTS: Final = 30
 MOST_SCHEMA_CHANGES: Final = 20
 
@@ -34,7 +40,24 @@ PACKS: Final = """
     order by pack_uri = 'all' desc, member_count desc, pack_uri
 """
 
-PEOPLE: Final = "select did, handle, display_name as name, is_bot from rpt_members"
+MODELS: Final = """
+    select table_name as model, comment as description
+    from duckdb_tables()
+    where schema_name = 'main' and starts_with(table_name, 'rpt_')
+    order by table_name
+"""
+"""What dbt says of each report, as it wrote it into the warehouse."""
+
+PEOPLE: Final = """
+    select did, handle, display_name as name, is_bot from rpt_members
+    union all
+    (
+        select did, handle, display_name, null from rpt_followed_outside
+        union
+        select author_did, author_handle, author_display_name, null from rpt_liked_here
+    )
+"""
+"""Members, and whoever in no pack is named all the same."""
 
 MEMBERS: Final = """
     select
@@ -142,6 +165,82 @@ TIES: Final = f"""
     from rpt_interactions
     where tie_rank_number <= {MOST_TIES}
     order by pack_uri, period, tie_rank_number
+"""
+
+MUTUAL_FOLLOWS: Final = """
+    select one_did, other_did from rpt_mutual_follows where pack_uri = 'all' order by one_did, other_did
+"""
+
+GROUPS: Final = """
+    select pack_uri, group_did, did
+    from rpt_groups
+    order by pack_uri, group_member_count desc, group_did, did
+"""
+
+BRIDGES: Final = """
+    select pack_uri, did
+    from rpt_groups
+    where betweenness > 0 and ties_beyond_count > 0
+    qualify row_number() over (partition by pack_uri order by betweenness desc, did) <= 3
+    order by pack_uri, betweenness desc, did
+"""
+
+NEW_FOLLOWS: Final = f"""
+    select pack_uri, follower_did, followed_did, followed_at as at
+    from rpt_new_follows
+    qualify
+        row_number() over (partition by pack_uri order by followed_at desc, follower_did, followed_did)
+        <= {MOST_NEW_FOLLOWS}
+    order by pack_uri, followed_at desc, follower_did, followed_did
+"""
+
+FOLLOWED_OUTSIDE: Final = f"""
+    select pack_uri, did, follower_count as followers, follower_share as share
+    from rpt_followed_outside
+    where rank_number <= {MOST_FOLLOWED_OUTSIDE}
+    order by pack_uri, rank_number
+"""
+
+LIKED_HERE: Final = f"""
+    select
+        pack_uri, liker_count as likers, post_uri, author_did, text, posted_at, like_count, repost_count, reply_count,
+        quote_count, labels
+    from rpt_liked_here
+    where rank_number <= {MOST_LIKED_HERE}
+    order by pack_uri, rank_number
+"""
+
+MEMBER_WEEKS: Final = f"""
+    select did, week_number, post_count as posts, repost_count as reposts
+    from rpt_member_weeks
+    where week_number < {MOST_WEEKS}
+"""
+
+MEMBER_TOP_POSTS: Final = f"""
+    select {_POST}
+    from rpt_member_top_posts
+    where rank_number <= {MOST_POSTS_OF_A_MEMBER}
+    order by author_did, rank_number
+"""
+
+MEMBER_TIES: Final = f"""
+    with ways as (
+        select actor_did as did, subject_did as other_did, interaction_count as given, 0 as returned
+        from rpt_interactions
+        where pack_uri = 'all' and period = 'year'
+        union all
+        select subject_did, actor_did, 0, interaction_count
+        from rpt_interactions
+        where pack_uri = 'all' and period = 'year'
+    ),
+    ties as (
+        select did, other_did, cast(sum(given) as bigint) as given, cast(sum(returned) as bigint) as returned
+        from ways
+        group by did, other_did
+    )
+    from ties
+    qualify row_number() over (partition by did order by given + returned desc, other_did) <= {MOST_TIES_OF_A_MEMBER}
+    order by did, given + returned desc, other_did
 """
 
 CALENDAR: Final = """

@@ -13,12 +13,17 @@ import duckdb
 import pytest
 from dlt.common.versioned_state import decompress_state
 
+from tests.conftest import built_once
+from tests.crash.commands import Commands
+from tests.dbt.warehouses import new_project
 from tests.job import AtCall, AtChange, run_job
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from pipelines.sample.appview.server import SampleServer
+    from pipelines.sample.world.world import World
     from tests.conftest import Lake
 
 KILLED = -signal.SIGKILL
@@ -133,3 +138,28 @@ class Nights:
 @pytest.fixture
 def nights(lake: Lake, sample_server: SampleServer) -> Nights:
     return Nights(sample_server, lake.folder, lake.folder / "_data" / "lake", lake.folder.with_name("working_folder"))
+
+
+@pytest.fixture
+def as_in_a_terminal() -> Iterator[None]:
+    """What a shell runs in the background, and what that starts, inherits that SIGINT is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def sample_night(day: int, members: Sequence[str]) -> tuple[str, ...]:
+    """Give the command that pulls a day of the sample."""
+    return ("bluesky.py", "--sample", f"--day={day}", *(f"--actor={did}" for did in members))
+
+
+@pytest.fixture(scope="module")
+def first_day(tmp_path_factory: pytest.TempPathFactory, parsed_project: Path, world: World) -> Path:
+    """A project after the first day of a few members; `seconds` says how long that took."""
+    members = [world.actor(name).did for name in MEMBERS]
+
+    def build(folder: Path) -> None:
+        seconds = Commands(new_project(folder, parsed_project)).run(*sample_night(1, members))
+        (folder / "seconds").write_text(str(seconds))
+
+    return built_once(tmp_path_factory, "first_day_of_five", build)

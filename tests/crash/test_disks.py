@@ -5,20 +5,27 @@ With room, the next run ends well.
 
 from __future__ import annotations
 
+import tempfile
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
+import duckdb
+import networkx as nx
 import pytest
 
-from pipelines import report
+from pipelines import report, warehouse
 from pipelines.events.spool import Spool
-from pipelines.lake.bucket import LakeError
-from pipelines.lake.duckdb_settings import duckdb_settings
+from pipelines.exports.graph import write_graph
+from pipelines.lake.bucket import LakeError, explain_lake_error
+from pipelines.lake.duckdb_settings import duckdb_settings, explain_warehouse_error, open_warehouse
+from pipelines.network.car import spooled
 from pipelines.network.errors import ServiceFailed
 from pipelines.report import ReportError
+from pipelines.sample.appview.repo_writer import car_of
 from pipelines.warehouse import build_warehouse
-from tests.disks import filled, read_only, small_disk
+from tests.disks import MIB, filled, read_only, small_disk
+from tests.network.repo_writer import repository
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -117,3 +124,39 @@ def test_a_build_whose_notes_find_no_room_is_one_line(
     with disk_in_trouble(target, nearly_full(KIB * 64)), pytest.raises(LakeError, match=f"room.*{target}"):
         build_warehouse(is_sample=True)
     assert "Traceback" not in "".join(capfd.readouterr())
+
+
+def test_a_warehouse_that_finds_no_room_for_what_it_spills(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 2) as disk, open_warehouse(disk / "bluesky.duckdb", "32MB") as marts:
+        with pytest.raises(duckdb.OutOfMemoryException) as error:
+            marts.execute(
+                "create temp table t as select md5(range::varchar) || range as a from range(900000) order by a"
+            )
+        for said in (
+            explain_warehouse_error(disk / "bluesky.duckdb", error.value),
+            warehouse._trouble_of_disk(None, [f"Runtime Error in model x\n{error.value}"], disk / "bluesky.duckdb"),
+        ):
+            assert f"The warehouse {disk / 'bluesky.duckdb'} has no room on its disk. Nothing is lost" in str(said)
+            assert "\n" not in str(said)
+        assert "There is no room on the disk" in str(explain_lake_error(error.value))
+
+
+@pytest.mark.parametrize("but", [-64 * KIB, 64 * KIB], ids=["for it", "for its index"])
+def test_a_repository_that_finds_no_room_names_the_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, but: int
+) -> None:
+    car = car_of(repository({f"app.bsky.feed.post/{number}": {"n": number} for number in range(8_000)}))
+    pages = -(-len(car) // 4096)
+    monkeypatch.setattr("pipelines.network.car._INDEX_CACHE_KIB", 1)
+    with small_disk(tmp_path / "disk", 4) as disk, filled(disk, but=pages * 4096 + but):
+        monkeypatch.setattr(tempfile, "tempdir", str(disk))
+        monkeypatch.setenv("SQLITE_TMPDIR", str(disk))
+        with pytest.raises(OSError, match=f"No space left on device: '{disk}'"), spooled([car], 4 * MIB):
+            pass
+
+
+@TROUBLES
+def test_a_graph_that_cannot_be_written_is_named(tmp_path: Path, trouble: Trouble) -> None:
+    graph = nx.path_graph(2000)
+    with disk_in_trouble(tmp_path / "disk", trouble), pytest.raises(OSError, match=r"disk/\.?graph.gexf"):
+        write_graph(nx.relabel_nodes(graph, str), "gexf", tmp_path / "disk" / "graph.gexf")

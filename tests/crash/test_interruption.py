@@ -5,15 +5,11 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING
 
 import pytest
 
 from pipelines.interruption import INTERRUPTED
 from pipelines.lake.bucket import PROJECT_ROOT
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 IMPORTING = """
 import os, runpy, sys
@@ -39,12 +35,7 @@ print("went on", flush=True)
 """
 
 
-@pytest.fixture(autouse=True)
-def as_in_a_terminal() -> Iterator[None]:
-    """What a shell runs in the background, and what that starts, inherits that SIGINT is ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
+pytestmark = pytest.mark.usefixtures("as_in_a_terminal")
 
 
 def run(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:

@@ -131,6 +131,8 @@ NAMED = {
     "nobody e.g. 3 . 4": {"e.g"},
     "thanks to @x.co.And to y.co.and": {"x.co.and", "@x.co.and", "x.co", "@x.co", "y.co.and"},
     "Me.Co.And is another's, as al.X.Co is": {"me.co.and", "al.x.co"},
+    "Hello.x.co Hi.y.co.And @Hi.z.co": {"hello.x.co", "x.co", "hi.y.co.and", "hi.y.co", "y.co", "hi.z.co", "@hi.z.co"},
+    "%%36%31a.co": {"31a.co", "aa.co"},
     "me.co--you.co--": {"me.co--you.co", "me.co", "you.co"},
     "xn--me.co xn----7me.co": {"xn--me.co", "xn----7me.co"},
     "https://bsky.app/profile/me.co/x https://a.test/me.co at://me.co/y": {"bsky.app", "a.test", "me.co", "@me.co"},

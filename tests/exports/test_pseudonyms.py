@@ -7,12 +7,18 @@ from typing import TYPE_CHECKING
 
 import duckdb
 import igraph
+import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipelines import export
+from pipelines.exports.columns import Column, meaning_of
 from pipelines.exports.marts import ExportError
 from pipelines.exports.pseudonyms import Pseudonyms, read_salt
+from pipelines.lake.names_in_texts import plainly_written
 from tests.forgetting.lakes import contents
+from tests.forgetting.written_names import DID, HANDLES, spellings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,6 +38,71 @@ PEOPLE = [
 @pytest.fixture(scope="module")
 def pseudonyms() -> Pseudonyms:
     return Pseudonyms(b"salt", PEOPLE)
+
+
+CALLED = ("the", "Person", "Good Day", "です", "Ada", "Good Will", "good day")
+WAREHOUSE = """
+create table fct_posts as
+select 'did:plc:' || n as author_did, unnest(['see the person here', 'good day, です', 'The Ada']) as text
+from range(4) as _(n);
+create table dim_authors as select 'did:plc:' || n as did, n || '.test' as handle, $1[n + 1] as display_name
+from range(len($1)) as _(n);
+create table int_handle_spans as from dim_authors;
+create table stg_bluesky__profiles as from dim_authors;
+create table stg_bluesky__starter_pack_members as from dim_authors;
+create table stg_bluesky__starter_packs as select did as creator_did, handle as creator_handle from dim_authors;
+create table int_posts as
+select did as author_did, handle as author_handle, display_name as author_display_name from dim_authors;
+create table int_withheld_names as select '@7.test' as withheld_name;
+"""
+
+
+@pytest.fixture(scope="module")
+def of_common_words() -> Pseudonyms:
+    with duckdb.connect() as marts:
+        marts.execute(WAREHOUSE.replace("$1", str(list(CALLED))))
+        return Pseudonyms.of(marts, b"salt")
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("The person, the Person: good day, Good day", {}),
+        ("こんにちはです。", {}),
+        ("Good Day, Ada, and ada!", {"Good Day": 2, "Ada": 4}),
+        ("good will, GOOD WILL", {"good will": 5, "GOOD WILL": 5}),
+        ("https://Ada.example/Ada and https://x.example/good-will", {"good-will": 5}),
+    ],
+)
+def test_a_display_name_that_is_a_common_word_stays_in_texts(
+    of_common_words: Pseudonyms, text: str, names: dict[str, int]
+) -> None:
+    other = of_common_words.words(text)
+    for name, number in names.items():
+        text = text.replace(name, of_common_words.person(f"did:plc:{number}"), 1)
+    assert other == text
+
+
+@pytest.mark.parametrize("name", ["the", "Person", "です", "https"])
+def test_no_name_stays_in_a_field_for_names(of_common_words: Pseudonyms, name: str) -> None:
+    fields = {"did": ["did:plc:0"], "display_name": [name], "author_display_name": [name]}
+    fields |= {"pack_uri": ["at://did:plc:0"], "pack_name": [name]}
+    columns = [Column(field, "VARCHAR", "", meaning_of(field, "VARCHAR")) for field in fields]
+    renamed = of_common_words.reader(pa.table(fields).to_reader(), columns).read_all().to_pylist()
+    person = of_common_words.person("did:plc:0")
+    assert renamed[0].pop("author_display_name").startswith("name-")
+    assert renamed == [{"did": person, "display_name": person, "pack_uri": f"at://{person}", "pack_name": person}]
+
+
+@given(spelled=spellings((DID, HANDLES[0])), before=st.sampled_from(["", "@", "Hello.", "https://bsky.app/profile/"]))
+def test_a_name_is_found_in_every_spelling(spelled: str, before: str) -> None:
+    pseudonyms = Pseudonyms(b"salt", [(DID, HANDLES[0], None)])
+    other = pseudonyms.words(f"日本。👩\u200d💻 {before}{spelled} ﬁ")
+    assert other.startswith("日本。👩\u200d💻 ")
+    assert other.endswith(" ﬁ")
+    if before != "Hello." or spelled[0].islower():
+        assert pseudonyms.person(DID) in other
+        assert "nils" not in plainly_written(other).lower()
 
 
 def test_nobody_is_found_by_a_name(world: World, renamed: Path) -> None:

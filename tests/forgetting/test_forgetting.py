@@ -118,7 +118,8 @@ def forgetful(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forgetful]:
         spool = Spool(lake.folder / "_data" / "webhook.sqlite")
         spool.append(webhook_bodies(world, did))
         spool.close()
-        (lake.folder / "_data" / "report.html").write_text(f"a page with {did}")
+        for name in ("report.html", "digest.md", "digest.xml", ".digest.txt.partial"):
+            (lake.folder / "_data" / name).write_text(f"a page with {did}")
         for name in ("logs/dbt.log", "logs/dbt.log.1", "target/run_results.json", "target/compiled/inline.sql"):
             written = lake.folder / "dbt" / name
             written.parent.mkdir(parents=True, exist_ok=True)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import sys
+import unicodedata
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -13,7 +16,7 @@ from jinja2 import Environment
 from pipelines.lake.bucket import PROJECT_ROOT
 from pipelines.lake.forget_tables import may_name
 from pipelines.lake.forgotten import Forgotten
-from pipelines.lake.names_in_texts import LETTERS_IN_SQL, names_at, pattern_of
+from pipelines.lake.names_in_texts import LETTERS_IN_SQL, names_at, pattern_of, plainly_written
 from pipelines.lake.scrubbing import Scrubber
 from tests.forgetting.written_names import DID, HANDLES, spellings, texts
 
@@ -68,6 +71,34 @@ def test_the_search_for_rows_misses_none_that_name_them(
         assert is_found or not by_name.finds(text)
         assert by_hash is not None
         assert by_hash.text(text) == by_name.text(text)
+
+
+@given(spelled=st.lists(spellings(), min_size=5, max_size=20))
+def test_a_report_withholds_a_name_however_its_letters_are_written(
+    connection: duckdb.DuckDBPyConnection, spelled: list[str]
+) -> None:
+    assert [set(named) & {DID, *HANDLES} == set() for named in withheld_names(connection, spelled)] == [False] * len(
+        spelled
+    )
+
+
+@given(words=st.lists(st.from_regex(r"[A-Z][A-Za-z0-9]{0,9}", fullmatch=True), min_size=5, max_size=20))
+def test_a_word_that_a_dot_glues_before_a_name_is_no_part_of_it(
+    connection: duckdb.DuckDBPyConnection, words: list[str]
+) -> None:
+    for handle in HANDLES:
+        texts = [f"So.{word}. {word}.{handle}.{word}" for word in words]
+        assert all(handle in named for named in withheld_names(connection, texts))
+        assert all(Scrubber.of({handle}).text(text) == text.replace(handle, "_" * len(handle)) for text in texts)
+
+
+def test_every_letter_is_read_that_unicode_counts_as_another_form_of_a_usual_one() -> None:
+    letters = map(chr, (*range(0x80, 0xD800), *range(0xE000, sys.maxunicode + 1)))
+    unusual = (letter for letter in letters if not unicodedata.is_normalized("NFKC", letter))
+    usual = {letter: unicodedata.normalize("NFKC", letter) for letter in unusual}
+    others = {letter: name for letter, name in usual.items() if re.fullmatch("[A-Za-z0-9.:%@/-]", name)}
+    assert len(others) > 1000
+    assert {letter: plainly_written(letter) for letter in others} == others
 
 
 @given(spelled=spellings(), before=st.sampled_from(["", "@", " ", "é ", "see https://x.test/?to="]))

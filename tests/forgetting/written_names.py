@@ -25,6 +25,10 @@ def _encoded(letter: str) -> str:
     return "".join(f"%{byte:02x}" for byte in letter.encode())
 
 
+def _encoded_in_its_digits(letter: str) -> str:
+    return "".join("%" + "".join(map(_encoded, f"{byte:02x}")) for byte in letter.encode())
+
+
 @st.composite
 def spellings(draw: st.DrawFn, names: tuple[str, ...] = (DID, *HANDLES)) -> str:
     """A name, with some of its letters written otherwise."""
@@ -36,6 +40,7 @@ def spellings(draw: st.DrawFn, names: tuple[str, ...] = (DID, *HANDLES)) -> str:
         4: lambda letter: quote(quote(_encoded(letter))),
         5: lambda letter: letter + draw(st.sampled_from(_INVISIBLE)),
         6: lambda letter: _encoded(draw(st.sampled_from(_unusual(letter)))),
+        7: _encoded_in_its_digits,
     }
     name = draw(st.sampled_from(names))
     places = draw(st.dictionaries(st.integers(0, len(name) - 1), st.sampled_from(sorted(otherwise)), max_size=4))
@@ -64,7 +69,7 @@ def texts() -> st.SearchStrategy[str]:
         "%",
         "%e9",
     ]
-    between += ["at://", "https://bsky.app/profile/", "https://www.", "And", ".And", "%40", "\n", "("]
+    between += ["at://", "https://bsky.app/profile/", "https://www.", "And", ".And", "Hello.", "%40", "%%34%30", "("]
     return st.lists(spellings() | st.sampled_from(between) | st.text(max_size=3), max_size=6).map(
         lambda parts: "".join(parts).replace("\0", "").encode(errors="ignore").decode()
     )

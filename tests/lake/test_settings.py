@@ -8,13 +8,17 @@ import pytest
 from dlt.common.configuration.exceptions import ConfigValueCannotBeCoercedException
 
 from docs.settings import read_settings
+from pipelines import export, report
 from pipelines.explain import explain
 from pipelines.lake.bucket import PROJECT_ROOT
 from pipelines.lake.unknown_settings import SETTINGS, unknown_settings
 from pipelines.retention import configured_retention
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    from tests.conftest import Lake
 
 ONLY_SECRET = {"handle", "app_password", "webhook_password", "salt"}
 """What `example.secrets.toml` has, and `full`, which a command line gives."""
@@ -48,6 +52,18 @@ def test_what_is_none_of_ours_is_passed_over(content: str, tmp_path: Path, monke
     (tmp_path / ".dlt" / "config.toml").write_text(content, encoding="utf-8")
     (tmp_path / ".dlt" / "secrets.toml").write_text("", encoding="utf-8")
     assert unknown_settings() == []
+
+
+@pytest.mark.parametrize(
+    "command", [report.main, lambda _: export.main(["ids", "--out", "out"])], ids=["report", "export"]
+)
+def test_a_command_says_what_nobody_reads(
+    lake: Lake, capsys: pytest.CaptureFixture[str], command: Callable[[list[str]], int]
+) -> None:
+    (lake.folder / ".dlt" / "secrets.toml").write_text("[page]\ncontakt = 'me'\n")
+    assert command([]) == 1, "there is no warehouse"
+    told, _ = capsys.readouterr().err.splitlines()
+    assert told == ".dlt/secrets.toml: nobody reads contakt in [page]. Did you mean contact?"
 
 
 def test_a_value_of_another_kind_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

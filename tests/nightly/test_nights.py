@@ -97,8 +97,12 @@ def test_nights_on_new_runners_with_nothing_but_the_bucket(world: World, bucket:
     assert "Fetched the warehouse" in "".join(third.log)
     assert (checkout / "site" / "index.html").read_bytes() == (checkout / "_data" / "report.html").read_bytes()
     assert (checkout / "site" / "dbt" / "index.html").exists()
+    assert (checkout / "site" / "digest.xml").exists()
+    assert json.loads(third.outputs["site"]["digest"]).startswith("The week to ")
     assert sorted(path.name for path in (checkout / "artifact").iterdir()) == [
         "bluesky-reports.duckdb",
+        "digest.md",
+        "digest.xml",
         "report.html",
     ], "the whole warehouse is not for everybody"
     assert "items" in third.summary()

@@ -70,11 +70,14 @@ def test_one_issue_for_as_long_as_nights_go_wrong_with_a_mock_gh(
     tmp_path: Path, chat: tuple[str, list[dict[str, str]]]
 ) -> None:
     address, told = chat
-    gh = tmp_path / "gh"
-    gh.write_text(MOCK_GH)
-    gh.chmod(0o755)
+    for name, program in (("gh", MOCK_GH), ("date", '#!/usr/bin/env bash\ncat "${0%/*}/weekday"\n')):
+        (tmp_path / name).write_text(program)
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "weekday").write_text("1")
 
-    def tell(night: str, publish: str = "success", unread: str = "") -> tuple[int, list[str]]:
+    def tell(
+        night: str, publish: str = "success", unread: str = "", digest: str = "", event: str = "schedule"
+    ) -> tuple[int, list[str]]:
         (tmp_path / "said").unlink(missing_ok=True)
         code = subprocess.run(
             ["bash", SCRIPTS / "tell.sh"],
@@ -87,6 +90,9 @@ def test_one_issue_for_as_long_as_nights_go_wrong_with_a_mock_gh(
                 "NIGHT": night,
                 "PUBLISH": publish,
                 "UNREAD": unread,
+                "DIGEST": digest,
+                "PAGE_URL": "https://somebody.github.io/a-fork/",
+                "GITHUB_EVENT_NAME": event,
             },
             check=False,
             capture_output=True,
@@ -103,6 +109,21 @@ def test_one_issue_for_as_long_as_nights_go_wrong_with_a_mock_gh(
     assert len(told) == 3
     assert "https://github.com/somebody/a-fork/actions/runs/42" in told[0]["text"]
     assert "could not be read" in told[1]["content"]
+
+    digest = json.dumps('The week to "30" November:\n5 posts\n')
+    told.clear()
+    assert tell("failure", "skipped", digest=digest) == (1, ["issue create"])
+    assert tell("success", digest=digest, event="workflow_dispatch") == (0, ["issue close"])
+    assert tell("success", digest='""') == (0, [])
+    assert len(told) == 1, "the failure"
+    assert tell("success", digest=digest) == (0, [])
+    assert tell("success", unread="yes", digest=digest) == (1, ["issue create"])
+    week = 'somebody/a-fork: The week to "30" November:\n5 posts\nhttps://somebody.github.io/a-fork/'
+    assert [message["text"] for message in told].count(week) == 2
+    (tmp_path / "weekday").write_text("2")
+    told.clear()
+    assert tell("success", digest=digest) == (0, ["issue close"])
+    assert told == []
 
 
 @pytest.mark.parametrize(("script", "said"), [("pull.sh", "could not be read"), ("check.sh", "could not be asked")])

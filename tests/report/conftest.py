@@ -63,8 +63,15 @@ def content_of(page: str) -> dict[str, Any]:
     """Read what a page says, as its own script does."""
     embedded = re.search(r'<script type="application/json" id="content">(.*?)</script>', page, re.DOTALL)
     assert embedded
-    content: dict[str, Any] = json.loads(embedded[1])
+    content: dict[str, Any] = json.loads(embedded[1], object_hook=_unpacked)
     return content
+
+
+def _unpacked(value: dict[str, Any]) -> Any:
+    """Give rows the names of their columns again."""
+    if value.keys() != {"columns", "rows"}:
+        return value
+    return [dict(zip(value["columns"], row, strict=True)) for row in value["rows"]]
 
 
 @pytest.fixture(scope="session")

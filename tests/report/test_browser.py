@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import re
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
+from pipelines.exports.tables import FORMULA
 from pipelines.report import render
 from tests.browser import needs_browser, open_chrome
 
@@ -35,10 +39,11 @@ def chrome() -> Iterator[webdriver.Chrome]:
 class Page:
     """The page as a reader has it."""
 
-    def __init__(self, chrome: webdriver.Chrome, file: Path) -> None:
+    def __init__(self, chrome: webdriver.Chrome, file: Path, at: str = "") -> None:
         self.chrome = chrome
         self._log: Callable[[str], list[dict[str, Any]]] = chrome.get_log
-        chrome.get(file.as_uri())
+        chrome.get("about:blank")
+        chrome.get(file.as_uri() + at)
 
     def all(self, selector: str) -> list[WebElement]:
         return self.chrome.find_elements(By.CSS_SELECTOR, selector)
@@ -52,6 +57,15 @@ class Page:
     def choose(self, name: str, value: object) -> None:
         self.chrome.execute_script("arguments[0].click()", self.one(f'input[name="{name}"][value="{value}"]'))
 
+    def wait(self, selector: str) -> WebElement:
+        """Wait for what comes after the event that it is an answer to."""
+        WebDriverWait(self.chrome, 10).until(lambda _: self.all(selector))
+        return self.one(selector)
+
+    def wait_for_name(self, name: str) -> None:
+        """Wait for somebody's profile."""
+        WebDriverWait(self.chrome, 10).until(lambda _: self.one("#person-name").text == name)
+
     def complaints(self) -> list[str]:
         return [str(entry["message"]) for entry in self._log("browser")]
 
@@ -61,7 +75,7 @@ class Page:
         asked = [
             event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"
         ]
-        return [url for url in asked if not url.startswith(("file:", "data:"))]
+        return [url for url in asked if not url.startswith(("file:", "data:", "about:", "blob:"))]
 
 
 @pytest.fixture
@@ -81,6 +95,10 @@ def test_every_chart_is_drawn_and_nothing_is_asked_for(page: Page) -> None:
         assert int(drawn.get_attribute("data-marks") or 0) > 1, name
         assert drawn.size["height"] > 20, name
         assert drawn.get_attribute("aria-label"), name
+    for source in page.all("[data-models]"):
+        summary = source.find_element(By.CSS_SELECTOR, "summary")
+        assert (source.get_attribute("data-models") or "").replace(" ", ", ") in (summary.text or ""), "also if unseen"
+        assert all(said.get_attribute("textContent") for said in source.find_elements(By.CSS_SELECTOR, "dd"))
     assert page.complaints() == []
     assert page.requests() == []
 
@@ -164,8 +182,126 @@ def test_keyboard_reads_a_chart(page: Page) -> None:
     page.one('[data-chart="activity"] summary').click()
     # The browser tells the page that the details were opened only after the click.
     rows = '[data-chart="activity"] details tbody tr'
-    WebDriverWait(page.chrome, 10).until(lambda _: page.all(rows))
+    page.wait(rows)
     assert len(page.all(rows)) == 7
+
+
+def test_ties_are_drawn_by_kind_and_groups_by_shape(page: Page, published: Published) -> None:
+    content = published.content
+    graph = '[data-chart="network"]'
+    talks = content["views"][0]["week"]["ties"]
+    drawn = {tie[end] for tie in talks for end in ("one", "other")}
+    groups = content["groups"][0]
+    assert len(page.all(f"{graph} line.edge")) == len(talks)
+    for number, group in enumerate(groups[:6], start=1):
+        marks = page.all(f"{graph} .group-{number}")
+        assert len(marks) == len(drawn.intersection(group["members"]))
+    key = page.texts('[data-legend="network"] > span')
+    assert len(key) >= 3
+    shapes = [mark.get_attribute("outerHTML") for mark in page.all('[data-legend="network"] svg > *')]
+    assert len({re.sub(r'class=".*?"', "", shape or "") for shape in shapes}) == len(key), "told apart without colour"
+
+    page.choose("tie", "both")
+    among = [pair for pair in content["follows"] if drawn.issuperset(pair)]
+    assert len(page.all(f"{graph} line.follow")) == len(among) > 0
+    page.choose("tie", "follows")
+    assert len(page.all(f"{graph} line.edge")) == len(content["follows"])
+    assert "follow each other" in (page.one(f"{graph} svg").get_attribute("aria-label") or "")
+    surface = page.one(f"{graph} .surface")
+    surface.send_keys(Keys.HOME)
+    name = page.one(f"{graph} .tip.is-shown").text.splitlines()[0]
+    surface.send_keys(Keys.ENTER)
+    page.wait("#person[open]")
+    assert page.one("#person-name").text == name
+    assert page.complaints() == []
+
+
+def test_everybody_has_a_profile_and_back_leaves_it(chrome: webdriver.Chrome, published: Published) -> None:
+    content = published.content
+    place, row = next(
+        (place, row) for place, row in enumerate(content["members"]) if row["ties"] and row["top"] and row["weeks"]
+    )
+    assert place < 15, "in sight"
+    person, other = (content["people"][number] for number in (row["who"], row["ties"][0][0]))
+    page = Page(chrome, published.page)
+    (link,) = page.all(f'#people a[href="#@{person["handle"]}"]')
+    link.send_keys(Keys.ENTER)
+    page.wait("#person[open]")
+    assert chrome.switch_to.active_element.text == page.one("#person-name").text == person["name"]
+    texts = [content["posts"][number]["text"].split() for number in row["top"]]
+    assert [text.split() for text in page.texts("#person .post .text")] == texts
+    assert int(page.one("#person .chart svg").get_attribute("data-marks") or 0) == 26
+    assert f"{sum(row['weeks'][0])} posts" in (page.one("#person .chart svg").get_attribute("aria-label") or "")
+    follows = sum(row["who"] in pair for pair in content["follows"])
+    assert len(page.all("#person .follows a")) == follows
+    assert page.one("#person .ties small").text.startswith(f"{row['ties'][0][1]} to them, {row['ties'][0][2]} from")
+    page.one("#person .ties a").send_keys(Keys.ENTER)
+    page.wait_for_name(other["name"])
+    chrome.back()
+    page.wait_for_name(person["name"])
+    chrome.back()
+    page.wait("#person:not([open])")
+    chrome.forward()
+    page.wait("#person[open]")
+    page.one("#person").send_keys(Keys.ESCAPE)
+    page.wait("#person:not([open])")
+    assert "#" not in chrome.current_url
+    assert page.complaints() == []
+
+    # Every name of a member leads to a profile, and every profile to a name: the address alone is enough.
+    page = Page(chrome, published.page, f"#@{other['handle']}")
+    assert page.one("#person-name").text == other["name"]
+    anchors = {link.get_attribute("hash") for link in page.all('main a[href^="#"]')}
+    known = chrome.execute_script("return [...anchors.keys()]")
+    assert anchors <= {f"#{anchor}" for anchor in known}
+    assert len(known) == len(content["members"])
+    for anchor in known:
+        chrome.execute_script("location.hash = arguments[0]; followAddress()", anchor)
+        assert page.one("#person-name").text
+    assert page.complaints() == []
+    assert page.requests() == []
+
+
+def test_rows_are_saved_as_files_that_run_no_formula(
+    chrome: webdriver.Chrome, published: Published, tmp_path: Path
+) -> None:
+    content = published.content
+    shown = content["views"][0]["week"]["hashtags"]
+    shown[0]["name"], shown[1]["name"] = "=1+1", 'a "quoted" name,\nof two lines; é'
+    file = tmp_path / "page.html"
+    file.write_text(render(content), encoding="utf-8")
+    chrome.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
+    page = Page(chrome, file)
+    for save in page.all("[data-save]"):
+        assert save.text in ("Save as CSV", "")
+    page.one('[data-save="hashtags"] button').send_keys(Keys.ENTER)
+    page.one('[data-chart="activity"] summary').send_keys(Keys.ENTER)
+    page.wait('[data-chart="activity"] details button').send_keys(Keys.ENTER)
+    day = content["observed_at"][:10]
+    files = [tmp_path / f"{name}_{day}.csv" for name in ("hashtags", "activity")]
+    WebDriverWait(chrome, 10).until(lambda _: all(saved.exists() and saved.stat().st_size for saved in files))
+    hashtags, activity = (list(csv.reader(io.StringIO(saved.read_text(encoding="utf-8-sig")))) for saved in files)
+    names = ["'=1+1", *(row["name"] for row in shown[1:])]
+    assert hashtags == [
+        ["hashtag", "posts", "posts_before", "people"],
+        *(
+            [name, str(row["posts"]), str(row["previous_posts"]), str(row["authors"])]
+            for name, row in zip(names, shown, strict=True)
+        ),
+    ]
+    assert sum(int(row[5]) for row in activity[1:]) == sum(map(sum, content["views"][0]["week"]["bins"]))
+    assert page.complaints() == []
+    assert page.requests() == []
+
+    # Page and exports agree on what a spreadsheet would run.
+    signs = "=+-@＝＋－＠\t\r\n"  # noqa: RUF001
+    words = [f"{before}{sign}1" for before in ("", " ", "\u200b", "\ufeff", "\xa0", "\x0b", "a") for sign in signs]
+    with duckdb.connect() as connection:
+        run = connection.execute(
+            f"select list_transform($1, lambda word: regexp_matches(word, '{FORMULA}'))", [words]
+        ).fetchone()
+    assert run
+    assert chrome.execute_script("return arguments[0].map((word) => FORMULA.test(word))", words) == run[0]
 
 
 @pytest.mark.parametrize(
@@ -187,6 +323,10 @@ def test_fits_the_screen(page: Page, width: int, scheme: str) -> None:
     try:
         page.chrome.refresh()
         assert page.chrome.execute_script("return document.documentElement.scrollWidth") <= width
+        page.chrome.execute_script("openPerson(content.members[0].who)")
+        profile = page.wait("#person[open]")
+        assert profile.size["width"] <= width
+        assert profile.get_property("scrollWidth") <= profile.size["width"]
         red, *_ = page.chrome.execute_script(
             "return getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)"
         )
@@ -227,6 +367,7 @@ def test_hostile_words_stay_words(chrome: webdriver.Chrome, published: Published
         assert (link.get_attribute("href") or "").startswith("https://x.test/")
     for element in page.all(".surface"):
         element.send_keys(Keys.ARROW_RIGHT)
+    page.chrome.execute_script("for (const index of memberOf.keys()) profileOf(index)")
     assert page.one('[data-list="top"] .text').text.startswith("</script><img src=x")
     assert page.chrome.execute_script("return window.hurt") is None
     assert page.chrome.execute_script("return document.documentElement.scrollWidth - innerWidth") <= 0

@@ -102,6 +102,12 @@ def posts_of(acts: Iterable[Row]) -> list[Row]:
     return [act for act in acts if act["kind"] != "repost"]
 
 
+def posts_of_members(content: dict[str, Any]) -> list[Row]:
+    """Give the posts that are quoted, without those of others that are liked here."""
+    liked = {row["post"] for rows in content["liked"] for row in rows}
+    return [post for number, post in enumerate(content["posts"]) if number not in liked]
+
+
 def views(content: dict[str, Any]) -> Iterator[tuple[str, str, int, dict[str, Any]]]:
     """Give each pack's and period's part of the page, with the period's length in days."""
     for pack, view in zip(content["packs"], content["views"], strict=True):
@@ -207,7 +213,7 @@ def test_top_posts(content: dict[str, Any], published: Published) -> None:
         assert counts == sorted(counts, reverse=True)
         assert set(uris) <= ranks.keys()
     posts = {row["post_uri"]: row for row in published.rows("from fct_posts")}
-    for post in content["posts"]:
+    for post in posts_of_members(content):
         row = posts[f"at://{people[post['by']]['did']}/app.bsky.feed.post/{post['key']}"]
         for name in ("text", "kind", "like_count", "repost_count", "reply_count", "quote_count", "engagement_count"):
             assert post[name] == row[name]
@@ -224,7 +230,7 @@ def test_growth_over_the_last_day(content: dict[str, Any], published: Published)
     ):
         looks_at[look["post_uri"]].append(look)
     kinds = set()
-    for post in content["posts"]:
+    for post in posts_of_members(content):
         looks = looks_at[f"at://{content['people'][post['by']]['did']}/app.bsky.feed.post/{post['key']}"]
         before = [look for look in looks if look["observed_at"] <= night]
         if looks[-1]["observed_at"] <= night:
@@ -329,6 +335,83 @@ def test_ties(content: dict[str, Any], published: Published, acts: dict[str, lis
         for tie, pair in zip(view["ties"], order, strict=False):
             assert (tie["given"], tie["returned"]) == (ties[pair]["given"], ties[pair]["returned"])
             assert {name: tie[name] for name in names} == {name: ties[pair][kind] for name, kind in names.items()}
+
+
+def test_profiles(content: dict[str, Any], published: Published, acts: dict[str, list[Row]]) -> None:
+    dids = [person["did"] for person in content["people"]]
+    members = {dids[row["who"]] for row in content["members"]}
+    year = within(acts["all"], 364)[0]
+    ties: dict[str, Counter[tuple[str, str]]] = defaultdict(Counter)
+    done = {act["uri"] for act in year}
+    for row in published.rows("from fct_interactions where not is_with_self"):
+        if row["interaction_uri"] in done and {row["actor_did"], row["subject_did"]} <= members:
+            ties[row["actor_did"]][row["subject_did"], "given"] += 1
+            ties[row["subject_did"]][row["actor_did"], "returned"] += 1
+    for row in content["members"]:
+        did = dids[row["who"]]
+        mine = [act for act in year if act["did"] == did]
+        weeks = Counter((act["kind"] == "repost", int(act["days_ago"] // 7)) for act in mine if act["days_ago"] < 182)
+        shown = row["weeks"] or [[0] * 26, [0] * 26]
+        assert [list(reversed(bars)) for bars in shown] == [
+            [weeks[is_repost, week] for week in range(26)] for is_repost in (False, True)
+        ]
+        top = [content["posts"][number] for number in row["top"]]
+        most = sorted((act["engagement_count"] or 0 for act in posts_of(mine)), reverse=True)[:10]
+        counts = [post["engagement_count"] or 0 for post in top]
+        assert {post["by"] for post in top} <= {row["who"]}
+        assert (counts, len(top)) == (sorted(counts, reverse=True), min(3, len(most)))
+        assert set(counts) <= set(most)
+        mine_with = {other for other, _ in ties[did]}
+
+        def both_ways(other: str, own: Counter[tuple[str, str]] = ties[did]) -> int:
+            return own[other, "given"] + own[other, "returned"]
+
+        strongest = sorted(mine_with, key=lambda other: (-both_ways(other), other))[:6]
+        assert [(dids[other], given, returned) for other, given, returned in row["ties"]] == [
+            (other, ties[did][other, "given"], ties[did][other, "returned"]) for other in strongest
+        ]
+    assert any(row["ties"] and row["top"] and row["weeks"] for row in content["members"])
+
+
+def test_follows_and_what_is_liked(content: dict[str, Any], published: Published) -> None:
+    dids = [person["did"] for person in content["people"]]
+    packs_of = {dids[row["who"]]: {0, *row["packs"]} for row in content["members"]}
+    spans = published.rows("from fct_follow_spans where is_current and follower_did != followed_did")
+    follows = {(span["follower_did"], span["followed_did"]): span["followed_at"] for span in spans}
+    mutual = {pair for pair in follows if pair[::-1] in follows and set(pair) <= packs_of.keys()}
+    assert {tuple(dids[person] for person in pair) for pair in content["follows"]} == {
+        pair for pair in mutual if pair[0] < pair[1]
+    }
+    likers = defaultdict(set)
+    for like in published.rows(
+        "select likes.* from fct_likes_given as likes, (select max(last_pulled_at) as now from fct_pull_coverage)"
+        " where is_current and not is_of_member and liked_at > now - to_days(28)"
+    ):
+        likers[like["post_uri"]].add(like["liker_did"])
+    (row,) = published.rows("select max(last_pulled_at) as now from fct_pull_coverage")
+    for place, groups in enumerate(content["groups"]):
+        members = {did for did, packs in packs_of.items() if place in packs}
+        grouped = [dids[person] for group in groups for person in group["members"]]
+        tied = {did for pair in follows if set(pair) <= members for did in pair}
+        assert sorted(grouped) == sorted(tied), "each of them in one group"
+        assert {dids[bridge["who"]] for bridge in content["bridges"][place]} <= tied
+        new = {pair: at for pair, at in follows.items() if set(pair) <= members and at > row["now"] - timedelta(days=7)}
+        shown = {(dids[fresh["one"]], dids[fresh["other"]]): fresh["at"] for fresh in content["new_follows"][place]}
+        newest = sorted(new, key=lambda pair: new[pair], reverse=True)[:30]
+        assert shown == {pair: f"{new[pair]:%Y-%m-%dT%H:%M:%SZ}" for pair in newest}
+        for outside in content["outside"][place]:
+            followers = {one for one, other in follows if other == dids[outside["who"]]} & members
+            assert outside["followers"] == len(followers) >= 3
+            assert outside["share"] == pytest.approx(len(followers) / len(members), abs=0.001)
+            assert dids[outside["who"]] not in packs_of
+        for liked in content["liked"][place]:
+            post = content["posts"][liked["post"]]
+            uri = f"at://{dids[post['by']]}/app.bsky.feed.post/{post['key']}"
+            assert liked["likers"] == len(likers[uri] & members) >= 3
+            assert dids[post["by"]] not in packs_of
+    # Of whom members like, no feed shows a post lately: tests/dbt/test_ties.py has some.
+    for name in ("follows", "bridges", "new_follows", "outside"):
+        assert content[name][0], name
 
 
 def test_languages_and_alternative_texts(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from string import ascii_lowercase
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 
+from pipelines.digest.content import MOST_LETTERS, read_digest
+from pipelines.digest.files import FILES, render_files
 from pipelines.page.content import read_content
 from tests.dbt.raw_lakes import Load, did, night, post_uri
 from tests.dbt.warehouses import Warehouse, new_project
@@ -25,12 +28,12 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def withheld(world: World, published: Published) -> list[Actor]:
-    """Whoever the world knows to have gone, left, opted out, blocked or asked not to be shown."""
+    """Whoever the world knows to have gone, left, opted out, blocked or asked not to be shown, in a pack or not."""
     day = world.on(published.day)
     lists = [pack.list for pack in world.packs]
     ever = {item.subject for members in lists for item in members.items if item.added_at <= day.now}
     now = {item.subject for members in lists for item in day.listed(members)}
-    return [actor for did in ever if (actor := day.actors.get(did)) and (did not in now or _is_hidden(actor, day))]
+    return [actor for did, actor in day.actors.items() if (did in ever and did not in now) or _is_hidden(actor, day)]
 
 
 def _is_hidden(actor: Actor, day: Day) -> bool:
@@ -44,20 +47,30 @@ def in_page(text: str) -> str:
     return written.replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e")
 
 
-def test_people(world: World, published: Published, withheld: list[Actor]) -> None:
+def words_in(digest: bytes) -> str:
+    """Give a file of the digest with its words as they were written."""
+    return html.unescape(html.unescape(digest.decode())).replace("\\", "").replace("\u200b", "")
+
+
+@pytest.fixture(scope="module")
+def digest(published: Published) -> str:
+    return "\n".join(words_in(published.page.with_name(name).read_bytes()) for name in FILES)
+
+
+def test_people(world: World, published: Published, withheld: list[Actor], digest: str) -> None:
     page = published.page.read_text(encoding="utf-8")
     now = world.on(published.day).now
     others = {actor.handle(now) for actor in world.actors.values() if actor not in withheld}
     assert len(withheld) >= 7
     for actor in withheld:
-        assert actor.did not in page, actor.name
+        assert actor.did not in page + digest, actor.name
         for _, handle in actor.handles:
-            assert handle in others or handle == "handle.invalid" or handle not in page, actor.name
+            assert handle in others or handle == "handle.invalid" or handle not in page + digest, actor.name
         for profile in actor.profiles:
             assert len(profile.display_name) < 8 or in_page(profile.display_name) not in page, actor.name
 
 
-def test_posts(world: World, published: Published, withheld: list[Actor]) -> None:
+def test_posts(world: World, published: Published, withheld: list[Actor], digest: str) -> None:
     page = published.page.read_text(encoding="utf-8")
     gone = {actor.did for actor in withheld}
     deleted = {row["post_uri"] for row in published.rows("select post_uri from fct_posts where is_deleted")}
@@ -73,9 +86,9 @@ def test_posts(world: World, published: Published, withheld: list[Actor]) -> Non
         if (post.author in gone or post.uri in deleted) and post.text and len(post.text) > 20 and post.text not in kept
     ]
     assert len(hidden) > 100
-    assert [text for text in hidden if in_page(text) in page] == []
+    assert [text for text in hidden if in_page(text) in page or " ".join(text.split())[:MOST_LETTERS] in digest] == []
     for uri in deleted:
-        assert uri.rpartition("/")[2] not in page
+        assert uri.rpartition("/")[2] not in page + digest
 
 
 def test_no_report_names_them(world: World, published: Published, withheld: list[Actor]) -> None:
@@ -204,6 +217,9 @@ def test_whoever_names_them_is_left_out_of_what_is_quoted(quoting: Warehouse) ->
     quoted = [post_uri("writer", rkey) for rkey in [*rkeys, "wordless"]]
     for report in ("rpt_top_posts", "rpt_latest_posts"):
         assert quoting.rows(f"select distinct post_uri from {report} order by 1") == [(uri,) for uri in quoted]
+    of_members = quoting.rows("select distinct post_uri from rpt_member_top_posts")
+    assert of_members
+    assert set(of_members) <= {(uri,) for uri in quoted}
     links = quoting.rows("select distinct link_uri from rpt_links order by 1")
     other = f"https://x.test/profile/{did('heir')}/post/deleted"
     assert links == [("https://welcome.co/a",), ("https://x.test/plain",), (other,)]
@@ -234,6 +250,7 @@ def test_whoever_names_them_is_left_out_of_what_is_quoted(quoting: Warehouse) ->
         assert UNSEEN not in told, report
     with duckdb.connect(str(quoting.path), read_only=True) as marts:
         content = json.dumps(read_content(marts), ensure_ascii=False).lower()
+        content += "".join(map(words_in, render_files(read_digest(marts)).values())).lower()
     assert "gone.bsky.test" not in content
     assert did("gone") not in content
     assert UNSEEN not in content

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,3 +73,34 @@ def test_a_job_whose_words_go_nowhere_does_its_work(
     assert run_process(speak, tmp_path, streams) == 0
     assert (tmp_path / "lake").read_text() == "a row"
     assert [(tmp_path / str(number)).read_text() for number in (OUT, ERRORS)] == [out, errors]
+
+
+def speak_much(fifo: Path) -> None:
+    """Be a command whose stdout does not wait for its reader."""
+    descriptor = os.open(fifo, os.O_WRONLY)
+    os.set_blocking(descriptor, False)
+    os.dup2(descriptor, OUT)
+    sys.stdout = os.fdopen(OUT, "w")
+
+    def work(console: Terminal) -> int:
+        for number in range(500):
+            console.say(f"{number} {'said' * 100}")
+            print(number, "printed" * 100)
+        return 0
+
+    sys.exit(run_command(work))
+
+
+def test_a_slow_reader_gets_all_that_is_said(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+
+    def read_slowly() -> list[str]:
+        with (tmp_path / "fifo").open() as fifo:
+            time.sleep(0.3)
+            return fifo.read().splitlines()
+
+    with ThreadPoolExecutor(1) as reader:
+        read = reader.submit(read_slowly)
+        assert run_process(speak_much, tmp_path / "fifo") == 0
+    said = [line for number in range(500) for line in (f"{number} {'said' * 100}", f"{number} {'printed' * 100}")]
+    assert read.result() == said
