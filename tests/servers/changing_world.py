@@ -78,6 +78,11 @@ class Person(Resident):
         self.posts |= {one.uri: one for one in written}
         return written
 
+    def say(self, text: str, **more: Json) -> Written:
+        """Write a post now that they do not keep in mind, so that no day edits or deletes it."""
+        [written] = self._create(POST, [{"text": text, "createdAt": ago(timedelta())} | more])
+        return written
+
     def repost(self, *subjects: tuple[Written, timedelta]) -> list[Written]:
         """Repost posts, each so long ago, by what the reposts say."""
         values = ({"subject": subject.link, "createdAt": ago(age)} for subject, age in subjects)
@@ -149,6 +154,7 @@ class ChangingWorld:
     Attributes:
         others: Those who do anything.
         stranger: One whom nobody reads.
+        talked_about: A post that everybody likes, with answers three deep, and quotes.
         taken_down: Posts that the AppView's moderators took down, by URI.
     """
 
@@ -175,6 +181,10 @@ class ChangingWorld:
         for person in self.others:
             person.like(*self._some_posts(3))
             person.follow(self.stranger, *self._chance_of_ties.sample(self.people, 4))
+        [self.talked_about] = self.heard.post(timedelta())
+        for person in self.people:
+            person.like(self.talked_about)
+        self._talk(self.talked_about, [self.stranger, *self.others])
         self.settle()
 
     @property
@@ -190,6 +200,21 @@ class ChangingWorld:
             for collection in (POST, REPOST)
             for uri, (cid, value) in person.records(collection).items()
         }
+
+    @property
+    def reactions(self) -> set[tuple[str, str, str]]:
+        """What the PDS says of who reacted to what: kind, URI of the post, DID."""
+        found = set()
+        for person in [*self.people, self.stranger]:
+            for kind, collection in (("like", LIKE), ("repost", REPOST)):
+                records = person.records(collection).values()
+                found |= {(kind, value["subject"]["uri"], person.did) for _, value in records}
+            for _, value in person.records(POST).values():
+                if "reply" in value:
+                    found.add(("reply", value["reply"]["parent"]["uri"], person.did))
+                if "record" in value.get("embed", {}):
+                    found.add(("quote", value["embed"]["record"]["uri"], person.did))
+        return found
 
     @property
     def ties(self) -> set[str]:
@@ -268,6 +293,15 @@ class ChangingWorld:
 
     def _reposts(self, person: Person, count: int, age: Callable[[], timedelta]) -> None:
         person.repost(*((subject, age()) for subject in self._some_posts(count)))
+
+    def _talk(self, about: Written, people: Sequence[Person]) -> None:
+        """Let some answer a post, and each other, and quote it."""
+        for talkers in (people[:3], people[3:6]):
+            parent = about
+            for person in talkers:
+                parent = person.say("Ah", reply={"root": about.link, "parent": parent.link})
+        for person in people[:2]:
+            person.say("See", embed={"$type": "app.bsky.embed.record", "record": about.link})
 
     def _change_ties(self, person: Person) -> None:
         """Let somebody take back what they liked or whom they follow, and find others."""

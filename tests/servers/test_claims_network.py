@@ -376,7 +376,33 @@ def test_of_all_models_dbt_s_own_tests_find_nothing_wrong_and_no_report_names_wh
     assert outcome.success, [result.message for result in results if result.status in ("error", "fail")]
     nights.look(nights.alone, "all models")
     evening = nights.evenings["all models"]
-    assert evening.published <= evening.living.keys() - evening.taken_down
+    others_posts = nights.world.stranger.records().keys()
+    assert evening.published <= (evening.living.keys() - evening.taken_down) | others_posts
+    assert evening.published & others_posts, "a stranger's answer is part of a conversation"
+    assert_reactions_are_those_of_the_pds(nights)
+
+
+def assert_reactions_are_those_of_the_pds(nights: Nights) -> None:
+    with duckdb.connect(str(nights.alone.folder / "_data" / "bluesky.duckdb"), read_only=True) as marts:
+        whole = set(
+            marts.execute("""
+                select kind, subject_uri
+                from stg_bluesky__audience_pulls
+                where is_whole and load_id = (select max(load_id) from stg_bluesky__audience_pulls)
+            """).fetchall()
+        )
+        said = set(marts.execute("select kind, post_uri, actor_did from fct_reactions where is_current").fetchall())
+        depths = marts.execute(
+            "select depth, count(*) from rpt_conversations where top_post_uri = $1 and pack_uri = 'all' group by all",
+            [nights.world.talked_about.uri],
+        ).fetchall()
+        answers = {uri for (uri,) in marts.execute("select post_uri from fct_posts where kind = 'reply'").fetchall()}
+    # An answer that names the wrong beginning of its conversation is in none; these people answer answers so.
+    asked = {(kind, post) for kind, post in whole if kind != "reply" or post not in answers}
+    assert {kind for kind, _ in asked} == {"like", "repost", "quote", "reply"}
+    there = {reaction for reaction in nights.world.reactions if reaction[:2] in asked}
+    assert {reaction for reaction in said if reaction[:2] in asked} == there
+    assert dict(depths) == {1: 2, 2: 2, 3: 2}
 
 
 # The rows of the table in issue 12, by what was seen.
