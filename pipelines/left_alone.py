@@ -24,10 +24,10 @@ def left_alone(warehouse: duckdb.DuckDBPyConnection) -> frozenset[str]:
     Args:
         warehouse: An open one; where it does not know yet, there is nobody.
     """
-    if not has_relation(warehouse, "int_opted_out_authors"):
-        return frozenset()
-    found = warehouse.execute("select did from int_opted_out_authors").fetchall()
-    if not are_blocked_followed():
+    found: list[tuple[str]] = []
+    if has_relation(warehouse, "int_opted_out_authors"):
+        found += warehouse.execute("select did from int_opted_out_authors").fetchall()
+    if has_relation(warehouse, "int_membership_spans") and not are_blocked_followed():
         found += warehouse.execute(
             "select did from int_membership_spans where is_current group by did having not bool_or(is_listed)"
             " and bool_or(coalesce(hidden_because in ('blocks_creator', 'blocked_by_creator'), false))"

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 
 class NetworkError(Exception):
     """A request that got no usable answer. The message names the service, the endpoint and the actor or record.
@@ -81,6 +83,15 @@ class MethodNotSupported(RequestRejected):
 
 class AuthenticationFailed(RequestRejected):
     """The service rejects the password or the session."""
+
+
+def is_refused(error: NetworkError) -> bool:
+    """Tell whether the service understood the question and refuses it, most likely for the sake of its subject."""
+    return (
+        isinstance(error, RequestRejected)
+        and not isinstance(error, AuthenticationFailed)
+        and error.status == HTTPStatus.BAD_REQUEST
+    )
 
 
 def one_line(text: str, limit: int = 300) -> str:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from http import HTTPStatus
 from typing import Final, NamedTuple
 
 import dlt
@@ -23,7 +22,7 @@ from pipelines.network.appview import POSTS_LIMIT, PROFILES_LIMIT
 from pipelines.network.budgets import Budget
 from pipelines.network.connect import Network
 from pipelines.network.conversations import read_conversation
-from pipelines.network.errors import AuthenticationFailed, BudgetSpent, NetworkError, RequestRejected
+from pipelines.network.errors import BudgetSpent, NetworkError, is_refused
 from pipelines.network.failing_services import FAILURES_IN_A_ROW
 from pipelines.network.identifiers import is_did
 from pipelines.network.service_clock import hear_the_time
@@ -115,7 +114,6 @@ class AudienceAsker:
         requests: How many may be sent, each attempt counted.
         left_alone: DIDs of people of whom nothing is stored: they opted out, or are in a block.
         counts: What was stored, by kind.
-        asked: Questions that were asked, by kind.
         problems: Questions that were not answered, by what was said.
     """
 
@@ -124,7 +122,6 @@ class AudienceAsker:
     requests: int
     left_alone: Collection[str] = ()
     counts: Counter[str] = field(default_factory=Counter)
-    asked: Counter[str] = field(default_factory=Counter)
     problems: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
@@ -176,12 +173,13 @@ class AudienceAsker:
             asking.error = str(error)
         except NetworkError as error:
             asking.error = str(error)
-            if not _is_about_the_post(error):
+            if is_refused(error):  # The post is gone, which is an answer.
+                self._failures_in_a_row = 0
+            else:
                 self._failures_in_a_row += 1
                 self.problems[asking.error] += 1
         else:
             self._failures_in_a_row = 0
-        self.asked[asking.kind] += 1
         self.counts[asking.kind] += sum(map(len, asking.rows.values()))
 
     def _ask_for_reactions(self, asking: Asking) -> None:
@@ -237,15 +235,6 @@ class AudienceAsker:
 
 def _parts(names: Sequence[str], size: int) -> list[Sequence[str]]:
     return [names[start : start + size] for start in range(0, len(names), size)]
-
-
-def _is_about_the_post(error: NetworkError) -> bool:
-    """Tell whether the service understood the question and refuses it: most likely the post is gone."""
-    return (
-        isinstance(error, RequestRejected)
-        and not isinstance(error, AuthenticationFailed)
-        and error.status == HTTPStatus.BAD_REQUEST
-    )
 
 
 @dlt.resource(name="audience_answers", selected=False)

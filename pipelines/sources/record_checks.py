@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
-from http import HTTPStatus
 
 import dlt
 import pyarrow as pa
@@ -14,7 +13,7 @@ from dlt.extract import DltResource
 from pipelines.lake.tables import AUTHOR_FEED, RECORD_CHECKS
 from pipelines.network.appview import POSTS_LIMIT
 from pipelines.network.connect import Network
-from pipelines.network.errors import AuthenticationFailed, NetworkError, RequestRejected, ServiceFailed
+from pipelines.network.errors import NetworkError, ServiceFailed, is_refused
 from pipelines.network.failing_services import OUT_OF_REACH, FailingServices
 from pipelines.network.service_clock import hear_the_time
 from pipelines.sources.bluesky import author_feed
@@ -118,7 +117,7 @@ class RecordAsker:
         try:
             views = self._services.ask(appview.host, lambda: appview.posts(uris), failures=OUT_OF_REACH)
         except NetworkError as error:
-            problem, may_be_for_one = error, _is_refused(error)
+            problem, may_be_for_one = error, is_refused(error)
         else:
             rows = [shown_post_row(view, observed_at) for view in views]
             shown = {row["item_uri"]: row for row in rows}
@@ -137,15 +136,6 @@ class RecordAsker:
         """Ask for records of one member."""
         checks = RepositoryChecks(self.network.repositories, self._services)
         return Answers(checks.rows(questions, self.clock()))
-
-
-def _is_refused(error: NetworkError) -> bool:
-    """Tell whether the service understood the question, and refuses it: perhaps for the sake of one post."""
-    return (
-        isinstance(error, RequestRejected)
-        and not isinstance(error, AuthenticationFailed)
-        and error.status == HTTPStatus.BAD_REQUEST
-    )
 
 
 def _sorted_out(questions: Sequence[Question], shown: Mapping[str, Row], observed_at: datetime) -> Answers:

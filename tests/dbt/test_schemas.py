@@ -93,7 +93,7 @@ def test_the_sources_are_the_raw_layer() -> None:
         if table.name in declared
     }
     of_the_pull = {"starter_packs", "starter_pack_members", "profiles", "author_feed", "feed_pulls"}
-    of_the_checks = {"record_checks", "feed_audits", "member_records"}
+    of_the_checks = {"record_checks", "feed_audits", "member_records", "reactions", "audience_pulls"}
     assert {name: declared[name] for name in declared if name in of_the_pull | of_the_checks} == expected
     assert set(declared) - {table.name for table in LIVE_TABLES} == of_the_pull | of_the_checks
 

@@ -59,7 +59,8 @@ def test_rows_are_those_that_reports_count(exporting: Exporting, parquet: Path) 
             "fct_reposts",
             "repost_uri",
             "select repost_uri from int_publishable_reposts join dim_authors on did = post_author_did"
-            " where is_publishable and post_uri not in (from int_stale_posts semi join fct_posts using (post_uri))",
+            " where dim_authors.is_publishable"
+            " and post_uri not in (from int_stale_posts semi join fct_posts using (post_uri))",
         ),
         ("fct_author_days", "did", "select did from fct_author_days join dim_authors using (did) where is_publishable"),
         ("bridge_pack_members", "did", "select distinct did from int_report_members where pack_uri != 'all'"),

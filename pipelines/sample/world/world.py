@@ -18,7 +18,7 @@ from pipelines.sample.world.simulation import Simulation
 from pipelines.sample.world.truth import Actor, Counts, Defect, Event, FeedItem, ListItem, MemberList, Post, StarterPack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from pipelines.sample.world.truth import Like, Repost
 
@@ -161,31 +161,37 @@ class Day:
     def likes(self) -> dict[str, list[Like]]:
         """Every like that stands, of somebody who is shown, by the URI of its post, newest first."""
         likes = (like for did in self.actors for like in self.world.ties.likes[did] if like.exists(self.now))
-        return self._shown_by(likes, lambda like: (like.created_at, like.subject.uri))
+        return self._shown((like.subject.uri, like.created_at, like) for like in likes)
 
     @cached_property
     def reposts(self) -> dict[str, list[Repost]]:
         """Every repost that stands, of somebody who is shown, by the URI of its post, newest first."""
         reposts = (repost for repost in self.world.reposts if repost.exists(self.now))
-        return self._shown_by(reposts, lambda repost: (repost.indexed_at, repost.subject.uri))
+        return self._shown((repost.subject.uri, repost.indexed_at, repost) for repost in reposts)
 
     @cached_property
     def quotes(self) -> dict[str, list[Post]]:
         """Every quote that is shown, by the URI of what it quotes, newest first."""
-        quotes = (post for post in self.posts.values() if post.embed and post.embed.quoted)
-        return self._shown_by(quotes, lambda post: (post.indexed_at, post.embed.quoted.uri))
+        return self._shown(
+            (post.embed.quoted.uri, post.indexed_at, post)
+            for post in self.posts.values()
+            if post.embed and post.embed.quoted
+        )
 
     @cached_property
     def replies(self) -> dict[str, list[Post]]:
         """Every reply that is shown, by the URI of what it answers, newest first."""
-        replies = (post for post in self.posts.values() if post.reply and post.defect is not Defect.REPLY_TEXT)
-        return self._shown_by(replies, lambda post: (post.indexed_at, post.reply.parent.uri))
+        return self._shown(
+            (post.reply.parent.uri, post.indexed_at, post)
+            for post in self.posts.values()
+            if post.reply and post.defect is not Defect.REPLY_TEXT
+        )
 
-    def _shown_by(self, records: Iterable[T], place_of: Callable[[T], tuple[datetime, str]]) -> dict[str, list[T]]:
+    def _shown(self, records: Iterable[tuple[str, datetime, T]]) -> dict[str, list[T]]:
         found: defaultdict[str, list[T]] = defaultdict(list)
-        for record in sorted(records, key=lambda record: (place_of(record)[0], record.cid), reverse=True):
+        for uri, _, record in sorted(records, key=lambda each: (each[1], each[2].cid), reverse=True):
             if record.author in self.actors and self.actors[record.author].is_available(self.now):
-                found[place_of(record)[1]].append(record)
+                found[uri].append(record)
         return found
 
     def counts(self, post: Post) -> Counts:

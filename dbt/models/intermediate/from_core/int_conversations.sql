@@ -1,5 +1,5 @@
-{#- What stands below the posts that were asked about in the last four weeks, as trees. A post answers one other, so that
-    a walk down from a post ends, unless the post is an answer to one below itself. -#}
+{#- What stands below the posts that were asked about in the last four weeks, as trees. A post answers one other, so
+    that a walk down from a post ends, unless the post is an answer to one below itself. -#}
 with recursive clock as (
     select * from {{ ref('int_clock') }}
 ),
@@ -28,7 +28,7 @@ trees as (
         replies.parent_uri,
         replies.author_did,
         1 as depth,
-        replies.place as path
+        replies.place as trail
     from tops
     inner join replies on tops.top_post_uri = replies.parent_uri
     union all
@@ -38,7 +38,7 @@ trees as (
         replies.parent_uri,
         replies.author_did,
         trees.depth + 1 as depth,
-        trees.path || '/' || replies.place as path
+        trees.trail || '/' || replies.place as trail
     from trees
     inner join replies on trees.post_uri = replies.parent_uri
     where replies.post_uri != trees.top_post_uri
@@ -51,5 +51,5 @@ select
     author_did,
     depth,
     -- Each answer stands behind what it answers and the answers to earlier answers to that.
-    row_number() over (partition by top_post_uri order by path) as order_number
+    row_number() over (partition by top_post_uri order by trail) as order_number
 from trees

@@ -49,10 +49,10 @@ select
     counts.post_uri,
     counts.kind,
     counts.known_count,
-    counts.known_count is distinct from last_asked.known_count as has_news,
+    (counts.known_count is distinct from last_asked.known_count) as has_news,
     row_number() over (
         order by
-            case when counts.known_count is distinct from last_asked.known_count then 0 else 1 end,
+            case when (counts.known_count is distinct from last_asked.known_count) then 0 else 1 end,
             counts.engagement_count desc,
             counts.post_uri asc,
             counts.kind asc

@@ -1,4 +1,5 @@
-{#- dbt merges the reactions of new files into those that are there, so that a night's cost does not grow with history. -#}
+{#- dbt merges the reactions of new files into those that are there, so that a night's cost does not grow with
+    history. -#}
 {%- set newer = 'DBT_INTERNAL_SOURCE.last_seen_at >= DBT_INTERNAL_DEST.last_seen_at' -%}
 {%- set seen = {
     'first_seen_at': 'least(DBT_INTERNAL_DEST.first_seen_at, DBT_INTERNAL_SOURCE.first_seen_at)',
