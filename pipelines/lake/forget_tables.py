@@ -269,11 +269,11 @@ class LakeFiles:
 
     @contextmanager
     def _connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        config = {"memory_limit": self._settings.memory_limit}
-        # By itself, DuckDB would spill into the folder in which the command was started.
+        memory_limit = self._settings.memory_limit
         with (
+            # By itself, DuckDB would spill into the folder in which the command was started.
             tempfile.TemporaryDirectory() as spilled,
-            closing(duckdb.connect(config=config | {"temp_directory": spilled})) as connection,
+            closing(duckdb.connect(config={"memory_limit": memory_limit, "temp_directory": spilled})) as connection,
         ):
             self._settings.configure(connection)
             try:

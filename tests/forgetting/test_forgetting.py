@@ -31,9 +31,10 @@ from tests.conftest import isolated_lake, shared_world
 from tests.forgetting.lakes import Person, forget, found_in, load_events, person, rows_of_others
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
+    from pipelines.sample.world.truth import Like, Post, Repost
     from pipelines.sample.world.world import World
     from tests.conftest import Lake
     from tests.forgetting.lakes import Row
@@ -70,9 +71,11 @@ def pull(lake: Lake, server: SampleServer) -> str:
 def ask_who_reacts(server: SampleServer, did: str) -> None:
     """Load who reacts to posts of somebody, and to what they react, and their profile."""
     day = server.world.on(server.day)
+    reactions: dict[str, Mapping[str, Iterable[Like | Repost | Post]]]
+    reactions = {"like": day.likes, "repost": day.reposts, "reply": day.replies}
     about = [
         AudiencePost(uri, kind, 1)
-        for kind, found in (("like", day.likes), ("repost", day.reposts), ("reply", day.replies))
+        for kind, found in reactions.items()
         for uri, by in sorted(found.items())
         if uri in day.posts and (did in uri or any(one.author == did for one in by))
     ]

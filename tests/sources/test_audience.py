@@ -164,7 +164,8 @@ def test_of_one_post_so_many_pages_are_read(
 def test_what_cannot_be_read_is_named_and_never_whole(lake: Lake, sample_server: SampleServer) -> None:
     day = sample_server.world.on(DAY)
     uri = max(day.likes, key=lambda uri: len(day.likes[uri]))
-    broken = {"createdAt": 5, "actor": {"did": "did:plc:" + "b" * 24, "handle": 7}}
+    did = "did:plc:" + "b" * 24
+    broken = {"createdAt": 5, "actor": {"did": did, "handle": 7}}
 
     def spoiled(body: bytes) -> bytes:
         page = json.loads(body)
@@ -174,7 +175,7 @@ def test_what_cannot_be_read_is_named_and_never_whole(lake: Lake, sample_server:
     sample_server.faults.mutate(spoiled, nsid=LIKES)
     asked = ask(lake, sample_server, [AudiencePost(uri, "like", 1)])
     assert not asked.of(uri, "like")["is_whole"]
-    (row,) = [row for row in asked.rows["reactions"] if row["actor_did"] == broken["actor"]["did"]]
+    (row,) = [row for row in asked.rows["reactions"] if row["actor_did"] == did]
     assert sorted(issue.partition(":")[0] for issue in row["issues"]) == ["$.actor.handle", "$.createdAt"]
     assert len(asked.rows["reactions"]) == len(day.likes[uri]) + 1
 

@@ -23,7 +23,8 @@ members as (
     where is_current
 ),
 
--- A reply is asked for with the post that it answers and with the one that its conversation begins with.
+-- A reply is asked for with the post that it answers and with the one that its conversation begins with. There it stands
+-- below what it answers, so that it is missed only where that was seen.
 written as (
     {%- for kind, post_uri, asked_uri in [
         ('quote', 'quoted_uri', 'quoted_uri'),
@@ -40,9 +41,13 @@ written as (
         posts.first_observed_at as first_seen_at,
         posts.last_observed_at as last_seen_at,
         posts.deleted_before,
-        posts.is_in_doubt
+        posts.is_in_doubt,
+        {{ 'parents.last_observed_at' if asked_uri == 'thread_root_uri' else 'null' }} as parent_last_seen_at
     from {{ ref('fct_posts') }} as posts
     inner join asked_posts on posts.{{ asked_uri }} = asked_posts.post_uri and asked_posts.kind = '{{ kind }}'
+    {%- if asked_uri == 'thread_root_uri' %}
+    left join {{ ref('int_posts') }} as parents on posts.reply_parent_uri = parents.post_uri
+    {%- endif %}
     where posts.{{ post_uri }} is not null
     {{ 'union' if not loop.last }}
     {%- endfor %}
@@ -62,7 +67,8 @@ reactions as (
         first_seen_at,
         last_seen_at,
         null as deleted_before,
-        false as is_in_doubt
+        false as is_in_doubt,
+        null as parent_last_seen_at
     from {{ ref('int_reactions') }}
 ),
 
@@ -79,7 +85,9 @@ missed as (
             reactions.asked_uri = asked.post_uri
             and reactions.kind = asked.kind
             and reactions.last_seen_at < asked.observed_at
-    where asked.is_proof
+    where
+        asked.is_proof
+        and (reactions.asked_uri = reactions.post_uri or reactions.parent_last_seen_at >= asked.observed_at)
     group by reactions.asked_uri, reactions.kind, reactions.actor_did, reactions.reaction_uri
 )
 
