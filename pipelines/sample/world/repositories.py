@@ -65,7 +65,7 @@ def stored(simulation: Simulation, did: str) -> Iterator[Stored]:
             yield Stored(BLOCK, block.rkey, block.cid, block, block.created_at, None)
     for opt_out in simulation.opt_outs:
         if opt_out.author == did:
-            yield Stored(OPT_OUT, opt_out.rkey, opt_out.cid, opt_out, opt_out.created_at, opt_out.taken_back_at)
+            yield Stored(OPT_OUT, opt_out.rkey, opt_out.cid, opt_out, opt_out.created_at, opt_out.undone_at)
     for post in simulation.posts_by_author[did]:
         is_update = simulation.versions[post.uri][0] is not post
         is_replaced = post.replaced_at is not None
@@ -79,7 +79,7 @@ def _stored_ties(simulation: Simulation, did: str) -> Iterator[Stored]:
     for follow in simulation.ties.follows[did]:
         yield Stored(FOLLOW, follow.rkey, follow.cid, follow, follow.created_at, follow.undone_at)
     for like in simulation.ties.likes[did]:
-        yield Stored(LIKE, like.rkey, like.cid, like, like.created_at, like.taken_back_at)
+        yield Stored(LIKE, like.rkey, like.cid, like, like.created_at, like.undone_at)
 
 
 def repository(simulation: Simulation, did: str, at: datetime) -> list[Stored]:

@@ -276,7 +276,7 @@ class Simulation:
         """Let somebody opt out of a list, for good or until they take it back."""
         rkey = tid(at)
         uri = f"at://{actor.did}/{OPT_OUT}/{rkey}"
-        self.opt_outs.append(named(OptOut(uri, UNNAMED, rkey, actor.did, members.uri, at, until)))
+        self.opt_outs.append(named(OptOut(uri, UNNAMED, rkey, actor.did, at, until, members.uri)))
 
     def pin(self, actor: Actor, at: datetime, post: Post) -> None:
         """Let somebody pin a post to their profile."""

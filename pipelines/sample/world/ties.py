@@ -49,7 +49,7 @@ class Ties:
         follows = self.follows[actor.did]
         rkey = tid(at, len(follows))
         uri = f"at://{actor.did}/{FOLLOW}/{rkey}"
-        follows.append(named(Follow(uri, UNNAMED, rkey, actor.did, subject.did, at, until)))
+        follows.append(named(Follow(uri, UNNAMED, rkey, actor.did, at, until, subject.did)))
 
     def like(self, actor: Actor, post: Post, at: datetime, until: datetime | None = None) -> None:
         """Let somebody like a post, for good or until they take it back."""
@@ -57,7 +57,7 @@ class Ties:
         rkey = tid(at, len(likes))
         uri = f"at://{actor.did}/{LIKE}/{rkey}"
         subject = StrongRef(post.uri, post.cid)
-        likes.append(named(Like(uri, UNNAMED, rkey, actor.did, subject, at, until)))
+        likes.append(named(Like(uri, UNNAMED, rkey, actor.did, at, until, subject)))
 
     def find_people(self, actor: Actor, others: Sequence[Actor], friends: Iterable[str]) -> None:
         """Let somebody follow their friends and some others, undo some of it, and follow some of those again."""

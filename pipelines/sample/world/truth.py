@@ -377,54 +377,40 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
-class OptOut:
-    """Somebody opts out of a list, from `created_at` until `taken_back_at`: a record in their own repository."""
+class Tie:
+    """What somebody takes back by deleting the record: it is in their repository from `created_at` to `undone_at`."""
 
     uri: str
     cid: str
     rkey: str
     author: str
-    list_uri: str
-    created_at: datetime
-    taken_back_at: datetime | None
-
-    def exists(self, at: datetime) -> bool:
-        """Say whether the opt-out holds at that moment."""
-        return self.created_at <= at and (self.taken_back_at is None or at < self.taken_back_at)
-
-
-@dataclass(frozen=True, slots=True)
-class Follow:
-    """Somebody follows somebody, from `created_at` until `undone_at`: a record in the follower's repository."""
-
-    uri: str
-    cid: str
-    rkey: str
-    author: str
-    subject: str
     created_at: datetime
     undone_at: datetime | None
 
     def exists(self, at: datetime) -> bool:
-        """Say whether they follow at that moment."""
+        """Say whether it holds at that moment."""
         return self.created_at <= at and (self.undone_at is None or at < self.undone_at)
 
 
 @dataclass(frozen=True, slots=True)
-class Like:
-    """Somebody likes a post, from `created_at` until `taken_back_at`: a record in their repository."""
+class OptOut(Tie):
+    """Somebody opts out of a list."""
 
-    uri: str
-    cid: str
-    rkey: str
-    author: str
+    list_uri: str
+
+
+@dataclass(frozen=True, slots=True)
+class Follow(Tie):
+    """Somebody follows somebody."""
+
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class Like(Tie):
+    """Somebody likes a post."""
+
     subject: StrongRef
-    created_at: datetime
-    taken_back_at: datetime | None
-
-    def exists(self, at: datetime) -> bool:
-        """Say whether they like it at that moment."""
-        return self.created_at <= at and (self.taken_back_at is None or at < self.taken_back_at)
 
 
 Record = Post | Repost | Follow | Like | ListItem | MemberList | StarterPack | Block | OptOut | Profile
