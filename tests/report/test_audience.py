@@ -124,7 +124,7 @@ def test_a_conversation_is_the_tree_below_its_post(published: Published, day: Da
             reply = tree[row["post_uri"]]
             assert reply.reply
             assert (row["text"], row["author_did"]) == (reply.text, reply.author)
-            assert row["depth"] == depth_of(day, reply, top)
+            assert row["answer_depth"] == depth_of(day, reply, top)
             parent = reply.reply.parent.uri
             assert row["parent_uri"] == (parent if parent == top or parent in places else None)
             assert parent not in places or places[parent] < places[row["post_uri"]]

@@ -27,7 +27,7 @@ trees as (
         replies.post_uri,
         replies.parent_uri,
         replies.author_did,
-        1 as depth,
+        1 as answer_depth,
         replies.place as trail
     from tops
     inner join replies on tops.top_post_uri = replies.parent_uri
@@ -37,7 +37,7 @@ trees as (
         replies.post_uri,
         replies.parent_uri,
         replies.author_did,
-        trees.depth + 1 as depth,
+        trees.answer_depth + 1 as answer_depth,
         trees.trail || '/' || replies.place as trail
     from trees
     inner join replies on trees.post_uri = replies.parent_uri
@@ -49,7 +49,7 @@ select
     post_uri,
     parent_uri,
     author_did,
-    depth,
+    answer_depth,
     -- Each answer stands behind what it answers and the answers to earlier answers to that.
     row_number() over (partition by top_post_uri order by trail) as order_number
 from trees

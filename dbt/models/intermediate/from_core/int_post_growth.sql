@@ -36,12 +36,14 @@ select
     case
         when the_day_before.observed_at > clock.previous_night_from
             then posts.engagement_count - the_day_before.engagement_count
-        when the_day_before.observed_at is null and posts.posted_at > clock.previous_day_from then posts.engagement_count
+        when the_day_before.observed_at is null and posts.posted_at > clock.previous_day_from
+            then posts.engagement_count
     end as engagement_growth,
     case
         when the_day_before.observed_at > clock.previous_night_from
             then posts.like_count - the_day_before.like_count
-        when the_day_before.observed_at is null and posts.posted_at > clock.previous_day_from then posts.like_count
+        when the_day_before.observed_at is null and posts.posted_at > clock.previous_day_from
+            then posts.like_count
     end as like_growth
 from posts
 cross join clock

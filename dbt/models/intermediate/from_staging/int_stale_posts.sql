@@ -1,5 +1,5 @@
-{#- Posts of people in no pack that nobody has looked at lately: nobody asks whether they are still there, as is done for
-    members' posts, so that their words are not published. -#}
+{#- Posts of people in no pack that nobody has looked at lately: nobody asks whether they are still there, as is done
+    for members' posts, so that their words are not published. -#}
 {{ config(materialized='view') }}
 
 select posts.post_uri

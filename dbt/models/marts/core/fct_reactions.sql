@@ -23,8 +23,8 @@ members as (
     where is_current
 ),
 
--- A reply is asked for with the post that it answers and with the one that its conversation begins with. There it stands
--- below what it answers, so that it is missed only where that was seen.
+-- A reply is asked for with the post that it answers and with the one that its conversation begins with. There it
+-- stands below what it answers, so that it is missed only where that was seen.
 written as (
     {%- for kind, post_uri, asked_uri in [
         ('quote', 'quoted_uri', 'quoted_uri'),

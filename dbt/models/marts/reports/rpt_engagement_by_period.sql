@@ -49,7 +49,9 @@ gains as (
                     and case
                         when looks.previous_observed_at is not null
                             then looks.previous_observed_at > {{ before('periods.previous_nights_from', 1) }}
-                        else looks.hours_since_posted < {{ hours_between('periods.previous_from', 'looks.observed_at') }}
+                        else
+                            looks.hours_since_posted
+                            < {{ hours_between('periods.previous_from', 'looks.observed_at') }}
                     end
                     then looks.gain
             end

@@ -1,5 +1,5 @@
--- Posts of people in no pack that three or more members of a pack liked or reposted in the last four weeks. Only such as
--- were seen lately: whether others are still there is not known.
+-- Posts of people in no pack that three or more members of a pack liked or reposted in the last four weeks. Only such
+-- as were seen lately: whether others are still there is not known.
 with clock as (
     select * from {{ ref('int_clock') }}
 ),

@@ -30,7 +30,7 @@ conversations as (
         top_post_uri,
         count(*) as conversation_post_count,
         count(distinct author_did) as conversation_person_count,
-        max(depth) as conversation_depth
+        max(answer_depth) as conversation_depth
     from {{ ref('int_conversations') }}
     group by top_post_uri
 ),
