@@ -189,8 +189,10 @@ def asking(ties: Ties) -> str:
 
 
 def asked(ties: Ties) -> list[str]:
-    """The posts that most people ever liked."""
-    likes = Counter(like.subject.uri for did in ties.world.actors for like in ties.world.ties.likes[did])
+    """The posts that most people had liked by the last day."""
+    until = ties.world.on(AUDITED_ON[-1]).now
+    given = (like for did in ties.world.actors for like in ties.world.ties.likes[did])
+    likes = Counter(like.subject.uri for like in given if like.created_at <= until)
     return sorted(likes, key=lambda uri: (-likes[uri], uri))[:40]
 
 
