@@ -12,13 +12,13 @@ from dlt.common.configuration import with_config
 from dlt.common.configuration.exceptions import ConfigurationValueError
 
 from pipelines.checks import NAMED_PROBLEMS
-from pipelines.hydration import POST_URI
 from pipelines.lake.duckdb_settings import duckdb_settings, has_relation
 from pipelines.lake.loads import load
 from pipelines.lake.readback import LakeReader
 from pipelines.left_alone import left_alone
 from pipelines.network.identifiers import is_did
 from pipelines.sources.audience import AudienceAsker, AudiencePost, audience
+from pipelines.sources.questions import POST_URI
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,8 +45,8 @@ def configured_audience_requests(audience_requests: int = dlt.config.value) -> i
     Raises:
         ConfigurationValueError: It is no such number.
     """
-    if audience_requests < 0:
-        raise ConfigurationValueError("[sources.bluesky]: audience_requests takes a number from 0")
+    if not 0 <= audience_requests <= 1_000_000:
+        raise ConfigurationValueError("[sources.bluesky]: audience_requests takes a number from 0 to 1000000")
     return audience_requests
 
 

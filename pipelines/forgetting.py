@@ -159,6 +159,7 @@ def _forget_everywhere(
         console,
         "The warehouse and the page are gone too: the next night makes them anew, or dbt build and report.py do.",
     )
+    _say(console, "Files that were exported to a folder are out of reach: delete them.")
 
 
 def _forget_in_tables(files: LakeFiles, identifiers: Iterable[str]) -> Rewritten:

@@ -6,7 +6,6 @@ The service is asked for 25 at a time, and the authors' repositories for what it
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
@@ -16,7 +15,7 @@ from pipelines.lake.duckdb_settings import duckdb_settings
 from pipelines.lake.loads import load
 from pipelines.lake.readback import LakeReader
 from pipelines.left_alone import left_alone
-from pipelines.sources.questions import POST, Question
+from pipelines.sources.questions import POST, POST_URI, Question
 from pipelines.sources.record_checks import RecordAsker, record_checks
 
 if TYPE_CHECKING:
@@ -29,9 +28,6 @@ if TYPE_CHECKING:
     from pipelines.network.connect import Network
     from pipelines.terminal import Terminal
 
-POST_URI: Final = re.compile(
-    rf"at://(did:[a-z]+:[A-Za-z0-9._:%-]*[A-Za-z0-9._-])/{re.escape(POST)}/([A-Za-z0-9_~.:-]{{1,512}})"
-)
 _HEADER: Final = "post_uri"
 
 

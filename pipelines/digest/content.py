@@ -106,7 +106,12 @@ def _day(moment: date) -> str:
 def _numbers(row: Row) -> list[str]:
     """Say each number that is known against that of the week before."""
     numbers = []
-    for name, said in (("posts", "posts"), ("active", "people active"), ("reactions", "reactions")):
+    for name, said in (
+        ("posts", "posts and replies"),
+        ("active", "people active"),
+        ("reactions", "reactions"),
+        ("reactions_to_them", "reactions to these, so far"),
+    ):
         now, before = row.get(name), row.get(f"previous_{name}")
         if now is not None:
             numbers.append(f"{now:,} {said}" + (f", the week before {before:,}" if before is not None else ""))
@@ -122,18 +127,18 @@ def _posts(rows: list[Row]) -> tuple[Line, ...]:
 
 
 def _liked(row: Row) -> Line:
-    return (*_quoted(row), f": liked by {row['liker_count']:,} of us")
+    return (*_quoted(row), f": liked or reposted by {row['member_count']:,} of us")
 
 
 def _quoted(row: Row) -> Line:
     words = _words(row["text"])
-    shortened = words if len(words) <= MOST_LETTERS else f"{words[:MOST_LETTERS]}…"
     author = _person(row["author_did"], row["author_handle"])
-    return (author, ", ", link("post", _post_url(row["post_uri"])), *((f": “{shortened}”",) if words else ()))
+    return (author, ", ", link("post", _post_url(row["post_uri"])), *((f": “{words}”",) if words else ()))
 
 
 def _words(text: str | None) -> str:
-    return " ".join(plain(text or "").split())
+    words = " ".join(plain(text or "").split())
+    return words if len(words) <= MOST_LETTERS else f"{words[:MOST_LETTERS]}…"
 
 
 def _post_url(uri: str) -> str:
@@ -165,7 +170,8 @@ def _outside(row: Row) -> Line:
 
 
 def _person(did: str, handle: str | None) -> str | Link:
-    return link(handle or "somebody", f"https://bsky.app/profile/{did}")
+    known = handle if handle != "handle.invalid" else None
+    return link(known or "somebody", f"https://bsky.app/profile/{did}")
 
 
 def _first(lines: Iterable[Line]) -> tuple[Line, ...]:

@@ -5,6 +5,7 @@ Whoever renders it puts each text through `plain`, so that others' words end no 
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 _HIDDEN: Final = {"Cc", "Cf", "Cs"}
 _ZERO_WIDTH_JOINER: Final = "\u200d"
 _NO_CHARACTERS: Final = "\ufffe\uffff"
+# Unicode calls them hidden, and yet they show: without them, what reports take for other words may be a name.
+_MARKS: Final = re.compile("[\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd\U00013430-\U0001345f]")
 
 
 @dataclass(frozen=True)
@@ -82,11 +85,12 @@ def plain(text: str) -> str:
     What joins emoji to one stays. XML can hold all that is left.
     """
     return "".join(
-        " " if char.isspace() else char
+        " " if char.isspace() or char in _NO_CHARACTERS else char
         for char in text
         if char.isspace()
         or char == _ZERO_WIDTH_JOINER
-        or (unicodedata.category(char) not in _HIDDEN and char not in _NO_CHARACTERS)
+        or _MARKS.match(char)
+        or unicodedata.category(char) not in _HIDDEN
     )
 
 

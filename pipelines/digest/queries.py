@@ -41,8 +41,8 @@ NUMBERS_OF_DAYS: Final = """
     select
         sum(post_count) filter (date_day >= $monday) as posts,
         sum(post_count) filter (date_day < $monday) as previous_posts,
-        sum(engagement_on_posts) filter (date_day >= $monday) as reactions,
-        sum(engagement_on_posts) filter (date_day < $monday) as previous_reactions
+        sum(engagement_on_posts) filter (date_day >= $monday) as reactions_to_them,
+        sum(engagement_on_posts) filter (date_day < $monday) as previous_reactions_to_them
     from rpt_activity_by_day
     where pack_uri = 'all' and date_day >= $monday - 7 and date_day < $monday + 7
 """
@@ -59,7 +59,7 @@ TOP_POSTS: Final = f"""
 """
 
 LIKED: Final = f"""
-    select post_uri, author_did, author_handle, text, liker_count
+    select post_uri, author_did, author_handle, text, member_count
     from rpt_liked_here
     where
         pack_uri = 'all' and last_liked_at > $since and last_liked_at <= $until and coalesce(len(labels), 0) = 0

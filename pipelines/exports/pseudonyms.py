@@ -56,6 +56,8 @@ select creator_did, creator_handle, null from stg_bluesky__starter_packs
 union
 select author_did, author_handle, author_display_name from int_posts
 union
+select actor_did, actor_handle, actor_display_name from int_reactions
+union
 select null, ltrim(withheld_name, '@'), null from int_withheld_names
 order by all
 """

@@ -14,7 +14,7 @@ class Conversation:
     Attributes:
         posts: Its answers (`app.bsky.feed.defs#postView`), and answers to these, in no order. Where the service shows
             none, since it is gone or in a block, there is none.
-        is_whole: Whether that is all that the service has.
+        is_whole: Whether that is all that there is: what is in a block stands all the same.
     """
 
     posts: list[msgspec.Raw] = field(default_factory=list)
@@ -24,6 +24,7 @@ class Conversation:
 class _Node(msgspec.Struct):
     post: msgspec.Raw = msgspec.Raw()
     replies: list[msgspec.Raw] = msgspec.field(default_factory=list)
+    blocked: msgspec.Raw = msgspec.Raw(b"false")
 
 
 class _Counted(msgspec.Struct, rename="camel"):
@@ -52,7 +53,8 @@ def read_conversation(thread: msgspec.Raw, depth: int) -> Conversation:
             conversation.is_whole = False
             continue
         is_shown = bytes(node.post) != b""
-        if is_cut or (level == 0 and not is_shown):
+        is_blocked = bytes(node.blocked) == b"true"
+        if is_cut or is_blocked or (level == 0 and not is_shown):
             conversation.is_whole = False
         if level > 0 and is_shown:
             conversation.posts.append(node.post)

@@ -2,7 +2,7 @@
 
 function showAudience(view, period) {
   const words = PERIOD_WORDS[period.name];
-  fill("reach", view.reach.map(reached), `Of no post ${words.last} is known who reacted to it.`);
+  fill("reach", view.reach.map(reached), `Who reacted to posts ${words.last} is not known: the service has not been asked.`);
   offerPosts(
     "reach",
     view.reach.map((row) => row.post),
@@ -30,7 +30,7 @@ function showAudience(view, period) {
         ),
       ),
     ),
-    `Nobody in no pack is known who reacted ${words.last}.`,
+    `Nobody from outside the packs is known to have reacted ${words.last}.`,
   );
   offer("reactors", view.reactors, {
     handle: (row) => handleOf(row.who),
@@ -55,11 +55,11 @@ function reached(row) {
 }
 
 function conversation(answers, { answers: all, depth }) {
-  const rest = all > answers.length ? `, the first ${number(answers.length)} of those that can be shown` : "";
+  const rest = all > answers.length ? `, of which ${number(answers.length)} can be shown` : "";
   return h(
     "details",
     {},
-    h("summary", {}, `${count(all, "answer")}, ${number(depth)} deep${rest}`),
+    h("summary", {}, `${count(all, "answer")} on ${count(depth, "level")}${rest}`),
     h(
       "ol",
       { class: "conversation" },

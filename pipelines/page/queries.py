@@ -239,8 +239,8 @@ REACTORS: Final = f"""
 
 CONVERSATIONS: Final = f"""
     select
-        pack_uri, top_post_uri, answer_depth as depth, post_uri, author_did, text, posted_at, like_count, repost_count, reply_count,
-        quote_count, labels
+        pack_uri, top_post_uri, answer_depth as depth, post_uri, author_did, text, posted_at, like_count, repost_count,
+        reply_count, quote_count, labels
     from rpt_conversations
     qualify row_number() over (partition by pack_uri, top_post_uri order by order_number) <= {MOST_ANSWERS}
     order by pack_uri, top_post_uri, order_number

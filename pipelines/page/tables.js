@@ -50,6 +50,7 @@ const FORMULA = /^[\s\p{Z}\u200b\ufeff]*[=+\-@＝＋－＠]|^[\t\r\n]/u;
 function csv({ head, rows }) {
   const cell = (value) => {
     if (value === null || value === undefined) return "";
+    if (typeof value === "number") return String(Number(value.toPrecision(12)));
     if (typeof value !== "string") return String(value);
     return `"${FORMULA.test(value) ? "'" : ""}${value.replaceAll('"', '""')}"`;
   };

@@ -162,7 +162,7 @@ function showBridges() {
   one('[data-note="bridges"]').replaceChildren(
     ...(bridges.length
       ? [
-          "Most of the shortest ways between people lead through ",
+          "Many of the shortest ways between people lead through ",
           ...bridges.flatMap(({ who: person }, index) => [
             index ? (index === bridges.length - 1 ? " and " : ", ") : "",
             nameLink(person),

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from itertools import zip_longest
 from typing import Final, NamedTuple
 
 import dlt
@@ -27,7 +28,7 @@ from pipelines.network.failing_services import FAILURES_IN_A_ROW
 from pipelines.network.identifiers import is_did
 from pipelines.network.service_clock import hear_the_time
 from pipelines.sources.bluesky import author_feed
-from pipelines.sources.questions import POST
+from pipelines.sources.questions import POST_URI
 from pipelines.sources.rows import (
     Row,
     arrow_table,
@@ -155,10 +156,10 @@ class AudienceAsker:
     def _questions(
         self, about: Sequence[AudiencePost], posts: Sequence[str], dids: Sequence[str]
     ) -> Iterator[tuple[Asking, Callable[[Asking], None]]]:
-        hydration = [
-            *((names, "post", self._ask_for_posts) for names in _parts(posts, POSTS_LIMIT)),
-            *((names, "profile", self._ask_for_profiles) for names in _parts(dids, PROFILES_LIMIT)),
-        ]
+        of_posts = ((names, "post", self._ask_for_posts) for names in _parts(posts, POSTS_LIMIT))
+        of_people = ((names, "profile", self._ask_for_profiles) for names in _parts(dids, PROFILES_LIMIT))
+        # In turn, so that many of one kind leave the other its share.
+        hydration = [one for pair in zip_longest(of_posts, of_people) for one in pair if one is not None]
         for names, kind, ask in hydration[: -(-self.requests // SHARE_OF_HYDRATION)]:
             subject = names[0] if kind == "post" else f"at://{names[0]}"
             yield Asking(kind, subject, self.clock()), partial(ask, names=names)
@@ -217,18 +218,20 @@ class AudienceAsker:
 
     def _add_reaction(self, asking: Asking, item: msgspec.Raw) -> None:
         row = reaction_row(item, asking.kind, asking.observed_at)
-        if row["actor_did"] is None or not is_did(row["actor_did"]):
-            asking.is_whole = False
-        elif row["actor_did"] not in self.left_alone:
+        did = row["actor_did"]
+        if did is None or not is_did(did) or did in self.left_alone:
+            asking.is_whole = False  # What is known of those who are left alone stands.
+        else:
             asking.add(REACTIONS, row | {"post_uri": asking.subject_uri})
 
     def _add_post(self, asking: Asking, view: msgspec.Raw, among: Collection[str] | None = None) -> None:
         row = shown_post_row(view, asking.observed_at)
         uri, author = row["post_uri"] or "", row["author_did"] or ""
-        is_theirs = is_did(author) and uri.startswith(f"at://{author}/{POST}/")
-        if not is_theirs or (among is not None and uri not in among):
+        found = POST_URI.fullmatch(uri)
+        is_theirs = found is not None and found[1] == author
+        if not is_theirs or (among is not None and uri not in among) or author in self.left_alone:
             asking.is_whole = False
-        elif author not in self.left_alone:
+        else:
             seen = {"member_did": author, "observed_at": microseconds(asking.observed_at)}
             asking.add(AUTHOR_FEED, row | seen)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
     from pipelines.sources.rows import Row
 
 POST: Final = "app.bsky.feed.post"
+POST_URI: Final = re.compile(
+    rf"at://(did:[a-z]+:[A-Za-z0-9._:%-]*[A-Za-z0-9._-])/{re.escape(POST)}/([A-Za-z0-9_~.:-]{{1,512}})"
+)
+"""A post's at:// URI, with its author's DID and its key."""
 
 
 @dataclass(frozen=True)

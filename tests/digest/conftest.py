@@ -27,7 +27,8 @@ def reports(published: Published) -> Iterator[duckdb.DuckDBPyConnection]:
             """
             insert into rpt_liked_here by name
             select
-                pack_uri, rank_number, post_uri, author_did, author_handle, text, labels, 3 as liker_count,
+                pack_uri, rank_number, post_uri, author_did, author_handle, text, labels, 3 as member_count,
+                0 as liker_count,
                 newest_observed_at as last_liked_at
             from rpt_top_posts cross join rpt_data_health
             where pack_uri = 'all' and period = 'week';

@@ -18,6 +18,7 @@ from pipelines.digest.content import read_digest
 from pipelines.digest.document import Digest, Line, Section, Week, link, plain
 from pipelines.digest.files import CHAT, FEED, MARKDOWN, render_files
 from pipelines.digest.markdown import escaped, in_markdown
+from pipelines.lake.names_in_texts import names_at
 
 if TYPE_CHECKING:
     from markdown_it.token import Token
@@ -88,6 +89,20 @@ def test_the_week_is_the_page_s_and_weeks_before_are_the_calendar_s(
         "Close to us, in no pack",
         "What is not well",
     ]
+
+
+def test_who_reposted_counts_among_those_who_like_it(reports: duckdb.DuckDBPyConnection) -> None:
+    reports.execute("update rpt_liked_here set member_count = 3, liker_count = 0, reposter_count = 3")
+    written = render_files(read_digest(reports))[MARKDOWN].decode()
+    assert "liked or reposted by 3 of us" in written
+    assert "by 0 of us" not in written
+
+
+def test_no_name_comes_of_what_is_taken_away() -> None:
+    gone = [char for char in map(chr, (*range(0xD800), *range(0xE000, 0x110000))) if not plain(char)]
+    assert "\u200b" in gone
+    for char in gone:
+        assert "a.example.com" in {found.name for found in names_at(f"a{char}.example.com")}, ascii(char)
 
 
 def test_a_post_that_a_labeler_warns_of_is_in_no_digest(reports: duckdb.DuckDBPyConnection) -> None:

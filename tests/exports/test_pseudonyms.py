@@ -53,6 +53,8 @@ create table stg_bluesky__starter_pack_members as from dim_authors;
 create table stg_bluesky__starter_packs as select did as creator_did, handle as creator_handle from dim_authors;
 create table int_posts as
 select did as author_did, handle as author_handle, display_name as author_display_name from dim_authors;
+create table int_reactions as
+select 'did:plc:8' as actor_did, 'liker.test' as actor_handle, 'Lena Liker' as actor_display_name;
 create table int_withheld_names as select '@7.test' as withheld_name;
 """
 
@@ -71,6 +73,7 @@ def of_common_words() -> Pseudonyms:
         ("こんにちはです。", {}),
         ("Good Day, Ada, and ada!", {"Good Day": 2, "Ada": 4}),
         ("good will, GOOD WILL", {"good will": 5, "GOOD WILL": 5}),
+        ("Lena Liker is liker.test", {"Lena Liker": 8, "liker.test": 8}),
         ("https://Ada.example/Ada and https://x.example/good-will", {"good-will": 5}),
     ],
 )

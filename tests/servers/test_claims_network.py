@@ -393,7 +393,12 @@ def assert_reactions_are_those_of_the_pds(nights: Nights) -> None:
         )
         said = set(marts.execute("select kind, post_uri, actor_did from fct_reactions where is_current").fetchall())
         depths = marts.execute(
-            "select answer_depth, count(*) from rpt_conversations where top_post_uri = $1 and pack_uri = 'all' group by all",
+            """
+                select answer_depth, count(*)
+                from rpt_conversations
+                where top_post_uri = $1 and pack_uri = 'all'
+                group by answer_depth
+            """,
             [nights.world.talked_about.uri],
         ).fetchall()
         answers = {uri for (uri,) in marts.execute("select post_uri from fct_posts where kind = 'reply'").fetchall()}

@@ -187,6 +187,10 @@ def test_of_people_who_are_left_alone_nothing_is_kept(lake: Lake, sample_server:
     asked = ask(lake, sample_server, about, left_alone={did})
     assert did not in {row["actor_did"] for row in asked.rows["reactions"]}
     assert did not in {row["author_did"] for row in asked.rows["author_feed"]}
+    (list_without_them,) = (
+        row for row in asked.rows["audience_pulls"] if (row["kind"], row["subject_uri"]) == ("like", about[0].uri)
+    )
+    assert not list_without_them["is_whole"], "what is known of them stands"
 
 
 def test_posts_and_people_come_as_if_a_feed_had_shown_them(lake: Lake, sample_server: SampleServer) -> None:
@@ -212,7 +216,7 @@ def node(name: str, *replies: dict[str, Any], reply_count: int = 0) -> dict[str,
         (node("top", node("a", node("b"))), ["a", "b"], True),
         (node("top", node("a", node("b", reply_count=1))), ["a", "b"], False),
         (node("top", node("a", node("b", node("c")))), ["a", "b"], True),
-        (node("top", {"uri": "x", "blocked": True}, node("a")), ["a"], True),
+        (node("top", {"uri": "x", "blocked": True}, node("a")), ["a"], False),
         (node("top", {"post": {"uri": "a"}, "replies": "none"}), [], False),
         ({"uri": "top", "notFound": True}, [], False),
     ],

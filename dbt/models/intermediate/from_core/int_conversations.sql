@@ -41,7 +41,8 @@ trees as (
         trees.trail || '/' || replies.place as trail
     from trees
     inner join replies on trees.post_uri = replies.parent_uri
-    where replies.post_uri != trees.top_post_uri
+    -- Anybody may answer themself for ever: what is deeper is left out, and costs no memory.
+    where replies.post_uri != trees.top_post_uri and trees.answer_depth < 100
 )
 
 select

@@ -93,7 +93,7 @@ names as (
     inner join withheld on seen.author_did = withheld.did
     union
     select reactions.actor_handle as withheld_name
-    from {{ ref('int_reactions') }} as reactions
+    from {{ ref('stg_bluesky__reactions') }} as reactions
     inner join withheld on reactions.actor_did = withheld.did
 ),
 

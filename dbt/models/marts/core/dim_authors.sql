@@ -53,9 +53,17 @@ availability as (
 
 select
     dids.did,
-    -- The service says `handle.invalid` where it cannot check a handle now: the last good one says more.
-    coalesce(handles.handle, looks.valid_handle, profiles.handle, looks.handle) as handle,
-    coalesce(profiles.display_name, looks.display_name) as display_name,
+    -- The service says `handle.invalid` where it cannot check a handle now: the last good one says more. A stranger's
+    -- profile may have been asked for once, long before the newest look.
+    case
+        when members.did is not null
+            then coalesce(handles.handle, looks.valid_handle, profiles.handle, looks.handle)
+        else coalesce(looks.valid_handle, handles.handle, profiles.handle, looks.handle)
+    end as handle,
+    case
+        when members.did is not null then coalesce(profiles.display_name, looks.display_name)
+        else looks.display_name
+    end as display_name,
     profiles.description,
     profiles.avatar_url,
     profiles.links,

@@ -24,7 +24,8 @@ members as (
 ),
 
 -- A reply is asked for with the post that it answers and with the one that its conversation begins with. There it
--- stands below what it answers, so that it is missed only where that was seen.
+-- stands below what it answers, so that it is missed only where that was seen in the same asking: that a feed shows it
+-- later tells nothing of what stood above it.
 written as (
     {%- for kind, post_uri, asked_uri in [
         ('quote', 'quoted_uri', 'quoted_uri'),
@@ -41,13 +42,9 @@ written as (
         posts.first_observed_at as first_seen_at,
         posts.last_observed_at as last_seen_at,
         posts.deleted_before,
-        posts.is_in_doubt,
-        {{ 'parents.last_observed_at' if asked_uri == 'thread_root_uri' else 'null' }} as parent_last_seen_at
+        posts.is_in_doubt
     from {{ ref('fct_posts') }} as posts
     inner join asked_posts on posts.{{ asked_uri }} = asked_posts.post_uri and asked_posts.kind = '{{ kind }}'
-    {%- if asked_uri == 'thread_root_uri' %}
-    left join {{ ref('int_posts') }} as parents on posts.reply_parent_uri = parents.post_uri
-    {%- endif %}
     where posts.{{ post_uri }} is not null
     {{ 'union' if not loop.last }}
     {%- endfor %}
@@ -67,8 +64,7 @@ reactions as (
         first_seen_at,
         last_seen_at,
         null as deleted_before,
-        false as is_in_doubt,
-        null as parent_last_seen_at
+        false as is_in_doubt
     from {{ ref('int_reactions') }}
 ),
 
@@ -85,9 +81,9 @@ missed as (
             reactions.asked_uri = asked.post_uri
             and reactions.kind = asked.kind
             and reactions.last_seen_at < asked.observed_at
-    where
-        asked.is_proof
-        and (reactions.asked_uri = reactions.post_uri or reactions.parent_last_seen_at >= asked.observed_at)
+    left join {{ ref('fct_post_engagement') }} as answered
+        on reactions.post_uri = answered.post_uri and asked.observed_at = answered.observed_at
+    where asked.is_proof and (reactions.asked_uri = reactions.post_uri or answered.post_uri is not null)
     group by reactions.asked_uri, reactions.kind, reactions.actor_did, reactions.reaction_uri
 )
 

@@ -10,7 +10,8 @@ strangers as (
         handle,
         display_name
     from {{ ref('dim_authors') }}
-    where is_publishable and not is_member
+    -- Whoever was forgotten has no handle: their posts are one in the lake, which nobody wrote.
+    where is_publishable and not is_member and handle is not null
 ),
 
 members as (
