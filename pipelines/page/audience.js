@@ -2,7 +2,11 @@
 
 function showAudience(view, period) {
   const words = PERIOD_WORDS[period.name];
-  fill("reach", view.reach.map(reached), `Who reacted to posts ${words.last} is not known: the service has not been asked.`);
+  fill(
+    "reach",
+    view.reach.map(reached),
+    `Who reacted to posts ${words.last} is not known: the service has not been asked.`,
+  );
   offerPosts(
     "reach",
     view.reach.map((row) => row.post),
