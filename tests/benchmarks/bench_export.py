@@ -63,6 +63,8 @@ create table int_handle_spans as select did, handle from dim_authors;
 create table stg_bluesky__profiles as select did, handle, display_name from dim_authors;
 create table stg_bluesky__starter_pack_members as select did, handle, display_name from dim_authors;
 create table stg_bluesky__starter_packs as select did as creator_did, handle as creator_handle from dim_authors limit 1;
+create table int_reactions as
+select did as actor_did, handle as actor_handle, display_name as actor_display_name from dim_authors limit 0;
 create table int_posts as
 select did as author_did, handle as author_handle, display_name as author_display_name from dim_authors;
 """
