@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from bisect import bisect_right
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -167,7 +168,8 @@ class Reading:
         )
 
 
-def readings(text: str) -> list[Reading]:
+@lru_cache(128)  # One text after the other is looked at for one kind of name after the other.
+def readings(text: str) -> tuple[Reading, ...]:
     """Read a text in all the ways in which names are looked for in it; the last one is the plainest."""
     found = _with_and_without_invisible(Reading(_usual(text)))
     for reading in tuple(found):
@@ -179,7 +181,7 @@ def readings(text: str) -> list[Reading]:
                 decoded = Reading(decoded.text, decoded, _decodings(decoded.text, is_ascii=is_ascii))
             if decoded is not reading and decoded.text != found[-1].text:
                 found += _with_and_without_invisible(decoded)
-    return found
+    return tuple(found)
 
 
 def _usual(text: str) -> str:
