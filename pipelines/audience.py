@@ -105,8 +105,6 @@ class AskingTheAudience:
         Raises:
             LakeError: The warehouse cannot be read, or DuckDB does not find what was loaded.
         """
-        if not self.requests:
-            return AudienceSummary()
         with closing(duckdb_settings(self.pipeline.pipeline_name).read_warehouse()) as warehouse:
             about, posts, dids = self._about(warehouse), _wanted_posts(warehouse), _wanted_people(warehouse)
             asker = AudienceAsker(self.network, self.clock, self.requests, left_alone(warehouse))

@@ -399,9 +399,10 @@ def audit(pipeline: dlt.Pipeline, night: Night, console: Terminal, *, is_all: bo
 def ask_the_audience(pipeline: dlt.Pipeline, night: Night, console: Terminal) -> AudienceSummary:
     """Ask who reacts to members' top posts, and for what members like and follow, load it, and say what came of it."""
     requests = configured_audience_requests()
+    if not requests:
+        return AudienceSummary()
     summary = AskingTheAudience(pipeline, connected(night), night.run.clock, requests).ask()
-    if requests:
-        console.say(*f" audience  {summary}".split("\n"))
+    console.say(*f" audience  {summary}".split("\n"))
     return summary
 
 

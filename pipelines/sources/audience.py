@@ -27,7 +27,7 @@ from pipelines.network.errors import BudgetSpent, NetworkError, is_refused
 from pipelines.network.failing_services import FAILURES_IN_A_ROW
 from pipelines.network.identifiers import is_did
 from pipelines.network.service_clock import hear_the_time
-from pipelines.sources.bluesky import author_feed
+from pipelines.sources.bluesky import author_feed, rows_of
 from pipelines.sources.questions import POST_URI
 from pipelines.sources.rows import (
     Row,
@@ -35,7 +35,6 @@ from pipelines.sources.rows import (
     microseconds,
     profile_row,
     reaction_row,
-    resource_hints,
     shown_post_row,
 )
 
@@ -247,21 +246,6 @@ def _audience_answers(
     yield from asker.ask(about, posts, dids)
 
 
-@dlt.transformer(**resource_hints(REACTIONS))
-def _reactions(table: pa.Table) -> pa.Table | None:
-    return table if table.schema.equals(REACTIONS.schema) else None
-
-
-@dlt.transformer(**resource_hints(AUDIENCE_PULLS))
-def _audience_pulls(table: pa.Table) -> pa.Table | None:
-    return table if table.schema.equals(AUDIENCE_PULLS.schema) else None
-
-
-@dlt.transformer(**resource_hints(PROFILES))
-def _profiles(table: pa.Table) -> pa.Table | None:
-    return table if table.schema.equals(PROFILES.schema) else None
-
-
 @dlt.source(name="bluesky", section="bluesky")
 def audience(
     asker: AudienceAsker, about: Sequence[AudiencePost], posts: Sequence[str], dids: Sequence[str]
@@ -275,4 +259,5 @@ def audience(
         dids: People whose profiles to ask for.
     """
     answers = _audience_answers(asker, about, posts, dids)
-    return [answers | _reactions(), answers | _audience_pulls(), answers | author_feed(), answers | _profiles()]
+    tables = (REACTIONS, AUDIENCE_PULLS, PROFILES)
+    return [*(answers | rows_of(table) for table in tables), answers | author_feed()]

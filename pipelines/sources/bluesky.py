@@ -17,6 +17,7 @@ from pipelines.lake.tables import (
     PROFILES,
     STARTER_PACK_MEMBERS,
     STARTER_PACKS,
+    RawTable,
 )
 from pipelines.network.connect import Network, connect
 from pipelines.network.service_clock import ServiceClock
@@ -138,6 +139,16 @@ def author_feed(table: pa.Table) -> pa.Table | None:
 def feed_pulls(table: pa.Table) -> pa.Table | None:
     """Pick the outcomes of the walks out of what `member_feeds` yields."""
     return table if table.schema.equals(FEED_PULLS.schema) else None
+
+
+def rows_of(picked: RawTable) -> DltResource:
+    """Make a transformer that picks a table's rows out of what a resource yields: Arrow tables, each of one table."""
+
+    @dlt.transformer(**resource_hints(picked))
+    def pick(table: pa.Table) -> pa.Table | None:
+        return table if table.schema.equals(picked.schema) else None
+
+    return pick
 
 
 def _resources(pull: Pull) -> list[DltResource]:

@@ -10,20 +10,20 @@ import dlt
 import pyarrow as pa
 from dlt.extract import DltResource
 
-from pipelines.lake.tables import FEED_AUDITS, MEMBER_RECORDS
+from pipelines.lake.tables import FEED_AUDITS, MEMBER_RECORDS, RECORD_CHECKS
 from pipelines.network.connect import Network
 from pipelines.network.failing_services import FailingServices
 from pipelines.network.service_clock import hear_the_time
-from pipelines.sources.bluesky import author_feed
+from pipelines.sources.bluesky import author_feed, rows_of
 from pipelines.sources.clients import WORKERS
 from pipelines.sources.feed_walk import MemberState
 from pipelines.sources.member_audit import MemberAudit
 from pipelines.sources.member_records import KeptCollections
 from pipelines.sources.member_states import member_states
 from pipelines.sources.pull_run import ITEMS_PER_LOAD
-from pipelines.sources.record_checks import RecordAsker, checked_records
+from pipelines.sources.record_checks import RecordAsker
 from pipelines.sources.repository_comparison import KnownRecord
-from pipelines.sources.rows import Row, arrow_table, resource_hints
+from pipelines.sources.rows import Row, arrow_table
 
 _COUNTS = ("expected", "present", "missing", "healed", "hidden", "unreadable", "gone")
 
@@ -112,16 +112,6 @@ def _member_audits(audits: Audits) -> Iterator[pa.Table]:
     yield from audits.tables(member_states(dlt.current.source_state(), dlt.current.source_schema().tables))
 
 
-@dlt.transformer(**resource_hints(FEED_AUDITS))
-def _feed_audits(table: pa.Table) -> pa.Table | None:
-    return table if table.schema.equals(FEED_AUDITS.schema) else None
-
-
-@dlt.transformer(**resource_hints(MEMBER_RECORDS))
-def _member_records(table: pa.Table) -> pa.Table | None:
-    return table if table.schema.equals(MEMBER_RECORDS.schema) else None
-
-
 @dlt.source(name="bluesky", section="bluesky")
 def feed_audits(audits: Audits) -> list[DltResource]:
     """Audits of members, and what they bring: answers about records, follows and likes, posts that the service shows.
@@ -130,4 +120,5 @@ def feed_audits(audits: Audits) -> list[DltResource]:
         audits: The run that this load is part of. It has begun.
     """
     members = _member_audits(audits)
-    return [members | _feed_audits(), members | checked_records(), members | _member_records(), members | author_feed()]
+    tables = (FEED_AUDITS, RECORD_CHECKS, MEMBER_RECORDS)
+    return [*(members | rows_of(table) for table in tables), members | author_feed()]

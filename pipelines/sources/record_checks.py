@@ -16,12 +16,12 @@ from pipelines.network.connect import Network
 from pipelines.network.errors import NetworkError, ServiceFailed, is_refused
 from pipelines.network.failing_services import OUT_OF_REACH, FailingServices
 from pipelines.network.service_clock import hear_the_time
-from pipelines.sources.bluesky import author_feed
+from pipelines.sources.bluesky import author_feed, rows_of
 from pipelines.sources.clients import WORKERS
 from pipelines.sources.feed_walk import ROWS_PER_TABLE
 from pipelines.sources.questions import POST, Question
 from pipelines.sources.repository_checks import RepositoryChecks
-from pipelines.sources.rows import Row, arrow_table, microseconds, resource_hints, shown_post_row
+from pipelines.sources.rows import Row, arrow_table, microseconds, shown_post_row
 
 
 @dataclass
@@ -155,12 +155,6 @@ def _record_answers(questions: Sequence[Question], asker: RecordAsker) -> Iterat
     yield from asker.ask(questions)
 
 
-@dlt.transformer(**resource_hints(RECORD_CHECKS))
-def checked_records(table: pa.Table) -> pa.Table | None:
-    """Pick the rows of `record_checks` out of what asking yields."""
-    return table if table.schema.equals(RECORD_CHECKS.schema) else None
-
-
 @dlt.source(name="bluesky", section="bluesky")
 def record_checks(questions: Sequence[Question], asker: RecordAsker) -> list[DltResource]:
     """Answers about records, and the posts among them that the service shows.
@@ -170,4 +164,4 @@ def record_checks(questions: Sequence[Question], asker: RecordAsker) -> list[Dlt
         asker: Asks for them, and counts what came of it.
     """
     answers = _record_answers(questions, asker)
-    return [answers | checked_records(), answers | author_feed()]
+    return [answers | rows_of(RECORD_CHECKS), answers | author_feed()]
