@@ -215,6 +215,9 @@ class Nights:
         """Keep what a reader's marts say now."""
         with duckdb.connect(str(reader.folder / "_data" / "bluesky.duckdb"), read_only=True) as marts:
             said = {mart: marts.execute(sql).fetchall() for mart, sql in CLAIMS.items()}
+            # What the audience brings of others is looked at again when a list shows it, so that less is claimed of it.
+            people = tuple(f"at://{person.did}/" for person in self.world.people)
+            said["fct_posts"] = [row for row in said["fct_posts"] if row[0].startswith(people)]
             reports = marts.execute(
                 "select table_name from duckdb_tables() where starts_with(table_name, 'rpt_')"
             ).fetchall()
