@@ -40,6 +40,7 @@ from pipelines.audience import AskingTheAudience, AudienceSummary, configured_au
 from pipelines.audits import Auditing, AuditSummary, audits_due
 from pipelines.checks import Checking, Checks
 from pipelines.command import run_command
+from pipelines.compacting import compact_where_due
 from pipelines.forgetting import forget
 from pipelines.hydration import PostFile, hydrate, read_posts
 from pipelines.lake.bucket import LakeError, lake_location, use_project_settings
@@ -493,6 +494,8 @@ def run_night(options: argparse.Namespace, pipeline: dlt.Pipeline, night: Night,
         # They are named; whoever leaves the checks out runs them later, and these give the exit code.
         night.run.doubtful.clear()
     published = publish(options, pipeline, night, console) if night.is_last else 0
+    if night.is_last:
+        published = max(published, compact_where_due(pipeline, console))
     return published if options.check else max(night.exit_code, published)
 
 

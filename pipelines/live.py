@@ -33,6 +33,7 @@ from dlt.common.configuration import with_config
 from dlt.common.typing import TSecretStrValue
 
 from pipelines.command import run_command
+from pipelines.compacting import run_compaction
 from pipelines.events.firehose import Firehose
 from pipelines.events.jetstream import Jetstream, LegacyJetstream
 from pipelines.events.kafka import Kafka, load_decoder
@@ -44,7 +45,6 @@ from pipelines.events.webhook import Webhook
 from pipelines.explain import explain
 from pipelines.interruption import on_signal
 from pipelines.lake.bucket import PROJECT_ROOT, LakeError, lake_location, use_project_settings
-from pipelines.lake.compaction import compact
 from pipelines.lake.filesystems import use_lake_filesystems
 from pipelines.lake.forgotten import read_forgotten
 from pipelines.lake.members import Members, read_members
@@ -56,7 +56,6 @@ from pipelines.sample.streams.live_day import SECONDS as SAMPLE_SECONDS
 from pipelines.sample.streams.live_day import live_day
 from pipelines.sources.hidden_members import OPT_OUT
 from pipelines.sources.micro_batches import BatchLimits, MicroBatches
-from pipelines.terminal import complain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -495,20 +494,6 @@ def run_bridge(pipeline: dlt.Pipeline, options: BridgeOptions, limits: StreamLim
     )
     console.say(f"{bridge.sent:,} events sent")
     return 2 if gaps else 0
-
-
-def run_compaction(pipeline: dlt.Pipeline, console: Terminal) -> int:
-    """Compact the tables of the live job, and say what was done."""
-    done = compact(pipeline)
-    facts = {
-        f"{done.replaced:,} small files are now in {done.written:,} large ones too": done.written,
-        f"{done.deleted:,} that an earlier run replaced were deleted": done.deleted,
-        f"{done.waiting:,} will be deleted, an hour after they were replaced": done.waiting,
-    }
-    console.say("; ".join(fact for fact, count in facts.items() if count) or "There was nothing to compact.")
-    for path, reason in done.damaged.items():
-        complain(f"{path} is damaged, and stays as it is: {reason}")
-    return 2 if done.damaged else 0
 
 
 def _until_told(work: Callable[[threading.Event], None]) -> int | None:

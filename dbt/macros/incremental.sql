@@ -68,11 +68,15 @@
 
 
 {% macro has_batches(relation) %}
+    {{- return(has_column(relation, 'batch_number')) -}}
+{% endmacro %}
+
+{% macro has_column(relation, name) %}
     {#- Asks the table, since the catalog is slow to answer and each model asks several times. -#}
     {%- set query -%}
         select * from {{ relation }} limit 0
     {%- endset -%}
-    {{- return('batch_number' in run_query(query).column_names) -}}
+    {{- return(name in run_query(query).column_names) -}}
 {% endmacro %}
 
 

@@ -22,6 +22,14 @@
         file_row_number,
         {{ unread.batch_number }} as batch_number
     from {{ read_lake_files(table_name, unread.files) }} as files
+    {%- if unread.are_compacted %}
+    where
+        source_file in (
+            select source_file from {{ ref('base_lake__files') }}
+            where table_name = '{{ table_name }}'
+            {%- if is_incremental() %} and batch_number > {{ last_batch() }}{% endif %}
+        )
+    {%- endif %}
 {%- endmacro %}
 
 
@@ -62,25 +70,83 @@
 {%- endmacro %}
 
 
-{% macro list_lake_files(pattern) %}
-    {{- return(adapter.dispatch('list_lake_files', 'bluesky_lake')(pattern)) -}}
+{#- The files of the lake that may be read, as a query of `source_file`. -#}
+{% macro list_lake_files() %}
+    {{- return(adapter.dispatch('list_lake_files', 'bluesky_lake')()) -}}
 {% endmacro %}
 
-{% macro duckdb__list_lake_files(pattern) %}
-    select substr(file, length({{ lake_path() }}) + 2) as source_file
-    from glob({{ lake_pattern() }} || '/{{ pattern }}')
+{#- Lists once, however often the query is asked: in a bucket, each thousand files are a request. -#}
+{% macro duckdb__list_lake_files() %}
+    {%- if execute -%}
+        {%- do run_query("
+            set variable lake_files = (
+                select coalesce(list(substr(file, length(" ~ lake_path() ~ ") + 2)), [])
+                from glob(" ~ lake_pattern() ~ " || '/**')
+            )
+        ") -%}
+    {%- endif -%}
+    select source_file
+    from (select unnest(getvariable('lake_files')) as source_file)
+    where regexp_matches(source_file, '[.]parquet$|^_dlt_[^/]*/[^/]*[.]jsonl$')
 {% endmacro %}
 
 
-{#- Files of a table that this model has not read yet, and the number of the newest batch of files. The names of dlt's
-    own files begin with a schema: `schema_name` selects its files. -#}
+{#- Compacted files that `base_lake__files` does not know. -#}
+{% macro new_compacted_files(listed) %}
+    {%- if not execute -%}
+        {{- return([]) -}}
+    {%- endif -%}
+    {%- set query -%}
+        select source_file
+        from ({{ listed }})
+        where
+            source_file like '%/compact-%.parquet'
+            {% if is_incremental() -%}
+            and source_file not in (select source_file from {{ this }})
+            and source_file not in (select coalesce({{ known_places() }}, '') from {{ this }})
+            {%- endif %}
+        order by source_file
+    {%- endset -%}
+    {{- return(run_query(query).columns[0].values()) -}}
+{% endmacro %}
+
+
+{#- The compacted files that base_lake__files knows; a warehouse of before them has none. -#}
+{% macro known_places() %}
+    {{- return('held_in' if has_column(this, 'held_in') else 'cast(null as varchar)') -}}
+{% endmacro %}
+
+
+{#- Which files' rows the given compacted files hold, as they say themselves: `held_in` and `source_file`. Those that say
+    nothing, and all of before rows kept their place, hold their own. -#}
+{% macro list_held_files(files) %}
+    {{- return(adapter.dispatch('list_held_files', 'bluesky_lake')(files)) -}}
+{% endmacro %}
+
+{% macro duckdb__list_held_files(files) %}
+    select
+        substr(file_name, length({{ lake_path() }}) + 2) as held_in,
+        unnest(from_json(decode(value), '["varchar"]')) as source_file
+    from {% if files -%} parquet_kv_metadata({{ duckdb__paths_of(files) }})
+    {%- else -%} (select null::varchar as file_name, null::blob as key, null::blob as value)
+    {%- endif %}
+    where decode(key) = 'holds'
+{% endmacro %}
+
+
+{#- Files of a table that this model has not read yet, the number of the newest batch of files, and whether some are
+    compacted: these may hold rows of others that it has read. The names of dlt's own files begin with a schema:
+    `schema_name` selects its files. -#}
 {% macro unread_files(table_name, schema_name=none) %}
-    {%- set nothing = {'files': [], 'batch_number': 0} -%}
+    {%- set nothing = {'files': [], 'batch_number': 0, 'are_compacted': false} -%}
     {%- if not execute or load_relation(ref('base_lake__files')) is none -%}
         {{- return(nothing) -}}
     {%- endif -%}
     {%- set query -%}
-        select source_file, max(batch_number) over () as batch_number
+        select
+            coalesce(held_in, source_file) as file,
+            max(max(batch_number)) over () as batch_number,
+            bool_or(held_in is not null) as is_compacted
         from {{ ref('base_lake__files') }}
         where
             table_name = '{{ table_name }}'
@@ -91,18 +157,26 @@
             {% if is_incremental() -%}
             and batch_number > {{ last_batch() }}
             {%- endif %}
-        order by source_file
+        group by file
+        order by file
     {%- endset -%}
     {%- set rows = run_query(query) -%}
     {%- if not rows -%}
         {{- return(nothing) -}}
     {%- endif -%}
-    {{- return({'files': rows.columns[0].values(), 'batch_number': rows.columns[1].values()[0]}) -}}
+    {{- return(
+        {
+            'files': rows.columns[0].values(),
+            'batch_number': rows.columns[1].values()[0],
+            'are_compacted': rows.columns[2].values() | select | list | length > 0
+        }
+    ) -}}
 {% endmacro %}
 
 
 {#- The rows of the given files of a raw table. Its columns are those that the source declares: a column that a file
-    lacks is null, and a column that the source lacks is left out. -#}
+    lacks is null, and a column that the source lacks is left out. A row's place is where dlt wrote it: compacted files
+    keep it in columns of their own. -#}
 {% macro read_lake_files(table_name, files) %}
     {{- return(adapter.dispatch('read_lake_files', 'bluesky_lake')(table_name, files)) -}}
 {% endmacro %}
@@ -114,13 +188,15 @@
             {%- for column in columns %}
             {{ column.name }}::{{ column.data_type }} as {{ column.name }},
             {%- endfor %}
-            substr(filename, length({{ lake_path() }}) + 2) as source_file,
-            file_row_number
+            coalesce(_source_file, substr(filename, length({{ lake_path() }}) + 2)) as source_file,
+            coalesce(_source_row, file_row_number) as file_row_number
         from (
             select
                 {%- for column in columns %}
                 null::{{ column.data_type }} as {{ column.name }},
                 {%- endfor %}
+                null::varchar as _source_file,
+                null::bigint as _source_row,
                 null::varchar as filename,
                 null::bigint as file_row_number
             where false

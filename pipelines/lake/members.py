@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import glob
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pipelines.lake.bucket import filesystem_client
 from pipelines.lake.damaged import read_rows
-from pipelines.lake.tables import STARTER_PACK_MEMBERS, HiddenBecause
+from pipelines.lake.tables import SOURCE_FILE, STARTER_PACK_MEMBERS, HiddenBecause
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
     import dlt
 
-_LATEST_FOLDERS: Final = 8
+_LATEST_DAYS: Final = 8
 """Days of loads that are looked through: a pack that could not be read last night is still followed."""
 
 
@@ -42,16 +42,9 @@ def read_members(pipeline: dlt.Pipeline, *, follow_blocked: bool = False) -> Mem
     Raises:
         DamagedFileError: A file of memberships cannot be read.
     """
-    client = filesystem_client(pipeline)
-    files = client.fs_client
-    paths = sorted(map(str, files.glob(f"{glob.escape(client.get_table_dir(STARTER_PACK_MEMBERS.name))}*/*.parquet")))
-    folders = sorted({path.rpartition("/")[0] for path in paths})[-_LATEST_FOLDERS:]
     newest: dict[str, tuple[datetime, set[str]]] = {}
-    for path in paths:
-        if path.rpartition("/")[0] not in folders:
-            continue
-        # Files of older loads have no `hidden_because`.
-        for row in read_rows(files, path, ["pack_uri", "did", "observed_at", "hidden_because"]).to_pylist():
+    for rows in _latest_days(pipeline):
+        for row in rows:
             because = row.get("hidden_because")
             seen_at, dids = newest.get(row["pack_uri"], (row["observed_at"], set()))
             if row["observed_at"] > seen_at:
@@ -64,3 +57,27 @@ def read_members(pipeline: dlt.Pipeline, *, follow_blocked: bool = False) -> Mem
         frozenset().union(*(dids for _, dids in newest.values())),
         max((seen_at for seen_at, _ in newest.values()), default=None),
     )
+
+
+def _latest_days(pipeline: dlt.Pipeline) -> Iterator[list[dict[str, Any]]]:
+    """Give the rows of the newest days, the newest first, also where a month of days was compacted."""
+    client = filesystem_client(pipeline)
+    files, table = client.fs_client, client.get_table_dir(STARTER_PACK_MEMBERS.name)
+    folders: dict[str, list[str]] = {}
+    for path in sorted(map(str, files.find(table))):
+        folder, _, name = path.removeprefix(table).rpartition("/")
+        if folder and name.endswith(".parquet"):
+            folders.setdefault(folder, []).append(path)
+    days: dict[str, list[dict[str, Any]]] = {}
+    for folder in sorted(folders, reverse=True):
+        oldest = sorted(days)[-_LATEST_DAYS:][0] if len(days) >= _LATEST_DAYS else ""
+        if folder < oldest[: len(folder)]:  # Of a compacted month, too, no day is among the newest.
+            continue
+        for path in folders[folder]:
+            # Files of older loads have no `hidden_because`.
+            columns = ["pack_uri", "did", "observed_at", "hidden_because", SOURCE_FILE]
+            for row in read_rows(files, path, columns).to_pylist():
+                day = (row.get(SOURCE_FILE) or f"/{folder}/").split("/")[1]
+                days.setdefault(day, []).append(row)
+    for day in sorted(days, reverse=True)[:_LATEST_DAYS]:
+        yield days[day]

@@ -14,7 +14,7 @@ import msgspec
 import pyarrow as pa
 
 from pipelines.lake.names_in_texts import names_at, plainly_written
-from pipelines.lake.tables import AUTHOR_FEED, REPO_EVENTS, RawTable
+from pipelines.lake.tables import AUTHOR_FEED, REPO_EVENTS, SOURCE_FILE, SOURCE_ROW, RawTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -39,6 +39,7 @@ _DEEPEST: Final = 100
 _KEPT_IN_A_STUB: Final = ("$type", "did", "handle", "uri")
 _KEPT_OF_A_REPOST: Final = frozenset(
     {"member_did", "observed_at", "item_uri", "item_at", "item_indexed_at", "reason_type", "issues", "raw"}
+    | {SOURCE_FILE, SOURCE_ROW}
 )
 
 Row = dict[str, Any]

@@ -15,6 +15,9 @@ import pyarrow as pa
 
 UTC_TIMESTAMP: Final = pa.timestamp("us", tz="UTC")
 STRINGS: Final = pa.list_(pa.string())
+SOURCE_FILE: Final = "_source_file"
+SOURCE_ROW: Final = "_source_row"
+"""Columns of compacted files alone: in which file of the lake, and as which of its rows, dlt wrote the row."""
 FACETS: Final = pa.list_(
     pa.struct(
         [

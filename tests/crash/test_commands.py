@@ -63,9 +63,11 @@ def made(folder: Path, name: str) -> dict[str, Any]:
 def rows_of(files: list[str]) -> set[tuple[Any, ...]]:
     with duckdb.connect() as connection:
         columns = (
-            "columns(lambda name: name not in ('_dlt_load_id', '_dlt_id', 'observed_at', 'source_file', 'service'))"
+            "columns(lambda name: name not in ('_dlt_load_id', '_dlt_id', 'observed_at', 'source_file', 'service',"
+            " '_source_file', '_source_row'))"
         )
-        return set(connection.execute(f"select {columns}::varchar from read_parquet($1)", [files]).fetchall())
+        rows = "read_parquet($1, union_by_name = true)"
+        return set(connection.execute(f"select {columns}::varchar from {rows}", [files]).fetchall())
 
 
 @pytest.mark.parametrize(

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import dlt
 import duckdb
 import pytest
 
 from pipelines import bluesky, report
 from pipelines.lake.bucket import PROJECT_ROOT, use_project_settings
+from pipelines.lake.compaction import READERS_NEED, compact
 from tests.dbt_command import run_dbt
 
 if TYPE_CHECKING:
@@ -59,6 +62,11 @@ class Warehouse:
         """Run the job on the sample, and give its exit code."""
         with self._settings():
             return bluesky.main(["--sample", *options])
+
+    def compact(self, *, hour: int) -> None:
+        """Compact the sample's lake, as if so many hours had passed."""
+        with self._settings():
+            compact(dlt.pipeline("bluesky_sample_compact"), now=time.time() + hour * READERS_NEED)
 
     def report(self) -> int:
         """Write the sample's page, and give the exit code."""

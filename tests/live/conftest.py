@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Final
 import confluent_kafka
 import dlt
 import duckdb
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -76,8 +75,8 @@ class LiveLake:
     def rows(self, table: RawTable = REPO_EVENTS) -> list[Row]:
         """Read all rows of a table."""
         files = sorted((self.lake.dataset / table.name).glob("*/*.parquet"))
-        parts = [pq.read_table(file) for file in files]
-        return pa.concat_tables(parts).to_pylist() if parts else []
+        columns = [*table.schema.names, "_dlt_load_id"]
+        return [row for file in files for row in pq.read_table(file, columns=columns).to_pylist()]
 
     def staged(self) -> list[Row]:
         """Let dbt read the lake, and give the rows of `stg_bluesky__repo_events`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from datetime import UTC, datetime
@@ -48,31 +49,43 @@ def files(live: LiveLake) -> list[Path]:
     return sorted((live.lake.dataset / "repo_events").glob("*/*.parquet"))
 
 
+def load_files(live: LiveLake) -> list[Path]:
+    return sorted((live.lake.dataset / "_dlt_loads").iterdir())
+
+
+def loads(live: LiveLake) -> list[str]:
+    """The loads that dlt has noted, as often as a file does."""
+    lines = [line for file in load_files(live) for line in file.read_text().splitlines()]
+    return sorted(json.loads(line)["load_id"] for line in lines)
+
+
 def pipeline() -> dlt.Pipeline:
     return dlt.pipeline("bluesky_compact")
 
 
 def test_small_files_become_one_and_are_deleted_when_their_readers_have_had_time(lake_of_small_files):  # type: ignore[no-untyped-def]
     live = lake_of_small_files
-    before, rows = live.folded(), len(live.rows())
+    before, rows, complete = live.folded(), len(live.rows()), loads(live)
     small = files(live)
-    assert len(small) == 5
+    assert len(small) == len(complete) == 5
     done = compact(pipeline())
-    assert (done.replaced, done.written, done.deleted) == (len(small), 1, 0)
+    assert (done.replaced, done.written, done.deleted) == (2 * len(small), 2, 0)
     assert set(small) < set(files(live)), "a reader that listed the small files still finds them"
     assert live.folded() == before
+    assert loads(live) == sorted(2 * complete)
     assert compact(pipeline()).written == 0, "what is compacted is not compacted again"
     done = compact(pipeline(), now=time.time() + READERS_NEED)
-    assert done.deleted == len(small)
-    assert len(files(live)) == 1
+    assert done.deleted == 2 * len(small)
+    assert len(files(live)) == len(load_files(live)) == 1
     assert live.folded() == before
     assert len(live.rows()) == rows
+    assert loads(live) == complete
 
 
-@pytest.mark.parametrize("failing_at", ["write", "upload", 0, 3])
+@pytest.mark.parametrize("failing_at", ["write", "upload", "write of loads", 0, 3, 7])
 def test_a_crash_at_any_point_changes_nothing_for_readers(failing_at, lake_of_small_files, monkeypatch):  # type: ignore[no-untyped-def]
     live = lake_of_small_files
-    before, rows = live.folded(), len(live.rows())
+    before, rows, complete = live.folded(), len(live.rows()), loads(live)
 
     class Crash(BaseException):
         pass
@@ -82,9 +95,11 @@ def test_a_crash_at_any_point_changes_nothing_for_readers(failing_at, lake_of_sm
 
     with monkeypatch.context() as patched:
         if failing_at == "write":
-            patched.setattr("pyarrow.parquet.write_table", crash)
+            patched.setattr("pyarrow.parquet.ParquetWriter.write_table", crash)
         elif failing_at == "upload":
             patched.setattr("pipelines.lake.filesystems.shutil.copyfile", crash)
+        elif failing_at == "write of loads":
+            patched.setattr("pipelines.lake.compacted_loads.json.dumps", crash)
         else:
             compact(pipeline())
             removed = iter(range(failing_at))
@@ -97,11 +112,13 @@ def test_a_crash_at_any_point_changes_nothing_for_readers(failing_at, lake_of_sm
         with pytest.raises(Crash):
             compact(pipeline(), now=time.time() + READERS_NEED)
     assert live.folded() == before
+    assert {*loads(live)} == {*complete}
     compact(pipeline())
     compact(pipeline(), now=time.time() + READERS_NEED)
     assert live.folded() == before
     assert len(live.rows()) == rows
     assert len(files(live)) == 1
+    assert loads(live) == complete
 
 
 def test_large_files_and_too_many_rows_at_once_are_left_alone(lake_of_small_files, monkeypatch):  # type: ignore[no-untyped-def]
@@ -129,7 +146,7 @@ def test_what_cannot_be_read_is_named_and_left_and_costs_no_other_file(lake_of_s
     others = sorted(set(files(live)) - {first, second})
     done = compact(pipeline())
     assert done.damaged.keys() == {str(first), str(second)}
-    assert (done.replaced, done.written) == (len(others), 1)
+    assert (done.replaced, done.written) == (len(others) + len(loads(live)) // 2, 2)
     compact(pipeline(), now=time.time() + READERS_NEED)
     assert len(files(live)) == 3, "both of the damaged ones, and one for the others"
     assert main(["compact"]) == 2

@@ -97,12 +97,13 @@ class Copy:
 
     def rows(self, table: RawTable) -> list[dict[str, Any]]:
         """All rows of a table; each of its files can be read."""
-        parts = [
-            pq.read_table(pa.BufferReader(content))
+        columns = [*table.schema.names, "_dlt_load_id"]
+        return [
+            row
             for path, content in self.files.items()
             if path.startswith(f"{table.name}/") and path.endswith(".parquet")
+            for row in pq.read_table(pa.BufferReader(content), columns=columns).to_pylist()
         ]
-        return pa.concat_tables(parts, promote_options="default").to_pylist() if parts else []
 
     def folded(self, table: RawTable) -> dict[tuple[Any, ...], dict[str, Any]]:
         """Its rows by their key, as the models fold them; which load brought one makes no difference."""
@@ -125,9 +126,11 @@ class Copy:
 
     def complete_loads(self) -> set[str]:
         """The loads from which something may be claimed."""
-        folders = ("_dlt_loads/", "_dlt_pipeline_state/")
-        names = [path.rpartition("/")[2] for path in self.files if path.startswith(folders)]
-        return {name.removesuffix(".jsonl").split("__")[1] for name in names if "__" in name}
+        states = [
+            path.split("__")[1] for path in self.files if path.startswith("_dlt_pipeline_state/") and "__" in path
+        ]
+        loads = [content.splitlines() for path, content in self.files.items() if path.startswith("_dlt_loads/")]
+        return {*states, *(json.loads(line)["load_id"] for lines in loads for line in lines)}
 
 
 @dataclass
