@@ -8,6 +8,7 @@ from typing import Final
 import dlt
 import pyarrow as pa
 from dlt.common.configuration.exceptions import ConfigurationValueError
+from dlt.common.runtime import signals
 from dlt.common.typing import TSecretStrValue
 from dlt.extract import DltResource
 
@@ -28,6 +29,7 @@ from pipelines.sources.member_states import member_states
 from pipelines.sources.pull_run import PullRun
 from pipelines.sources.roster import Roster, RosterReader, Seeds
 from pipelines.sources.rows import arrow_table, resource_hints
+from pipelines.sources.walk_batch import WalkBatch
 
 MOST_DAYS: Final = 36_525
 """A century: more than any feed holds, and less than what a date can be moved by."""
@@ -89,18 +91,9 @@ def starter_packs(pull: Pull) -> Iterator[pa.Table | None]:
 
 @dlt.resource(**resource_hints(STARTER_PACK_MEMBERS))
 def starter_pack_members(pull: Pull) -> Iterator[pa.Table | None]:
-    """Yield the members of the packs one at a time, so that `member_feeds` walks several feeds at once.
-
-    Who is listed comes at once, who is hidden when it is known.
-    """
-    # Here, where one thread runs, the states are put in their place, if they are not there.
-    member_states(dlt.current.source_state(), dlt.current.source_schema().tables)
-    known = pull.roster().members
-    for member in known:
-        yield arrow_table(STARTER_PACK_MEMBERS, [member])
-    whole = yield from pull.whole_roster()
-    for member in whole.members[len(known) :]:
-        yield arrow_table(STARTER_PACK_MEMBERS, [member])
+    """Yield the members of the packs, as this run sees them."""
+    roster = yield from pull.whole_roster()
+    yield arrow_table(STARTER_PACK_MEMBERS, roster.members)
 
 
 @dlt.resource(**resource_hints(PROFILES))
@@ -110,23 +103,37 @@ def profiles(pull: Pull) -> Iterator[pa.Table | None]:
     yield arrow_table(PROFILES, list(roster.profiles.values()))
 
 
-@dlt.transformer(parallelized=True, selected=False)
-def member_feeds(member: pa.Table, pull: Pull) -> Iterator[pa.Table]:
-    """Walk a member's feed: yield tables of `author_feed`, then the member's row of `feed_pulls`.
+@dlt.resource(selected=False)
+def walkers(pull: Pull) -> Iterator[int | None]:
+    """Yield a number for each of those who walk feeds at the same time.
 
-    The member's state moves after both, so that dlt stores a cursor only with the rows that it stands for.
+    Who is listed is walked at once. Whom the service hides may be known when the first walkers are done.
     """
-    did = member["did"][0].as_py()
-    if did not in pull.run.followed or not pull.run.load_room.admit(did):
-        return
+    # Here, where one thread runs, the states are put in their place, if they are not there.
+    member_states(dlt.current.source_state(), dlt.current.source_schema().tables)
+    pull.roster()
+    yield from range(WORKERS)
+    yield from pull.whole_roster()
+    yield from range(WORKERS)
+
+
+@dlt.transformer(parallelized=True, selected=False)
+def member_feeds(_walker: int, pull: Pull) -> Iterator[pa.Table]:
+    """Walk the feeds of those who wait, as long as the load takes more: yield tables of `author_feed` and `feed_pulls`.
+
+    A member's state moves after both, so that dlt stores a cursor only with the rows that it stands for.
+    """
     members: dict[str, MemberState] = dlt.current.resource_state(AUTHOR_FEED.name)["members"]
-    posts_count = pull.roster().profiles.get(did, {}).get("posts_count")
-    walk = FeedWalk(pull.network.appview, did, members.get(did), pull.rules, pull.run.clock(), posts_count)
-    yield from walk.tables()
-    pull.run.count(walk, pull.roster().name_of(did))
-    yield arrow_table(FEED_PULLS, [walk.pull_row()])
-    if walk.next_state:
-        members[did] = walk.next_state
+    batch = WalkBatch(members)
+    while (did := pull.run.load_room.take()) is not None:
+        posts_count = pull.roster().profiles.get(did, {}).get("posts_count")
+        walk = FeedWalk(pull.network.appview, did, members.get(did), pull.rules, pull.run.clock(), posts_count)
+        for page in walk.pages():
+            signals.raise_if_signalled()  # dlt looks for a signal when it gets a table, and that may take long.
+            yield from batch.add_page(page)
+        pull.run.count(walk)
+        yield from batch.end_walk(walk)
+    yield from batch.hand_over()
 
 
 @dlt.transformer(**resource_hints(AUTHOR_FEED))
@@ -152,9 +159,9 @@ def rows_of(picked: RawTable) -> DltResource:
 
 
 def _resources(pull: Pull) -> list[DltResource]:
-    members = starter_pack_members(pull)
-    feeds = members | member_feeds(pull)
-    return [starter_packs(pull), members, profiles(pull), feeds | author_feed(), feeds | feed_pulls()]
+    feeds = walkers(pull) | member_feeds(pull)
+    who = [starter_packs(pull), starter_pack_members(pull), profiles(pull)]
+    return [*who, feeds | author_feed(), feeds | feed_pulls()]
 
 
 def _walk_rules(refresh_days: float, full_sweep_days: float, backfill_days: float | None, full: bool) -> WalkRules:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -11,7 +11,7 @@ from pipelines.network.appview import RequestStats
 from pipelines.network.service_clock import utc_now
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from concurrent.futures import Future
     from datetime import datetime
 
@@ -24,39 +24,42 @@ ITEMS_PER_LOAD: Final = 100_000
 
 
 class LoadRoom:
-    """How many more items the open load takes. Each member is walked once in a run; a full load defers the others.
+    """Who waits to be walked, and how many more items the open load takes. Each member is walked once in a run.
 
     Safe to use from several threads.
 
     Args:
         items_per_load: A load that holds so many items takes no further member.
-
-    Attributes:
-        deferred_count: Members that wait for the next load, as the open one is full.
     """
 
     def __init__(self, items_per_load: int = ITEMS_PER_LOAD) -> None:
-        self.deferred_count = 0
         self._items_per_load = items_per_load
         self._room = items_per_load
-        self._admitted: set[str] = set()
+        self._waiting: deque[str] = deque()
+        self._known: set[str] = set()
         self._lock = threading.Lock()
+
+    @property
+    def deferred_count(self) -> int:
+        """Members that wait for the next load, once the open one is over."""
+        return len(self._waiting)
+
+    def add(self, dids: Iterable[str]) -> None:
+        """Let members wait, unless the run knows them already."""
+        with self._lock:
+            new = [did for did in dict.fromkeys(dids) if did not in self._known]
+            self._known.update(new)
+            self._waiting.extend(new)
 
     def begin_load(self) -> None:
         """Open a new load, which has room for the members that the last one deferred."""
         with self._lock:
-            self.deferred_count, self._room = 0, self._items_per_load
+            self._room = self._items_per_load
 
-    def admit(self, did: str) -> bool:
-        """Take a member into the open load, unless the load is full or the run has the member from another pack."""
+    def take(self) -> str | None:
+        """Take the next member into the open load; None if the load is full, or nobody waits."""
         with self._lock:
-            if did in self._admitted:
-                return False
-            if self._room <= 0:
-                self.deferred_count += 1
-                return False
-            self._admitted.add(did)
-            return True
+            return self._waiting.popleft() if self._waiting and self._room > 0 else None
 
     def fill(self, item_count: int) -> None:
         """Note that the open load holds so many more items."""
@@ -75,7 +78,7 @@ class PullRun:
         clock: Tells the time of an observation. Where none is handed in, it becomes that of the AppView's client, which
             does not depend on this machine's being right.
         network: The clients; the source makes them from its settings where none are handed in.
-        load_room: Decides which members the open load takes.
+        load_room: Decides which members the open load takes, among those who are followed.
         roster: The packs and their members, as far as they are known; None until the first resource has read it.
         whole_roster: The roster with those whom the service hides, who are searched for beside the feeds.
         followed: Members whose feeds are read.
@@ -110,6 +113,7 @@ class PullRun:
         with self._counting:
             self.roster, self.followed = roster, frozenset(roster.dids)
             self.notes += roster.notes
+        self.load_room.add(roster.dids)
         return roster
 
     @property
@@ -128,13 +132,8 @@ class PullRun:
         """The pace that is never exceeded."""
         return self.network.appview.requests_per_second if self.network else 0.0
 
-    def count(self, walk: FeedWalk, name: str) -> None:
-        """Count a walk that is over.
-
-        Args:
-            walk: The walk.
-            name: What the member is called in notes.
-        """
+    def count(self, walk: FeedWalk) -> None:
+        """Count a walk that is over."""
         self.load_room.fill(walk.item_count)
         with self._counting:
             self.outcomes[walk.outcome] += 1
@@ -143,4 +142,5 @@ class PullRun:
             if walk.is_doubtful:
                 self.doubtful.add(walk.did)
             if walk.error and walk.outcome in ("ok", "failed"):
+                name = self.roster.name_of(walk.did) if self.roster else walk.did
                 self.notes.append(f"{name}: {walk.outcome}: {walk.error}")
