@@ -96,11 +96,11 @@ class AtChange:
 class _CountedRoom(LoadRoom):
     """Takes so many members, so that how walks overtake each other does not decide how many loads there are."""
 
-    def take(self) -> str | None:
-        did = super().take()
-        if did is not None:
+    def admit(self, did: str) -> bool:
+        is_admitted = super().admit(did)
+        if is_admitted:
             super().fill(1)
-        return did
+        return is_admitted
 
     def fill(self, item_count: int) -> None:
         """Count no items."""

@@ -1,6 +1,6 @@
 """The dlt source of the nightly pull: who is in the packs, their profiles, and what they posted."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -28,8 +28,14 @@ from pipelines.sources.feed_walk import FeedWalk, MemberState, WalkRules
 from pipelines.sources.member_states import member_states
 from pipelines.sources.pull_run import PullRun
 from pipelines.sources.roster import Roster, RosterReader, Seeds
-from pipelines.sources.rows import arrow_table, resource_hints
+from pipelines.sources.rows import Row, arrow_table, resource_hints
 from pipelines.sources.walk_batch import WalkBatch
+
+_TABLES_OF_A_WORKER: Final = 4
+"""Tables of members that there are for each thread: feeds are not of one length."""
+
+_MOST_MEMBERS_OF_A_TABLE: Final = 100
+"""A thread keeps the rows of these until it is done with all, or has enough."""
 
 MOST_DAYS: Final = 36_525
 """A century: more than any feed holds, and less than what a date can be moved by."""
@@ -91,9 +97,23 @@ def starter_packs(pull: Pull) -> Iterator[pa.Table | None]:
 
 @dlt.resource(**resource_hints(STARTER_PACK_MEMBERS))
 def starter_pack_members(pull: Pull) -> Iterator[pa.Table | None]:
-    """Yield the members of the packs, as this run sees them."""
-    roster = yield from pull.whole_roster()
-    yield arrow_table(STARTER_PACK_MEMBERS, roster.members)
+    """Yield the members of the packs, some at a time, so that `member_feeds` walks several feeds at once.
+
+    Who is listed comes at once, who is hidden when it is known.
+    """
+    # Here, where one thread runs, the states are put in their place, if they are not there.
+    member_states(dlt.current.source_state(), dlt.current.source_schema().tables)
+    known = pull.roster().members
+    yield from _some_at_a_time(known)
+    whole = yield from pull.whole_roster()
+    yield from _some_at_a_time(whole.members[len(known) :])
+
+
+def _some_at_a_time(members: Sequence[Row]) -> Iterator[pa.Table]:
+    """Put members into tables, so small that each thread gets some of them."""
+    size = min(max(1, len(members) // (_TABLES_OF_A_WORKER * WORKERS)), _MOST_MEMBERS_OF_A_TABLE)
+    for start in range(0, len(members), size):
+        yield arrow_table(STARTER_PACK_MEMBERS, members[start : start + size])
 
 
 @dlt.resource(**resource_hints(PROFILES))
@@ -103,36 +123,24 @@ def profiles(pull: Pull) -> Iterator[pa.Table | None]:
     yield arrow_table(PROFILES, list(roster.profiles.values()))
 
 
-@dlt.resource(selected=False)
-def walkers(pull: Pull) -> Iterator[int | None]:
-    """Yield a number for each of those who walk feeds at the same time.
-
-    Who is listed is walked at once. Whom the service hides may be known when the first walkers are done.
-    """
-    # Here, where one thread runs, the states are put in their place, if they are not there.
-    member_states(dlt.current.source_state(), dlt.current.source_schema().tables)
-    pull.roster()
-    yield from range(WORKERS)
-    yield from pull.whole_roster()
-    yield from range(WORKERS)
-
-
 @dlt.transformer(parallelized=True, selected=False)
-def member_feeds(_walker: int, pull: Pull) -> Iterator[pa.Table]:
-    """Walk the feeds of those who wait, as long as the load takes more: yield tables of `author_feed` and `feed_pulls`.
+def member_feeds(some: pa.Table, pull: Pull) -> Iterator[pa.Table]:
+    """Walk the feeds of some members: yield tables of `author_feed` and `feed_pulls`.
 
     A member's state moves after both, so that dlt stores a cursor only with the rows that it stands for.
     """
     members: dict[str, MemberState] = dlt.current.resource_state(AUTHOR_FEED.name)["members"]
     batch = WalkBatch(members)
-    while (did := pull.run.load_room.take()) is not None:
+    for did in some["did"].to_pylist():
+        if did not in pull.run.followed or not pull.run.load_room.admit(did):
+            continue
         posts_count = pull.roster().profiles.get(did, {}).get("posts_count")
         walk = FeedWalk(pull.network.appview, did, members.get(did), pull.rules, pull.run.clock(), posts_count)
         for page in walk.pages():
             signals.raise_if_signalled()  # dlt looks for a signal when it gets a table, and that may take long.
             yield from batch.add_page(page)
         pull.run.count(walk)
-        yield from batch.end_walk(walk)
+        batch.end_walk(walk)
     yield from batch.hand_over()
 
 
@@ -159,9 +167,9 @@ def rows_of(picked: RawTable) -> DltResource:
 
 
 def _resources(pull: Pull) -> list[DltResource]:
-    feeds = walkers(pull) | member_feeds(pull)
-    who = [starter_packs(pull), starter_pack_members(pull), profiles(pull)]
-    return [*who, feeds | author_feed(), feeds | feed_pulls()]
+    members = starter_pack_members(pull)
+    feeds = members | member_feeds(pull)
+    return [starter_packs(pull), members, profiles(pull), feeds | author_feed(), feeds | feed_pulls()]
 
 
 def _walk_rules(refresh_days: float, full_sweep_days: float, backfill_days: float | None, full: bool) -> WalkRules:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter, deque
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -11,7 +11,7 @@ from pipelines.network.appview import RequestStats
 from pipelines.network.service_clock import utc_now
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from concurrent.futures import Future
     from datetime import datetime
 
@@ -24,42 +24,39 @@ ITEMS_PER_LOAD: Final = 100_000
 
 
 class LoadRoom:
-    """Who waits to be walked, and how many more items the open load takes. Each member is walked once in a run.
+    """How many more items the open load takes. Each member is walked once in a run; a full load defers the others.
 
     Safe to use from several threads.
 
     Args:
         items_per_load: A load that holds so many items takes no further member.
+
+    Attributes:
+        deferred_count: Members that wait for the next load, as the open one is full.
     """
 
     def __init__(self, items_per_load: int = ITEMS_PER_LOAD) -> None:
+        self.deferred_count = 0
         self._items_per_load = items_per_load
         self._room = items_per_load
-        self._waiting: deque[str] = deque()
-        self._known: set[str] = set()
+        self._admitted: set[str] = set()
         self._lock = threading.Lock()
-
-    @property
-    def deferred_count(self) -> int:
-        """Members that wait for the next load, once the open one is over."""
-        return len(self._waiting)
-
-    def add(self, dids: Iterable[str]) -> None:
-        """Let members wait, unless the run knows them already."""
-        with self._lock:
-            new = [did for did in dict.fromkeys(dids) if did not in self._known]
-            self._known.update(new)
-            self._waiting.extend(new)
 
     def begin_load(self) -> None:
         """Open a new load, which has room for the members that the last one deferred."""
         with self._lock:
-            self._room = self._items_per_load
+            self.deferred_count, self._room = 0, self._items_per_load
 
-    def take(self) -> str | None:
-        """Take the next member into the open load; None if the load is full, or nobody waits."""
+    def admit(self, did: str) -> bool:
+        """Take a member into the open load, unless the load is full or the run has the member from another pack."""
         with self._lock:
-            return self._waiting.popleft() if self._waiting and self._room > 0 else None
+            if did in self._admitted:
+                return False
+            if self._room <= 0:
+                self.deferred_count += 1
+                return False
+            self._admitted.add(did)
+            return True
 
     def fill(self, item_count: int) -> None:
         """Note that the open load holds so many more items."""
@@ -78,7 +75,7 @@ class PullRun:
         clock: Tells the time of an observation. Where none is handed in, it becomes that of the AppView's client, which
             does not depend on this machine's being right.
         network: The clients; the source makes them from its settings where none are handed in.
-        load_room: Decides which members the open load takes, among those who are followed.
+        load_room: Decides which members the open load takes.
         roster: The packs and their members, as far as they are known; None until the first resource has read it.
         whole_roster: The roster with those whom the service hides, who are searched for beside the feeds.
         followed: Members whose feeds are read.
@@ -113,7 +110,6 @@ class PullRun:
         with self._counting:
             self.roster, self.followed = roster, frozenset(roster.dids)
             self.notes += roster.notes
-        self.load_room.add(roster.dids)
         return roster
 
     @property

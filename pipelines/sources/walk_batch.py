@@ -39,11 +39,9 @@ class WalkBatch:
         if len(self._items) >= ROWS_PER_TABLE or self._raw >= RAW_PER_TABLE:
             yield from self._hand_over_items()
 
-    def end_walk(self, walk: FeedWalk) -> Iterator[pa.Table]:
-        """Take a walk whose pages were added, and hand everything over if there are many."""
+    def end_walk(self, walk: FeedWalk) -> None:
+        """Take a walk whose pages were added."""
         self._walks.append(walk)
-        if len(self._walks) >= ROWS_PER_TABLE:
-            yield from self.hand_over()
 
     def hand_over(self) -> Iterator[pa.Table]:
         """Hand over the items, then what the walks say of themselves; then move the members' states."""
@@ -51,7 +49,6 @@ class WalkBatch:
         if self._walks:
             yield arrow_table(FEED_PULLS, [walk.pull_row() for walk in self._walks])
         self._states.update((walk.did, walk.next_state) for walk in self._walks if walk.next_state)
-        self._walks = []
 
     def _hand_over_items(self) -> Iterator[pa.Table]:
         if self._items:
