@@ -430,7 +430,11 @@ def connected(night: Night) -> Network:
 
 
 def dry_run(pipeline: dlt.Pipeline, night: Night, console: Terminal) -> int:
-    """Read the packs and the profiles, print what a pull would ask for beyond them, and load nothing."""
+    """Read the packs and the profiles, say how long a pull now and a usual one would take, and load nothing.
+
+    Both read the packs and the profiles too. On a usual night each feed takes a page, as few people write a hundred
+    posts in `refresh_days`.
+    """
     source = bluesky(**night.settings, run=night.run)
     with show_progress(night.run, console):
         list(source.profiles)
@@ -441,13 +445,15 @@ def dry_run(pipeline: dlt.Pipeline, night: Night, console: Terminal) -> int:
         is_known = did in states and not night.settings.get("full")
         pages += 1 if is_known else max(1, math.ceil(posts / PAGE_LIMIT))
     new_count = sum(did not in states for did in roster.dids)
-    pace = night.run.requests_per_second
+    asked, pace = night.run.stats.requests, night.run.requests_per_second
+    tonight, usual = (timedelta(seconds=math.ceil((asked + count) / pace)) for count in (pages, len(roster.dids)))
     console.say(
         *roster.problems,
         f"  members  {len(roster.dids):,}, {new_count:,} of them for the first time",
-        f"    asked  {night.run.stats.requests:,} requests for packs, lists and profiles",
+        f"    asked  {asked:,} requests for packs, lists and profiles",
         f"would ask  about {pages:,} feed pages, more where people repost much",
-        f"would take about {timedelta(seconds=math.ceil(pages / pace))} at {pace:g} requests a second",
+        f"would take about {tonight} at {pace:g} requests a second, and a usual night about {usual}",
+        "     then  checks, audits and the audience, which are not counted here",
     )
     return 0 if roster.members else 1
 

@@ -92,6 +92,8 @@ _RECORDS: Final = re.compile(
     r"(at://|/(?:profile|start|starter-pack)/)([^\s/\"'<>?#]+)(?:((?:/[A-Za-z][A-Za-z.-]*)?/)([A-Za-z0-9._:~-]+))?",
     re.IGNORECASE,
 )
+_ADDRESS_OF_POST: Final = re.compile(r"https://bsky\.app(/profile/)(did:plc:[a-z2-7]{24})(/post/)([a-z0-9]+)")
+"""What the marts have for each post: it need not be searched for all else that an address can hold."""
 _PACK_OF_ONE: Final = re.compile(r"at://([^/]+)")
 _WORD: Final = re.compile(r"\w+")
 _TOKEN: Final = re.compile(r"\S+")
@@ -239,7 +241,8 @@ class Pseudonyms:
 
     def _identifiers(self, text: str) -> str:
         """Take DIDs and handles out of a text."""
-        return _with_others(text, self._identifiers_in(text))
+        of_post = _ADDRESS_OF_POST.fullmatch(text)
+        return _with_others(text, self._in_record(of_post) if of_post else self._identifiers_in(text))
 
     def _identifiers_in(self, text: str) -> Iterator[_Place]:
         for found in names_at(text):

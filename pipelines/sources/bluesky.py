@@ -1,6 +1,6 @@
 """The dlt source of the nightly pull: who is in the packs, their profiles, and what they posted."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -8,6 +8,7 @@ from typing import Final
 import dlt
 import pyarrow as pa
 from dlt.common.configuration.exceptions import ConfigurationValueError
+from dlt.common.runtime import signals
 from dlt.common.typing import TSecretStrValue
 from dlt.extract import DltResource
 
@@ -27,7 +28,14 @@ from pipelines.sources.feed_walk import FeedWalk, MemberState, WalkRules
 from pipelines.sources.member_states import member_states
 from pipelines.sources.pull_run import PullRun
 from pipelines.sources.roster import Roster, RosterReader, Seeds
-from pipelines.sources.rows import arrow_table, resource_hints
+from pipelines.sources.rows import Row, arrow_table, resource_hints
+from pipelines.sources.walk_batch import WalkBatch
+
+_TABLES_OF_A_WORKER: Final = 4
+"""Tables of members that there are for each thread: feeds are not of one length."""
+
+_MOST_MEMBERS_OF_A_TABLE: Final = 100
+"""A thread keeps the rows of these until it is done with all, or has enough."""
 
 MOST_DAYS: Final = 36_525
 """A century: more than any feed holds, and less than what a date can be moved by."""
@@ -89,18 +97,23 @@ def starter_packs(pull: Pull) -> Iterator[pa.Table | None]:
 
 @dlt.resource(**resource_hints(STARTER_PACK_MEMBERS))
 def starter_pack_members(pull: Pull) -> Iterator[pa.Table | None]:
-    """Yield the members of the packs one at a time, so that `member_feeds` walks several feeds at once.
+    """Yield the members of the packs, some at a time, so that `member_feeds` walks several feeds at once.
 
     Who is listed comes at once, who is hidden when it is known.
     """
     # Here, where one thread runs, the states are put in their place, if they are not there.
     member_states(dlt.current.source_state(), dlt.current.source_schema().tables)
     known = pull.roster().members
-    for member in known:
-        yield arrow_table(STARTER_PACK_MEMBERS, [member])
+    yield from _some_at_a_time(known)
     whole = yield from pull.whole_roster()
-    for member in whole.members[len(known) :]:
-        yield arrow_table(STARTER_PACK_MEMBERS, [member])
+    yield from _some_at_a_time(whole.members[len(known) :])
+
+
+def _some_at_a_time(members: Sequence[Row]) -> Iterator[pa.Table]:
+    """Put members into tables, so small that each thread gets some of them."""
+    size = min(max(1, len(members) // (_TABLES_OF_A_WORKER * WORKERS)), _MOST_MEMBERS_OF_A_TABLE)
+    for start in range(0, len(members), size):
+        yield arrow_table(STARTER_PACK_MEMBERS, members[start : start + size])
 
 
 @dlt.resource(**resource_hints(PROFILES))
@@ -111,22 +124,24 @@ def profiles(pull: Pull) -> Iterator[pa.Table | None]:
 
 
 @dlt.transformer(parallelized=True, selected=False)
-def member_feeds(member: pa.Table, pull: Pull) -> Iterator[pa.Table]:
-    """Walk a member's feed: yield tables of `author_feed`, then the member's row of `feed_pulls`.
+def member_feeds(some: pa.Table, pull: Pull) -> Iterator[pa.Table]:
+    """Walk the feeds of some members: yield tables of `author_feed` and `feed_pulls`.
 
-    The member's state moves after both, so that dlt stores a cursor only with the rows that it stands for.
+    A member's state moves after both, so that dlt stores a cursor only with the rows that it stands for.
     """
-    did = member["did"][0].as_py()
-    if did not in pull.run.followed or not pull.run.load_room.admit(did):
-        return
     members: dict[str, MemberState] = dlt.current.resource_state(AUTHOR_FEED.name)["members"]
-    posts_count = pull.roster().profiles.get(did, {}).get("posts_count")
-    walk = FeedWalk(pull.network.appview, did, members.get(did), pull.rules, pull.run.clock(), posts_count)
-    yield from walk.tables()
-    pull.run.count(walk, pull.roster().name_of(did))
-    yield arrow_table(FEED_PULLS, [walk.pull_row()])
-    if walk.next_state:
-        members[did] = walk.next_state
+    batch = WalkBatch(members)
+    for did in some["did"].to_pylist():
+        if did not in pull.run.followed or not pull.run.load_room.admit(did):
+            continue
+        posts_count = pull.roster().profiles.get(did, {}).get("posts_count")
+        walk = FeedWalk(pull.network.appview, did, members.get(did), pull.rules, pull.run.clock(), posts_count)
+        for page in walk.pages():
+            signals.raise_if_signalled()  # dlt looks for a signal when it gets a table, and that may take long.
+            yield from batch.add_page(page)
+        pull.run.count(walk)
+        batch.end_walk(walk)
+    yield from batch.hand_over()
 
 
 @dlt.transformer(**resource_hints(AUTHOR_FEED))

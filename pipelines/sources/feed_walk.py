@@ -16,16 +16,12 @@ from pipelines.network.appview import (
     walk_budget,
 )
 from pipelines.network.paging import EMPTY_PAGES_IN_A_ROW
-from pipelines.sources.rows import Row, feed_item_row, feed_table, from_microseconds, microseconds
+from pipelines.sources.rows import Row, feed_item_row, from_microseconds, microseconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import pyarrow as pa
-
     from pipelines.network.budgets import Budget
-
-ROWS_PER_TABLE: Final = 500
 
 _REPOST: Final = "/app.bsky.feed.repost/"
 
@@ -106,7 +102,7 @@ class WalkRules:
 class FeedWalk:
     """A walk through the author feed of one member.
 
-    Iterate `tables()` to its end; then `pull_row()` says how it went and `next_state` what to remember.
+    Iterate `pages()` to its end; then `pull_row()` says how it went and `next_state` what to remember.
 
     Attributes:
         outcome: As in the column `feed_pulls.outcome`.
@@ -177,23 +173,18 @@ class FeedWalk:
             return min(self._cursor, self.observed_at - self.rules.refresh)
         return self._floor
 
-    def tables(self) -> Iterator[pa.Table]:
+    def pages(self) -> Iterator[list[Row]]:
         """Walk the feed, newest item first.
 
         Yields:
-            Tables of `author_feed`, of about `ROWS_PER_TABLE` rows, so that memory does not grow with the feed.
+            Of each page, the rows of `author_feed` that are stored.
         """
-        rows: list[Row] = []
+        seen = {"member_did": self.did, "observed_at": microseconds(self.observed_at)}
         try:
             for page in self._pages():
-                rows.extend(page)
-                if len(rows) >= ROWS_PER_TABLE:
-                    yield feed_table(rows, self.did, self.observed_at)
-                    rows = []
+                yield [row | seen for row in page]
         except NetworkError as error:
             self.outcome, self.error = self._outcome_of(error)
-        if rows:
-            yield feed_table(rows, self.did, self.observed_at)
         if self._stop:
             self._remember()
 

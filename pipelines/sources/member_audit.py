@@ -13,13 +13,13 @@ from pipelines.network.failing_services import OUT_OF_REACH, FailingServices
 from pipelines.network.headers import host_of
 from pipelines.network.not_proved import Check, NotProved
 from pipelines.network.repo_proof import RepoRecord, proved
-from pipelines.sources.feed_walk import ROWS_PER_TABLE, AuditState, was_whole
+from pipelines.sources.feed_walk import AuditState, was_whole
 from pipelines.sources.member_records import MemberRecordChanges
 from pipelines.sources.questions import POST, Question
 from pipelines.sources.repository_blocks import block_row
 from pipelines.sources.repository_checks import UNAVAILABLE
 from pipelines.sources.repository_comparison import AUDITED, REPOST, Comparison
-from pipelines.sources.rows import Row, arrow_table, microseconds, repo_record_row
+from pipelines.sources.rows import ROWS_PER_TABLE, Row, arrow_table, microseconds, repo_record_row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -128,13 +128,8 @@ class PullRun:
         """The pace that is never exceeded."""
         return self.network.appview.requests_per_second if self.network else 0.0
 
-    def count(self, walk: FeedWalk, name: str) -> None:
-        """Count a walk that is over.
-
-        Args:
-            walk: The walk.
-            name: What the member is called in notes.
-        """
+    def count(self, walk: FeedWalk) -> None:
+        """Count a walk that is over."""
         self.load_room.fill(walk.item_count)
         with self._counting:
             self.outcomes[walk.outcome] += 1
@@ -143,4 +138,5 @@ class PullRun:
             if walk.is_doubtful:
                 self.doubtful.add(walk.did)
             if walk.error and walk.outcome in ("ok", "failed"):
+                name = self.roster.name_of(walk.did) if self.roster else walk.did
                 self.notes.append(f"{name}: {walk.outcome}: {walk.error}")

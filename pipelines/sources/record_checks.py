@@ -18,10 +18,9 @@ from pipelines.network.failing_services import OUT_OF_REACH, FailingServices
 from pipelines.network.service_clock import hear_the_time
 from pipelines.sources.bluesky import author_feed, rows_of
 from pipelines.sources.clients import WORKERS
-from pipelines.sources.feed_walk import ROWS_PER_TABLE
 from pipelines.sources.questions import POST, Question
 from pipelines.sources.repository_checks import RepositoryChecks
-from pipelines.sources.rows import Row, arrow_table, microseconds, shown_post_row
+from pipelines.sources.rows import ROWS_PER_TABLE, Row, arrow_table, microseconds, shown_post_row
 
 
 @dataclass

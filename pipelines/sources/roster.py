@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from pipelines.lake.forgotten import forgotten
@@ -72,7 +73,7 @@ class Roster:
 
     def name_of(self, did: str) -> str:
         """Name a member for people: by handle, if one is known that leads to them."""
-        seen_in = [self.profiles.get(did, {}), *(member for member in self.members if member["did"] == did)]
+        seen_in = chain([self.profiles.get(did, {})], (member for member in self.members if member["did"] == did))
         handles = (row.get("handle") for row in seen_in)
         return next((handle for handle in handles if handle and handle != "handle.invalid"), did)
 

@@ -9,7 +9,6 @@ import msgspec
 
 from pipelines.lake.forgotten import forgotten
 from pipelines.lake.scrubbing import table_of
-from pipelines.lake.tables import AUTHOR_FEED, RawTable
 from pipelines.network import lexicon
 from pipelines.network.identifiers import is_did
 
@@ -19,10 +18,15 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from dlt.common.schema.typing import TTableSchemaColumns
 
+    from pipelines.lake.tables import RawTable
+
 Row = dict[str, Any]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+ROWS_PER_TABLE: Final = 500
+"""About so many rows go to dlt in one table: fewer cost it more CPU a row, more take more memory."""
+
 FARTHEST_AHEAD: Final = timedelta(days=1)
 """How far ahead of its observation a time may be. Clients' clocks run fast, and zones are mistaken; what is further
 ahead is no time of anything, and would be the newest for as long."""
@@ -430,9 +434,3 @@ def subject_record_row(raw: bytes, observed_at: datetime) -> Row:
         issues.append("$.subject: no DID")
     row["issues"] = issues or None
     return row
-
-
-def feed_table(rows: Sequence[Row], member_did: str, observed_at: datetime) -> pa.Table:
-    """Put a member's items into a table of `author_feed`."""
-    seen = {"member_did": member_did, "observed_at": microseconds(observed_at)}
-    return arrow_table(AUTHOR_FEED, [row | seen for row in rows])

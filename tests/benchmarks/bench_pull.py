@@ -1,6 +1,7 @@
 """How fast the pull is, beside the way the known examples do it and beside a loop written by hand.
 
     python -m tests.benchmarks.bench_pull [--rounds 3]
+    python -m tests.benchmarks.bench_pull --nights --members 1000 --posts 20
 
 One server in a process of its own; every way in a new process, one after the other, round after round:
 
@@ -8,7 +9,8 @@ One server in a process of its own; every way in a new process, one after the ot
 - `example`: the SDK's models, one member after the other, `model_dump_json` into one file a member.
 - `by hand`: urllib3, msgspec, Arrow and a Parquet writer, in as many threads as the pull, the same columns, no dlt.
 
-Then the memory of the pull over short feeds and over long ones.
+`--memory`: the memory of the pull over short feeds and over long ones. `--nights`: what a member costs on the first
+night, and on a usual one, when each feed is asked for one page.
 """
 
 from __future__ import annotations
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
 PAGE: Final = 100
 THREADS: Final = 8
 OWN_RKEY: Final = b"@rkey@"
+PULL_ONLY: Final = ["--no-catch-up", "--no-transform", "--no-report"]
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,15 @@ def main() -> None:
     parser.add_argument("--members", type=int, default=60)
     parser.add_argument("--posts", type=int, default=5_000)
     parser.add_argument("--memory", action="store_true", help="only the memory, over feeds of several lengths")
+    parser.add_argument("--nights", action="store_true", help="only what a member costs, on a first and a usual night")
     options = parser.parse_args()
+    if options.nights:
+        with server(options.posts) as (service, _):
+            for name, way in (("first", pull), ("usual", pull_again)):
+                measure = run(way, service, options.members, options.posts)
+                milliseconds = 1_000 * measure.cpu_seconds / options.members
+                print(f"{name} night: {milliseconds:.1f} ms of CPU a member, peak {measure.peak_mib:,.0f} MiB")
+        return
     if options.memory:
         for members, posts in ((300, 1_000), (60, 5_000), (30, 10_000)):
             with server(posts) as (service, _):
@@ -175,7 +186,21 @@ def pull(work: Work) -> Callable[[], None]:
     }
 
     def act() -> None:
-        assert bluesky.main(["--no-catch-up", "--no-transform", "--no-report"]) == 0
+        assert bluesky.main(PULL_ONLY) == 0
+
+    return act
+
+
+def pull_again(work: Work) -> Callable[[], None]:
+    """The job on its second night: each feed is asked for one page, and what is young is stored again."""
+    from pipelines import bluesky  # noqa: PLC0415
+    from pipelines.sources.pull_run import PullRun  # noqa: PLC0415
+
+    pull(work)()
+    evening = World().on(1).now  # When some of the items are young.
+
+    def act() -> None:
+        assert bluesky.main(PULL_ONLY, run=PullRun(lambda: evening)) == 0
 
     return act
 
@@ -206,7 +231,7 @@ def by_hand(work: Work) -> Callable[[], None]:
     import urllib3  # noqa: PLC0415
 
     from pipelines.lake.tables import AUTHOR_FEED  # noqa: PLC0415
-    from pipelines.sources.rows import feed_item_row, feed_table  # noqa: PLC0415
+    from pipelines.sources.rows import arrow_table, feed_item_row, microseconds  # noqa: PLC0415
 
     pool = urllib3.PoolManager(maxsize=THREADS)
     decoder = msgspec.json.Decoder(_Page)
@@ -219,13 +244,14 @@ def by_hand(work: Work) -> Callable[[], None]:
             def walk(did: str) -> None:
                 cursor: str | None = ""
                 rows = []
+                seen = {"member_did": did, "observed_at": microseconds(now)}
                 while cursor is not None:
                     url = f"{work.service}/xrpc/app.bsky.feed.getAuthorFeed?actor={did}&limit={PAGE}&cursor={cursor}"
                     page = decoder.decode(pool.request("GET", url).data)
-                    rows += [feed_item_row(item, now) for item in page.feed]
+                    rows += [feed_item_row(item, now) | seen for item in page.feed]
                     cursor = page.cursor
                     if len(rows) >= 1_000 or cursor is None:
-                        table, rows = feed_table(rows, did, now), []
+                        table, rows = arrow_table(AUTHOR_FEED, rows), []
                         with writing:
                             writer.write_table(table)
 

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from pipelines.lake.tables import AUTHOR_FEED
 from pipelines.network.appview import AppView
 from pipelines.network.pacing import Pacer
 from pipelines.sources.feed_walk import FeedWalk, MemberState, WalkRules
-from pipelines.sources.rows import microseconds
+from pipelines.sources.rows import arrow_table, microseconds
 from tests.network.scripted_server import Reply, error_reply, json_reply
 
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ class MemberFeed:
             posts_count = sum(not item.is_repost and not item.is_pin for item in self.items)
         walk = FeedWalk(self.appview, MEMBER, state, WalkRules(**usual | rules), now, posts_count)
         self.cursors.clear()
-        rows = [row for table in walk.tables() for row in table.to_pylist()]
+        rows = [row for page in walk.pages() for row in arrow_table(AUTHOR_FEED, page).to_pylist()]
         return Walked(walk, rows, list(self.cursors))
 
 

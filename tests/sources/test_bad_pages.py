@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
+from pipelines.lake.tables import AUTHOR_FEED
 from pipelines.network.appview import AppView
 from pipelines.network.pacing import Pacer
 from pipelines.sample.appview.views import Views
-from pipelines.sources.rows import feed_item_row, feed_table, profile_row
+from pipelines.sources.rows import arrow_table, feed_item_row, microseconds, profile_row
 from tests.network.scripted_server import Reply
 from tests.seeds import seeds
 from tests.sources.member_feed import MEMBER, NOW, MemberFeed, Walked
@@ -120,7 +121,8 @@ RIGHT_TYPES: dict[type, Callable[[Any], bool]] = {
 
 def row_of(item: Any) -> Json:
     raw = msgspec.Raw(item if isinstance(item, bytes) else json.dumps(item).encode())
-    [row] = feed_table([feed_item_row(raw, NOW)], MEMBER, NOW).to_pylist()
+    seen = {"member_did": MEMBER, "observed_at": microseconds(NOW)}
+    [row] = arrow_table(AUTHOR_FEED, [feed_item_row(raw, NOW) | seen]).to_pylist()
     return row
 
 

@@ -181,7 +181,10 @@ def test_a_dry_run_says_what_would_be_asked_and_loads_nothing(
     assert f"{len(members)}, {len(members)} of them for the first time" in output
     assert f"{len(service.requests)} requests" in output
     assert f"about {pages} feed pages" in output
-    assert f"0:00:{math.ceil(pages / 10):02} at 10 requests a second" in output
+    asked = len(service.requests)
+    tonight, usual = (f"0:00:{math.ceil((asked + count) / 10):02}" for count in (pages, len(members)))
+    assert f"about {tonight} at 10 requests a second, and a usual night about {usual}\n" in output
+    assert tonight > usual
     assert {request.nsid.rpartition(".")[2] for request in service.requests} == {
         "getStarterPack",
         "getList",
@@ -195,6 +198,7 @@ def test_a_dry_run_says_what_would_be_asked_and_loads_nothing(
     output = capsys.readouterr().out
     assert f"{len(members)}, 0 of them for the first time" in output
     assert f"about {len(members)} feed pages" in output
+    assert f"about {usual} at 10 requests a second, and a usual night about {usual}\n" in output
 
 
 def test_links_of_any_form_lead_to_the_same_pack(

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from pipelines.events.event_json import read_frame, read_legacy_event
 from pipelines.events.repo_event import RepoEvent
-from pipelines.lake.tables import PROFILES, REPO_EVENTS
+from pipelines.lake.tables import AUTHOR_FEED, PROFILES, REPO_EVENTS
 from pipelines.sources.repo_events import event_row
-from pipelines.sources.rows import arrow_table, feed_item_row, feed_table, microseconds, profile_row
+from pipelines.sources.rows import arrow_table, feed_item_row, microseconds, profile_row
 
 NOW = datetime(2026, 3, 2, 23, tzinfo=UTC)
 MEMBER = "did:plc:membermembermembermemb"
@@ -44,9 +44,9 @@ def item(post: dict[str, Any], created_at: datetime, **more: Any) -> msgspec.Raw
 @given(count=COUNTS)
 def test_a_count_that_cannot_be_one_is_null_and_named(count: int) -> None:
     fits = 0 <= count < 2**53
-    [row] = feed_table(
-        [feed_item_row(as_json(f'{{"post":{{"uri":"{URI}","likeCount":{count},"replyCount":7}}}}'), NOW)], MEMBER, NOW
-    ).to_pylist()
+    seen = {"member_did": MEMBER, "observed_at": microseconds(NOW)}
+    post = as_json(f'{{"post":{{"uri":"{URI}","likeCount":{count},"replyCount":7}}}}')
+    [row] = arrow_table(AUTHOR_FEED, [feed_item_row(post, NOW) | seen]).to_pylist()
     assert (row["like_count"], row["reply_count"]) == (count if fits else None, 7)
     assert fits == (row["issues"] is None)
     assert fits or "$.post.likeCount" in row["issues"][0]

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from dlt.common.runtime import signals
 from dlt.extract.state import reset_resource_state
+from dlt.pipeline.exceptions import PipelineStepFailed
 
 from pipelines import bluesky
+from pipelines.lake.loads import signal_behind
 from pipelines.lake.working_folder import open_pipeline, recover
+from pipelines.network.appview import AppView
+from pipelines.sources.clients import WORKERS
 from pipelines.sources.feed_walk import AuditState, MemberState
 from pipelines.sources.member_states import member_states
 
@@ -97,6 +103,23 @@ def test_a_long_first_night_is_loaded_in_parts(lake: Lake, sample_server: Sample
     again = lake.pull(sample_server, starter_packs=[pack.uri], lists=[world.lists[0].uri])
     assert again.run.new_item_count == 0, "the cursors of all parts are kept"
     assert again.requests["getAuthorFeed"] == len(pulls)
+
+
+def test_a_signal_ends_the_walks_at_their_next_page_though_dlt_has_no_table_yet(
+    lake: Lake, sample_server: SampleServer, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_page = AppView.feed_page
+
+    def signalled(*args: Any, **options: Any) -> Any:
+        signals.set_received_signal(signal.SIGINT)
+        return read_page(*args, **options)
+
+    monkeypatch.setattr(AppView, "feed_page", signalled)
+    with pytest.raises(PipelineStepFailed) as ended:
+        lake.pull(sample_server)
+    assert signal_behind(ended.value) == signal.SIGINT
+    asked = [request for request in sample_server.requests if "getAuthorFeed" in request.nsid]
+    assert len(asked) <= WORKERS < len(world.on(1).followed(world.packs[0].list))
 
 
 def test_a_member_who_leaves_and_comes_back_has_no_gap(lake: Lake, sample_server: SampleServer, world: World) -> None:

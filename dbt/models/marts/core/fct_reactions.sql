@@ -4,7 +4,10 @@ with asked as (
         pulls.subject_uri as post_uri,
         pulls.kind,
         pulls.observed_at,
-        pulls.is_whole and complete_loads.load_id is not null as is_proof
+        pulls.is_whole
+        and complete_loads.load_id is not null
+        -- Of a post that was edited, the service lists the quotes of its newest version, and counts all.
+        and (pulls.kind != 'quote' or pulls.item_count >= pulls.known_count) as is_proof
     from {{ ref('stg_bluesky__audience_pulls') }} as pulls
     left join {{ ref('int_complete_loads') }} as complete_loads on pulls.load_id = complete_loads.load_id
     where pulls.kind in ('like', 'repost', 'quote', 'reply')
@@ -83,7 +86,12 @@ missed as (
             and reactions.last_seen_at < asked.observed_at
     left join {{ ref('fct_post_engagement') }} as answered
         on reactions.post_uri = answered.post_uri and asked.observed_at = answered.observed_at
-    where asked.is_proof and (reactions.asked_uri = reactions.post_uri or answered.post_uri is not null)
+    left join members on reactions.actor_did = members.did
+    where
+        asked.is_proof
+        and (reactions.asked_uri = reactions.post_uri or answered.post_uri is not null)
+        -- Members' own servers tell whether their posts exist.
+        and (reactions.reaction_uri is null or members.did is null)
     group by reactions.asked_uri, reactions.kind, reactions.actor_did, reactions.reaction_uri
 )
 
