@@ -78,6 +78,23 @@ def test_a_copy_of_the_warehouse_reads_its_own_tables(ten_days: Warehouse, tmp_p
     assert counts == {name: ten_days.rows(f"select count(*) from {name}") for name in counts}
 
 
+@pytest.mark.slow
+def test_who_asks_for_posts_of_a_time_reads_no_others_and_no_texts(ten_days: Warehouse) -> None:
+    """Else each of the reports reads the texts of all of history, every night."""
+    ((halfway,),) = ten_days.rows("select cast(median(posted_at) as varchar) from fct_posts")
+    query = f"select post_uri, posted_at from fct_posts where posted_at > timestamptz '{halfway}'"
+    ((_, plan),) = ten_days.rows(f"explain (format json) {query}")
+    (scan,) = [scan for scan in scans(json.loads(plan)) if scan["Table"].endswith(".int_posts")]
+    assert set(scan["Projections"]) == {"post_uri", "posted_at"}
+    assert any(condition.startswith("posted_at>") for condition in scan["Filters"])
+
+
+def scans(operators: list[Node]) -> list[Node]:
+    """What DuckDB's plan says of each table that it reads, below these operators."""
+    here = [operator["extra_info"] for operator in operators if "Table" in operator["extra_info"]]
+    return here + [scan for operator in operators for scan in scans(operator["children"])]
+
+
 def test_a_description_is_one_line_without_jinja(models: dict[str, Node]) -> None:
     described = {
         (node["name"], column["name"]): column["description"]

@@ -16,7 +16,7 @@ from pipelines.lake import forget_tables
 from pipelines.lake.forget_tables import LakeFiles
 from pipelines.lake.served_names import served_names
 from pipelines.lake.tables import AUTHOR_FEED
-from pipelines.sources.rows import feed_item_row, feed_table
+from pipelines.sources.rows import arrow_table, feed_item_row, microseconds
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,10 +77,11 @@ def test_no_view_is_too_deep_to_be_read_or_to_be_left_alone() -> None:
 def test_a_record_that_lies_makes_nobody_else_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     post = {**POST, "author": {"did": OTHER, "handle": "mara.example"}, "record": {"x": LIE, "y": {"author": LIE}}}
     shown = {"post": post, "reply": {"parent": {**POST, "author": NILS}}}
-    rows = [feed_item_row(msgspec.Raw(msgspec.json.encode(item)), NOW) for item in ({"post": post}, shown)]
+    seen = {"member_did": OTHER, "observed_at": microseconds(NOW)}
+    rows = [feed_item_row(msgspec.Raw(msgspec.json.encode(item)), NOW) | seen for item in ({"post": post}, shown)]
     folder = tmp_path / "raw" / AUTHOR_FEED.name
     folder.mkdir(parents=True)
-    pq.write_table(feed_table(rows, OTHER, NOW), folder / "1.parquet")
+    pq.write_table(arrow_table(AUTHOR_FEED, rows), folder / "1.parquet")
     lake = SimpleNamespace(fs_client=fsspec.filesystem("file"), dataset_path=str(folder.parent))
     monkeypatch.setattr(forget_tables, "filesystem_client", lambda _: lake)
     settings = SimpleNamespace(memory_limit="1GB", configure=lambda _: None, lake_path=str(folder.parent))

@@ -3,15 +3,6 @@
 {#- A repost of which the post is gone is a living record, and yet nobody sees it. Where the feed has ceased to show a
     repost, its post is gone, hidden or edited, unless it is a member's, of which more is known. That a member reposted
     is theirs, and names nobody else: it counts, too, where nobody has looked at the post's author lately. -#}
-with missed as (
-    select
-        missed.uri,
-        posts.post_uri is not null as is_of_own_post
-    from {{ ref('int_missed_records') }} as missed
-    left join {{ ref('int_posts') }} as posts on missed.post_uri = posts.post_uri and posts.is_in_own_feed
-    where missed.collection = 'app.bsky.feed.repost'
-)
-
 select
     reposts.*,
     coalesce(
@@ -30,5 +21,5 @@ left join {{ ref('int_publishable_authors') }} as authors on reposts.post_author
 left join {{ ref('int_deletions') }} as deletions
     on reposts.post_uri = deletions.subject_uri and deletions.subject_type = 'post'
 left join {{ ref('int_records_in_doubt') }} as in_doubt on reposts.post_uri = in_doubt.uri
-left join missed on reposts.repost_uri = missed.uri
+left join {{ ref('int_missed_reposts') }} as missed on reposts.repost_uri = missed.uri
 where not reposts.is_gone

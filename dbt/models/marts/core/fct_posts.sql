@@ -1,6 +1,8 @@
 {{ config(materialized='view') }}
 
-{#- A view: int_posts stores the versions, and deletions are joined to them. -#}
+{#- A view: int_posts stores the versions, and deletions are joined to them. DuckDB keeps the rows of a CTE that is
+    named twice, and hands no reader's columns and times through it: int_live_posts is named itself, in both places, so
+    that a reader opens the columns and the row groups that it asks for. -#}
 {%- set both_have = [
     "post_uri", "post_cid", "author_did", "posted_at", "created_at", "post_indexed_at", "kind", "is_reply",
     "is_quote", "is_self_reply", "text", "text_length", "langs", "primary_language", "reply_parent_uri",
@@ -8,14 +10,10 @@
     "repost_count", "reply_count", "quote_count", "bookmark_count", "engagement_count", "labels", "self_labels",
     "has_issues", "first_observed_at", "last_observed_at", "source_file", "file_row_number",
 ] -%}
-with live as (
-    select * from {{ ref('int_live_posts') }}
-),
-
-pulled as (
+with pulled as (
     select posts.*
     from {{ ref('int_posts') }} as posts
-    left join live on posts.post_uri = live.post_uri
+    left join {{ ref('int_live_posts') }} as live on posts.post_uri = live.post_uri
     where
         -- A post that was only seen as somebody's repost is no member's post.
         posts.is_in_own_feed
@@ -29,7 +27,7 @@ posts as (
     union all
     -- Counts are null until a pull sees the post: zero would be a count.
     select {{ both_have | join(", ") }}
-    from live
+    from {{ ref('int_live_posts') }}
 ),
 
 deletions as (

@@ -1,13 +1,27 @@
 {#- Who talked with whom, among members who may be published. A reply, a quote or a mention is on show as long as its
     post is, a repost as long as what it reposts is, too: int_period_activity has what is. -#}
-with interactions as (
+with periods as (
+    select min(period_from) as first_from
+    from {{ ref('int_periods') }}
+),
+
+-- A mention's time may be that of the version before an edit: only of the others is it the activity's own.
+interactions_to_read as (
+    select * from {{ ref('fct_interactions') }}
+    where kind != 'mention' and interacted_at > (select periods.first_from from periods)
+    union all
+    select * from {{ ref('fct_interactions') }}
+    where kind = 'mention'
+),
+
+interactions as (
     select
         activity.period,
         interactions.kind,
         interactions.actor_did,
         interactions.subject_did,
         interactions.interacted_at
-    from {{ ref('fct_interactions') }} as interactions
+    from interactions_to_read as interactions
     inner join {{ ref('int_period_activity') }} as activity on interactions.interaction_uri = activity.item_uri
     where activity.is_in_period and not interactions.is_with_self
 ),
