@@ -109,7 +109,7 @@ def is_due(pipeline: dlt.Pipeline, *, now: float | None = None) -> bool:
     days = [group for group in groups if not group.is_month]
     small = sum(size < LARGE_BYTES for group in days for size in group.sizes.values())
     small += sum(len(group.paths) for group in loads if not group.is_month)
-    return small > DUE_FILES or any(group.is_due for group in (*groups, *loads))
+    return small > DUE_FILES or any(group.is_due for group in groups) or any(group.is_due for group in loads)
 
 
 def compact(pipeline: dlt.Pipeline, *, now: float | None = None) -> Compaction:
@@ -247,8 +247,8 @@ class _Compactor:
         # A file from before a column was added has it as null.
         schema = pa.unify_schemas([_with_places(self._footers[path].schema.to_arrow_schema()) for path in paths])
         holds = sorted({name for path in paths for name in _held_by(self._footers[path], path)})
-        metadata = {_REPLACES: json.dumps(paths).encode(), _HOLDS: json.dumps(holds).encode()}
-        schema = schema.with_metadata({**(schema.metadata or {}), **metadata})
+        notes: dict[bytes | str, bytes | str] = {_REPLACES: json.dumps(paths), _HOLDS: json.dumps(holds)}
+        schema = schema.with_metadata({**(schema.metadata or {}), **notes})
         with pq.ParquetWriter(written, schema, compression="zstd") as writer:
             for rows in self._rows(paths, schema):
                 writer.write_table(rows, row_group_size=50_000)

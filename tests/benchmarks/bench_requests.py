@@ -56,8 +56,8 @@ def history(template: dict[str, bytes], nights: int, batches: int, now: datetime
             yield f"{table}/{at:%Y-%m-%d}/{load}.{name.split('.')[2]}.parquet", content
         yield from _load("bluesky", "bluesky", load, template, night)
         load = f"{at.timestamp() + 60:.7f}"
-        for table in CHECK_TABLES:
-            yield f"{table.name}/{at:%Y-%m-%d}/{load}.checked.parquet", one_row(table, load)
+        for checked in CHECK_TABLES:
+            yield f"{checked.name}/{at:%Y-%m-%d}/{load}.checked.parquet", one_row(checked, load)
         yield from _load("bluesky", "bluesky", load, template, night)
     for batch in range(batches, 0, -1):
         at = now - timedelta(minutes=batch)
@@ -114,9 +114,9 @@ def measured(bucket: FaultedBucket, server: MemoryBucket, files: dict[str, bytes
         with patch.dict(os.environ, {f"{LAKE}BUCKET_URL": str(local.parent)}):
             settle()
         server.objects = {key: value for key, value in server.objects.items() if "/bluesky/" not in key}
-        for path in local.rglob("*"):
-            if path.is_file():
-                server.objects[f"{bucket._prefix}/bluesky/{path.relative_to(local)}"] = path.read_bytes()
+        for file in local.rglob("*"):
+            if file.is_file():
+                server.objects[f"{bucket._prefix}/bluesky/{file.relative_to(local)}"] = file.read_bytes()
         print(f"{age} nights: {len(server.objects):,} files", flush=True)
         with counted(bucket, "night"):
             assert bucket.night(2) == DONE

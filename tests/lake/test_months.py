@@ -13,6 +13,7 @@ import pytest
 
 from pipelines.compacting import compact_where_due
 from pipelines.lake import compaction
+from pipelines.lake.compacted import Compaction
 from pipelines.lake.compaction import READERS_NEED, compact, is_due
 from pipelines.lake.lease import lease
 from pipelines.lake.members import read_members
@@ -80,7 +81,7 @@ def test_a_month_that_has_ended_is_one_file_a_table(lake_of_nights: Lake, monkey
         [file] = files_of(lake, table)
         assert file.parent.name == "2026-03"
     assert len(list((lake.dataset / "_dlt_loads").iterdir())) == 1
-    assert compact(pipeline, now=now + 9 * READERS_NEED) == compaction.Compaction()
+    assert compact(pipeline, now=now + 9 * READERS_NEED) == Compaction()
 
 
 def test_an_older_file_lacks_a_column_and_a_damaged_one_costs_no_other(lake_of_nights: Lake) -> None:

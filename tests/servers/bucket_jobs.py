@@ -13,7 +13,8 @@ import dlt
 from pipelines.events.jetstream import Jetstream
 from pipelines.events.stream import StreamLimits
 from pipelines.lake.bucket import use_project_settings
-from pipelines.lake.compaction import READERS_NEED, Compaction, compact
+from pipelines.lake.compacted import Compaction
+from pipelines.lake.compaction import READERS_NEED, compact
 from pipelines.lake.filesystems import use_lake_filesystems
 from pipelines.lake.members import read_members
 from pipelines.lake.working_folder import open_pipeline, recover
