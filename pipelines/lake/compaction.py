@@ -272,7 +272,8 @@ class _Compactor:
 def _with_places(schema: pa.Schema) -> pa.Schema:
     fields = [field.with_type(_plain(field.type)) for field in schema]
     places = (pa.field(SOURCE_FILE, pa.string()), pa.field(SOURCE_ROW, pa.int64()))
-    return pa.schema([*fields, *(place for place in places if place.name not in schema.names)], schema.metadata)
+    missing = (place for place in places if place.name not in schema.names)
+    return pa.schema([*fields, *missing]).with_metadata(schema.metadata)
 
 
 def _placed(rows: pa.Table, path: str) -> pa.Table:

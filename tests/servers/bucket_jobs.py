@@ -13,7 +13,6 @@ import dlt
 from pipelines.events.jetstream import Jetstream
 from pipelines.events.stream import StreamLimits
 from pipelines.lake.bucket import use_project_settings
-from pipelines.lake.compacted import Compaction
 from pipelines.lake.compaction import READERS_NEED, compact
 from pipelines.lake.filesystems import use_lake_filesystems
 from pipelines.lake.members import read_members
@@ -24,6 +23,8 @@ from tests.place_laws import assert_one_of_many_has_a_lease
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from pipelines.lake.compacted import Compaction
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ files as (
         present.source_file is not null as is_present,
         known.source_file is null
         or known.is_present != (present.source_file is not null)
-        or known.held_in is distinct from present.held_in as is_changed
+        or coalesce(known.held_in, '') != coalesce(present.held_in, '') as is_changed
     from present
     full outer join known on present.source_file = known.source_file
 )
