@@ -500,8 +500,8 @@ def run_night(options: argparse.Namespace, pipeline: dlt.Pipeline, night: Night,
         # They are named; whoever leaves the checks out runs them later, and these give the exit code.
         night.run.doubtful.clear()
     published = publish(options, pipeline, night, console) if night.is_last else 0
-    if night.is_last:
-        published = max(published, compact_where_due(pipeline, console))
+    if night.is_last and published == 0:  # After trouble, which has a line of its own, the next night compacts.
+        published = compact_where_due(pipeline, console)
     return published if options.check else max(night.exit_code, published)
 
 
