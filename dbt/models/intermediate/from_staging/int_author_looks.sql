@@ -30,29 +30,23 @@ with looks as (
     from {{ ref('int_reactions') }}
 ),
 
--- Grouped and joined, not a window: that would carry labels and names of all looks through a sort.
-last_looks as (
+with_last as (
     select
-        did,
-        max(looked_at) as last_looked_at
+        *,
+        max(looked_at) over (partition by did) as last_looked_at
     from looks
-    group by did
 )
 
 select
-    looks.did,
-    min(looks.first_seen_at) as first_seen_at,
-    max(looks.looked_at) as last_looked_at,
+    did,
+    min(first_seen_at) as first_seen_at,
+    max(last_looked_at) as last_looked_at,
     bool_or(
-        looks.looked_at = last_looks.last_looked_at
-        and {{ contains_element('looks.labels', "'!no-unauthenticated'") }}
+        looked_at = last_looked_at and {{ contains_element('labels', "'!no-unauthenticated'") }}
     ) as asks_to_be_hidden,
-    bool_or(
-        looks.looked_at = last_looks.last_looked_at and {{ has_hiding_label('looks.labels') }}
-    ) as is_hidden_by_moderation,
-    arg_max(case when looks.handle != 'handle.invalid' then looks.handle end, looks.looked_at) as valid_handle,
-    arg_max(looks.handle, looks.looked_at) as handle,
-    arg_max(looks.display_name, looks.looked_at) as display_name
-from looks
-inner join last_looks on looks.did = last_looks.did
-group by looks.did
+    bool_or(looked_at = last_looked_at and {{ has_hiding_label('labels') }}) as is_hidden_by_moderation,
+    arg_max(case when handle != 'handle.invalid' then handle end, looked_at) as valid_handle,
+    arg_max(handle, looked_at) as handle,
+    arg_max(display_name, looked_at) as display_name
+from with_last
+group by did
