@@ -160,7 +160,7 @@ def main() -> None:
             f"{LAKE}BUCKET_URL": f"s3://{BUCKET}/raw",
             f"{LAKE}CREDENTIALS__AWS_ACCESS_KEY_ID": "a" * 32,
             f"{LAKE}CREDENTIALS__AWS_SECRET_ACCESS_KEY": "b" * 64,
-            f"{LAKE}CREDENTIALS__ENDPOINT_URL": server.endpoint,
+            f"{LAKE}CREDENTIALS__ENDPOINT_URL": server.url,
             f"{LAKE}CREDENTIALS__REGION_NAME": "auto",
             f"{LAKE}CREDENTIALS__S3_URL_STYLE": "path",
         }

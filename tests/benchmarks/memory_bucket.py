@@ -6,10 +6,11 @@ import hashlib
 import re
 import threading
 from bisect import bisect_left, bisect_right
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 from xml.sax.saxutils import escape
+
+from tests.local_server import LocalServer, QuietHandler
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +19,7 @@ _PAGE: Final = 1_000
 """Names in one answer to a list, as S3 and R2 have it."""
 
 
-class MemoryBucket:
+class MemoryBucket(LocalServer):
     """An S3 server with one bucket, which checks no signature.
 
     Attributes:
@@ -32,10 +33,7 @@ class MemoryBucket:
         self._lock = threading.Lock()
         memory = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True
-
+        class Handler(QuietHandler):
             def answer(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 parts = urlsplit(self.path)
@@ -54,29 +52,7 @@ class MemoryBucket:
 
             do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = answer  # noqa: N815 - as the base class wants them
 
-            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is the base class's
-                pass
-
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-            request_queue_size = 64
-
-        self._server = Server(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
-
-    @property
-    def endpoint(self) -> str:
-        """Its URL."""
-        return f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__init__(Handler)
 
     def _answer(
         self, method: str, key: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes

@@ -8,12 +8,14 @@ import struct
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import parse_qs, urlsplit
+
+from tests.local_server import LocalServer, ManyAtOnce, QuietHandler
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from http.server import BaseHTTPRequestHandler
 
 Kind = Literal["lost", "403", "429", "500", "503", "stall", "reset"]
 KINDS: Final[tuple[Kind, ...]] = ("lost", "403", "429", "500", "503", "stall", "reset")
@@ -49,7 +51,7 @@ class Fault:
         return f"{self.kind} {'from' if self.is_lasting else 'at'} {self.request}"
 
 
-class FaultingProxy:
+class FaultingProxy(LocalServer):
     """A bucket's server, as somebody sees it over a bad network.
 
     It passes the header `Host` on as it came, which is signed.
@@ -68,9 +70,7 @@ class FaultingProxy:
         self._lock = threading.Lock()
         proxy = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True
+        class Handler(QuietHandler):
             onward: http.client.HTTPConnection | None = None
 
             def handle_one_request(self) -> None:
@@ -88,34 +88,20 @@ class FaultingProxy:
 
             do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = answer  # noqa: N815 - as the base class wants them
 
-            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is the base class's
-                pass
-
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-            request_queue_size = 64
-
+        class Server(ManyAtOnce):
             def handle_error(self, *_: object) -> None:
                 pass
 
-        self._handler = Handler
-        self._server = Server(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
+        super().__init__(Handler, Server)
 
     @property
     def endpoint(self) -> str:
         """What stands for the server's."""
-        return f"http://127.0.0.1:{self._server.server_port}{self._path}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
+        return f"{self.url}{self._path}"
 
     def __exit__(self, *_: object) -> None:
         self.heal()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__exit__()
 
     def fail(self, fault: Fault | None) -> None:
         """Begin to count anew, and fail so."""

@@ -6,14 +6,16 @@ import json
 import threading
 from collections import Counter, defaultdict
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs, urlsplit
 
 import urllib3
 
+from tests.local_server import LocalServer, QuietHandler
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from http.server import BaseHTTPRequestHandler
 
 FEED: Final = "app.bsky.feed.getAuthorFeed"
 _NOT_PASSED_ON: Final = {"connection", "content-encoding", "content-length", "host", "keep-alive", "transfer-encoding"}
@@ -34,7 +36,7 @@ class Cut:
     is_end: bool = True
 
 
-class CuttingProxy:
+class CuttingProxy(LocalServer):
     """The AppView, as somebody sees it to whom it shows less.
 
     Attributes:
@@ -51,30 +53,13 @@ class CuttingProxy:
         self._lock = threading.Lock()
         proxy = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self) -> None:
+        class Handler(QuietHandler):
+            def answer(self) -> None:
                 proxy._answer(self)
 
-            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is the base class's
-                pass
+            do_GET = answer  # noqa: N815 - as the base class wants it
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__init__(Handler)
 
     def cut(self, cuts: Mapping[str, Cut]) -> None:
         """Cut these feeds from now on, and no other."""
