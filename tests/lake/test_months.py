@@ -80,6 +80,8 @@ def test_a_month_that_has_ended_is_one_file_a_table(lake_of_nights: Lake, monkey
     for table in RAW_TABLES:
         [file] = files_of(lake, table)
         assert file.parent.name == "2026-03"
+        holds = json.loads((pq.read_metadata(file).metadata or {})[b"holds"])
+        assert {name for name, _ in rows if name.startswith(f"{table.name}/")} <= {*holds}
     assert len(list((lake.dataset / "_dlt_loads").iterdir())) == 1
     assert compact(pipeline, now=now + 9 * READERS_NEED) == Compaction()
 
