@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipelines.export import end_well
+from pipelines.explain import explain
 from pipelines.lake.compaction import compact, is_due
 from pipelines.lake.lease import LeaseTaken
+from pipelines.lake.loads import signal_behind
 from pipelines.terminal import complain
 
 if TYPE_CHECKING:
@@ -35,13 +36,14 @@ def compact_where_due(pipeline: dlt.Pipeline, console: Terminal) -> int:
     Returns:
         The exit code of a night that went well.
     """
-    exit_codes = [0]
-
-    def work() -> None:
-        try:
-            if is_due(pipeline):
-                exit_codes.append(run_compaction(pipeline, console))
-        except LeaseTaken:
-            console.say("compaction  another job is writing files of the lake anew: the next night compacts")
-
-    return 2 if end_well(work) else max(exit_codes)
+    try:
+        return run_compaction(pipeline, console) if is_due(pipeline) else 0
+    except LeaseTaken:
+        console.say("compaction  another job is writing files of the lake anew: the next night compacts")
+        return 0
+    except Exception as error:
+        reason = explain(error)
+        if reason is None or signal_behind(error):
+            raise
+        complain(reason)
+        return 2

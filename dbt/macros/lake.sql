@@ -168,7 +168,7 @@
         {
             'files': rows.columns[0].values(),
             'batch_number': rows.columns[1].values()[0],
-            'are_compacted': rows.columns[2].values() | select | list | length > 0
+            'are_compacted': true in rows.columns[2].values()
         }
     ) -}}
 {% endmacro %}
