@@ -28,7 +28,7 @@ SETTINGS: Final[dict[str, frozenset[str]]] = {
     "retention": frozenset({"keep_deleted_days", "keep_raw_days"}),
     "warehouse": frozenset({"memory_limit"}),
     "page": frozenset({"contact"}),
-    "export": frozenset({"nightly", "salt"}),
+    "export": frozenset({"database", "motherduck_token", "nightly", "salt"}),
 }
 """The keys of the sections that are ours; dlt's own are its."""
 
