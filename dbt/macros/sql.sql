@@ -20,6 +20,22 @@
 {%- endmacro %}
 
 
+{% macro first_element(list) %}
+    {{- return(adapter.dispatch('first_element', 'bluesky_lake')(list)) -}}
+{% endmacro %}
+
+{#- Null for a list that is null or empty. -#}
+{% macro duckdb__first_element(list) -%}
+    {{ list }}[1]
+{%- endmacro %}
+
+
+{#- A value as people read it. -#}
+{% macro as_text(value) -%}
+    cast({{ value }} as {{ dbt.type_string() }})
+{%- endmacro %}
+
+
 {% macro schema_columns(relation) %}
     {{- return(adapter.dispatch('schema_columns', 'bluesky_lake')(relation)) -}}
 {% endmacro %}
@@ -249,6 +265,16 @@
 {%- endmacro %}
 
 
+{% macro time_of_seconds(seconds) %}
+    {{- return(adapter.dispatch('time_of_seconds', 'bluesky_lake')(seconds)) -}}
+{% endmacro %}
+
+{#- The time so many seconds after 1970 began, which a text says. -#}
+{% macro duckdb__time_of_seconds(seconds) -%}
+    to_timestamp(cast({{ seconds }} as double))
+{%- endmacro %}
+
+
 {% macro date_series(first_date, last_date) %}
     {{- return(adapter.dispatch('date_series', 'bluesky_lake')(first_date, last_date)) -}}
 {% endmacro %}
@@ -271,6 +297,28 @@
 {#- An aggregate: the value at the newest time, null if it is null there; `arg_max` skips such rows. -#}
 {% macro duckdb__value_at_newest(value, timestamp) -%}
     arg_max_null({{ value }}, {{ timestamp }})
+{%- endmacro %}
+
+
+{#- An aggregate: the newest value that is not null. Engines differ in whether `max_by` passes over nulls. -#}
+{% macro newest_known(value, timestamp) -%}
+    max_by({{ value }}, case when {{ value }} is not null then {{ timestamp }} end)
+{%- endmacro %}
+
+
+{#- An aggregate: the oldest value that is not null. -#}
+{% macro oldest_known(value, timestamp) -%}
+    min_by({{ value }}, case when {{ value }} is not null then {{ timestamp }} end)
+{%- endmacro %}
+
+
+{% macro quantile(value, share) %}
+    {{- return(adapter.dispatch('quantile', 'bluesky_lake')(value, share)) -}}
+{% endmacro %}
+
+{#- An aggregate: the value below which a share of all values lies, interpolated between two. -#}
+{% macro duckdb__quantile(value, share) -%}
+    quantile_cont({{ value }}, {{ share }})
 {%- endmacro %}
 
 

@@ -19,11 +19,19 @@ with known as (
     where false
 ),
 
-newest_version as (
-    select *
+versions as (
+    select
+        table_name,
+        column_name,
+        dense_rank() over (order by inserted_at desc, version_hash desc) as newest_first
     from {{ ref('stg_dlt__schema_columns') }}
     where table_name in (select raw_tables.table_name from known as raw_tables)
-    qualify dense_rank() over (order by inserted_at desc, version_hash desc) = 1
+),
+
+newest_version as (
+    select *
+    from versions
+    where newest_first = 1
 )
 
 select

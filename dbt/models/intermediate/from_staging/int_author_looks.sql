@@ -45,8 +45,8 @@ select
         looked_at = last_looked_at and {{ contains_element('labels', "'!no-unauthenticated'") }}
     ) as asks_to_be_hidden,
     bool_or(looked_at = last_looked_at and {{ has_hiding_label('labels') }}) as is_hidden_by_moderation,
-    arg_max(case when handle != 'handle.invalid' then handle end, looked_at) as valid_handle,
-    arg_max(handle, looked_at) as handle,
-    arg_max(display_name, looked_at) as display_name
+    {{ newest_known("case when handle != 'handle.invalid' then handle end", 'looked_at') }} as valid_handle,
+    {{ newest_known('handle', 'looked_at') }} as handle,
+    {{ newest_known('display_name', 'looked_at') }} as display_name
 from with_last
 group by did

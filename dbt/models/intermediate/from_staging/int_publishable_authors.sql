@@ -36,8 +36,33 @@ pulled_labels_of_profiles as (
     select
         did,
         labels
+    from (
+        select
+            did,
+            labels,
+            row_number() over (partition by did order by observed_at desc) as newest_first
+        from {{ ref('stg_bluesky__profiles') }}
+    ) as numbered
+    where newest_first = 1
+),
+
+told_labels_of_profiles as (
+    select
+        did,
+        observed_at,
+        labels
     from {{ ref('stg_bluesky__profiles') }}
-    qualify row_number() over (partition by did order by observed_at desc) = 1
+    union all
+    -- The live job hears between two pulls that somebody asks to be hidden. That they ask no more is for the next pull
+    -- to say: an event may lack its record.
+    select
+        did,
+        event_at as observed_at,
+        self_labels as labels
+    from {{ ref('int_record_states') }}
+    where
+        collection = 'app.bsky.actor.profile'
+        and {{ contains_element('self_labels', "'!no-unauthenticated'") }}
 ),
 
 labels_of_profiles as (
@@ -47,31 +72,26 @@ labels_of_profiles as (
     from (
         select
             did,
-            observed_at,
-            labels
-        from {{ ref('stg_bluesky__profiles') }}
-        union all
-        -- The live job hears between two pulls that somebody asks to be hidden. That they ask no more is for the next
-        -- pull to say: an event may lack its record.
-        select
-            did,
-            event_at as observed_at,
-            self_labels as labels
-        from {{ ref('int_record_states') }}
-        where
-            collection = 'app.bsky.actor.profile'
-            and {{ contains_element('self_labels', "'!no-unauthenticated'") }}
-    )
-    qualify row_number() over (partition by did order by observed_at desc) = 1
+            labels,
+            row_number() over (partition by did order by observed_at desc) as newest_first
+        from told_labels_of_profiles
+    ) as numbered
+    where newest_first = 1
 ),
 
 labels_of_memberships as (
     select
         did,
         labels
-    from {{ ref('stg_bluesky__starter_pack_members') }}
-    where is_listed
-    qualify row_number() over (partition by did order by observed_at desc, pack_uri asc) = 1
+    from (
+        select
+            did,
+            labels,
+            row_number() over (partition by did order by observed_at desc, pack_uri asc) as newest_first
+        from {{ ref('stg_bluesky__starter_pack_members') }}
+        where is_listed
+    ) as numbered
+    where newest_first = 1
 ),
 
 looks_at_strangers as (

@@ -8,8 +8,16 @@ newest as (
         observed_at as last_pulled_at,
         outcome as last_outcome,
         error as last_error
-    from pulls
-    qualify row_number() over (partition by member_did order by observed_at desc) = 1
+    from (
+        select
+            member_did,
+            observed_at,
+            outcome,
+            error,
+            row_number() over (partition by member_did order by observed_at desc) as newest_first
+        from pulls
+    ) as numbered
+    where newest_first = 1
 ),
 
 totals as (
@@ -95,7 +103,7 @@ select
     covered.covered_to,
     last_reading_to_the_end.read_to_the_end_at,
     coalesce(gaps.gap_count, 0) as gap_count,
-    coalesce(gaps.gap_hours, 0.0) as gap_hours
+    coalesce(gaps.gap_hours, 0e0) as gap_hours
 from newest
 inner join totals on newest.member_did = totals.member_did
 left join failures_since on newest.member_did = failures_since.member_did

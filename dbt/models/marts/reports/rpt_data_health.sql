@@ -31,8 +31,8 @@ audits as (
         min(audits.coverage_percent) as least_audit_percent,
         case
             when sum(audits.expected_count - audits.hidden_count) > 0
-                then 100.0 * sum(audits.present_count) / sum(audits.expected_count - audits.hidden_count)
-            when count(audits.expected_count) > 0 then 100.0
+                then 1e2 * sum(audits.present_count) / sum(audits.expected_count - audits.hidden_count)
+            when count(audits.expected_count) > 0 then 1e2
         end as audit_percent
     from {{ ref('fct_audit_coverage') }} as audits
     inner join {{ ref('fct_pull_coverage') }} as pulls on audits.did = pulls.did

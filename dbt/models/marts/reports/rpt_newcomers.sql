@@ -39,7 +39,7 @@ with_all as (
     select
         'all' as pack_uri,
         did,
-        min_by(not_member_at, member_from) as not_member_at,
+        {{ oldest_known('not_member_at', 'member_from') }} as not_member_at,
         min(member_from) as member_from
     from came
     group by did

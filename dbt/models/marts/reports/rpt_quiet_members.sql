@@ -12,7 +12,7 @@ quiet as (
     select
         summaries.did,
         summaries.last_active_at,
-        {{ hours_between('summaries.last_active_at', 'clock.newest_observed_at') }} / 24.0 as quiet_days
+        {{ hours_between('summaries.last_active_at', 'clock.newest_observed_at') }} / 24e0 as quiet_days
     from summaries
     inner join clock on summaries.last_active_at <= {{ before('clock.newest_observed_at', var('quiet_after_days')) }}
 ),
@@ -35,7 +35,7 @@ select
     members.profile_url,
     quiet.last_active_at,
     quiet.quiet_days,
-    used_to.actions_before / 12.0 as usual_actions_per_week
+    used_to.actions_before / 12e0 as usual_actions_per_week
 from quiet
 inner join used_to on quiet.did = used_to.did
 inner join {{ ref('int_report_members') }} as report_members on quiet.did = report_members.did
