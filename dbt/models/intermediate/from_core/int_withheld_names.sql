@@ -28,38 +28,22 @@ withheld_dids as (
     where did is not null
 ),
 
-mentioning as (
-    select distinct post_uri
-    from {{ ref('fct_mentions') }}
-),
-
-posts as (
-    select
-        posts.post_uri,
-        posts.author_did,
-        posts.text,
-        posts.facets
-    from {{ ref('int_posts') }} as posts
-    inner join mentioning on posts.post_uri = mentioning.post_uri
-),
-
-mentions as (
-    select
-        author_did,
-        facet.value as mentioned_did,
-        {{ handle_in_bytes('text', 'facet.byte_start', 'facet.byte_end') }} as handle
-    from {{ explode('posts', ['author_did', 'text'], 'facets', element='facet') }} as exploded
-    where facet.feature = 'mention'
+-- Handles by which anybody means somebody withheld: nobody needs to count who means whom by the others.
+in_question as (
+    select distinct mentions.handle
+    from {{ ref('int_mentioned_handles') }} as mentions
+    inner join withheld_dids on mentions.mentioned_did = withheld_dids.did
+    where mentions.handle is not null
 ),
 
 called as (
     select
-        handle,
-        mentioned_did,
-        count(distinct author_did) as caller_count
-    from mentions
-    where handle is not null
-    group by handle, mentioned_did
+        mentions.handle,
+        mentions.mentioned_did,
+        count(distinct mentions.author_did) as caller_count
+    from {{ ref('int_mentioned_handles') }} as mentions
+    inner join in_question on mentions.handle = in_question.handle
+    group by mentions.handle, mentions.mentioned_did
 ),
 
 -- Anybody may lay a mention over any handle: whom more people mean by it decides. As many is enough.
@@ -88,9 +72,9 @@ names as (
     from {{ ref('int_handle_spans') }} as spans
     inner join withheld on spans.did = withheld.did
     union
-    select seen.author_handle as withheld_name
-    from {{ ref('int_posts') }} as seen
-    inner join withheld on seen.author_did = withheld.did
+    select seen.handle as withheld_name
+    from {{ ref('int_author_names') }} as seen
+    inner join withheld on seen.did = withheld.did
     union
     select reactions.actor_handle as withheld_name
     from {{ ref('stg_bluesky__reactions') }} as reactions

@@ -2,20 +2,22 @@
     reactions show an account's labels and names. -#}
 with looks as (
     select
-        author_did as did,
-        last_observed_at as looked_at,
-        first_observed_at as first_seen_at,
-        author_labels as labels,
-        author_handle as handle,
-        author_display_name as display_name
-    from {{ ref('int_posts') }}
-    where author_did is not null
+        did,
+        last_looked_at as looked_at,
+        first_seen_at,
+        last_asked_to_be_hidden_at as asked_to_be_hidden_at,
+        last_hidden_by_moderation_at as hidden_by_moderation_at,
+        handle,
+        display_name
+    from {{ ref('int_author_names') }}
     union all
     select
         did,
         observed_at as looked_at,
         observed_at as first_seen_at,
-        labels,
+        case when {{ contains_element('labels', "'!no-unauthenticated'") }} then observed_at end
+            as asked_to_be_hidden_at,
+        case when {{ has_hiding_label('labels') }} then observed_at end as hidden_by_moderation_at,
         handle,
         display_name
     from {{ ref('stg_bluesky__profiles') }}
@@ -24,29 +26,22 @@ with looks as (
         actor_did as did,
         last_seen_at as looked_at,
         first_seen_at,
-        actor_labels as labels,
+        case when {{ contains_element('actor_labels', "'!no-unauthenticated'") }} then last_seen_at end
+            as asked_to_be_hidden_at,
+        case when {{ has_hiding_label('actor_labels') }} then last_seen_at end as hidden_by_moderation_at,
         actor_handle as handle,
         actor_display_name as display_name
     from {{ ref('int_reactions') }}
-),
-
-with_last as (
-    select
-        *,
-        max(looked_at) over (partition by did) as last_looked_at
-    from looks
 )
 
 select
     did,
     min(first_seen_at) as first_seen_at,
-    max(last_looked_at) as last_looked_at,
-    bool_or(
-        looked_at = last_looked_at and {{ contains_element('labels', "'!no-unauthenticated'") }}
-    ) as asks_to_be_hidden,
-    bool_or(looked_at = last_looked_at and {{ has_hiding_label('labels') }}) as is_hidden_by_moderation,
+    max(looked_at) as last_looked_at,
+    coalesce(max(asked_to_be_hidden_at) = max(looked_at), false) as asks_to_be_hidden,
+    coalesce(max(hidden_by_moderation_at) = max(looked_at), false) as is_hidden_by_moderation,
     {{ newest_known("case when handle != 'handle.invalid' then handle end", 'looked_at') }} as valid_handle,
     {{ newest_known('handle', 'looked_at') }} as handle,
     {{ newest_known('display_name', 'looked_at') }} as display_name
-from with_last
+from looks
 group by did
