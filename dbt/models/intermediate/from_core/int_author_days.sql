@@ -43,16 +43,23 @@ action_days as (
     group by did, date_day
 ),
 
-profile_days as (
+profiles as (
     select
         did,
         {{ utc_date('observed_at') }} as date_day,
         followers_count,
         follows_count,
-        posts_count
+        posts_count,
+        row_number() over (
+            partition by did, {{ utc_date('observed_at') }}
+            order by observed_at desc
+        ) as place_of_day
     from {{ ref('stg_bluesky__profiles') }}
-    qualify
-        row_number() over (partition by did, {{ utc_date('observed_at') }} order by observed_at desc) = 1
+),
+
+profile_days as (
+    select * from profiles
+    where place_of_day = 1
 ),
 
 engagement_days as (

@@ -51,9 +51,9 @@ select
     min(
         previous_hours
         + (hours_since_posted - previous_hours)
-        * (final_count / 2.0 - previous_count)
+        * (final_count / 2e0 - previous_count)
         / (engagement_count - previous_count)
     ) as half_life_hours
 from points
-where engagement_count >= final_count / 2.0 and previous_count < final_count / 2.0
+where engagement_count >= final_count / 2e0 and previous_count < final_count / 2e0
 group by post_uri, final_count, followed_hours

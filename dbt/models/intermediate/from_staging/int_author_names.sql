@@ -1,5 +1,5 @@
-{#- What feeds called people, and what they wished then. dbt folds the rows of new files into those that are there, so that
-    nobody goes through all posts to find who wrote them. Names that a post's latest version no longer has are kept. -#}
+{#- What feeds called people, and what they wished then. dbt folds the rows of new files into those that are there, so
+    that nobody goes through all posts to find who wrote them. Names that no post's latest version has are kept. -#}
 {%- set seen = {
     'first_seen_at': 'least(DBT_INTERNAL_DEST.first_seen_at, DBT_INTERNAL_SOURCE.first_seen_at)',
     'batch_number': 'DBT_INTERNAL_SOURCE.batch_number'

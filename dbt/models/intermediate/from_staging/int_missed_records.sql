@@ -133,7 +133,13 @@ missed as (
                 pulls.reached_end
                 or (records.placed_at > pulls.covered_from and records.placed_at <= pulls.covered_to)
             )
-    group by all
+    group by
+        records.uri,
+        records.did,
+        records.post_uri,
+        records.is_repost,
+        records.last_known_at,
+        records.asked_because
 ),
 
 -- A post that its author's feed misses may still show in the feed of somebody who reposted it.

@@ -43,23 +43,27 @@
 -- depends_on: {{ ref('base_lake__files') }}
 
 {#- The query finds the newest row of each post on narrow columns, then reads the wide columns of these rows. #}
-with newest_rows as (
+with sightings as (
     select
         post_uri,
         source_file,
         file_row_number,
         min(observed_at) over (partition by post_uri) as first_observed_at,
         bool_or(member_did = author_did) over (partition by post_uri) as is_in_own_feed,
-        max(batch_number) over (partition by post_uri) as batch_number
+        max(batch_number) over (partition by post_uri) as batch_number,
+        row_number() over (
+            partition by post_uri
+            order by observed_at desc, source_file desc, file_row_number desc
+        ) as place_from_newest
     from {{ ref('stg_bluesky__author_feed') }}
     {% if is_incremental() -%}
     where batch_number > {{ last_batch() }}
     {%- endif %}
-    qualify
-        row_number() over (
-            partition by post_uri
-            order by observed_at desc, source_file desc, file_row_number desc
-        ) = 1
+),
+
+newest_rows as (
+    select * from sightings
+    where place_from_newest = 1
 ),
 
 rows_of_files as (

@@ -14,6 +14,27 @@ left_out as (
     from {{ ref('int_records_in_doubt') }}
 ),
 
+-- The age of the oldest post that was made in one of the periods. By it DuckDB skips the row groups of older posts, of
+-- which a first night sees the most.
+newest as (
+    select max(observed_at) as observed_at
+    from {{ ref('fct_post_engagement') }}
+),
+
+oldest as (
+    select max({{ hours_between('periods.previous_from', 'newest.observed_at') }}) as hours_since_posted
+    from periods
+    cross join newest
+),
+
+looks_to_read as (
+    select * from {{ ref('fct_post_engagement') }}
+    where previous_observed_at is not null
+    union all
+    select * from {{ ref('fct_post_engagement') }}
+    where previous_observed_at is null and hours_since_posted < (select oldest.hours_since_posted from oldest)
+),
+
 looks as (
     select
         engagement.author_did,
@@ -21,7 +42,7 @@ looks as (
         engagement.hours_since_posted,
         engagement.previous_observed_at,
         coalesce(engagement.engagement_change, engagement.engagement_count) as gain
-    from {{ ref('fct_post_engagement') }} as engagement
+    from looks_to_read as engagement
     left join left_out on engagement.post_uri = left_out.post_uri
     where left_out.post_uri is null
 ),

@@ -27,7 +27,7 @@ reactions as (
         liker_did as member_did,
         liked_at as reacted_at
     from {{ ref('fct_likes_given') }}
-    where is_current and not is_of_member
+    where is_current and not is_of_member and liked_at > (select clock.month_from from clock)
     union all
     select
         reposts.post_uri,
@@ -36,7 +36,7 @@ reactions as (
         reposts.reposted_at as reacted_at
     from {{ ref('int_publishable_reposts') }} as reposts
     left join members on reposts.post_author_did = members.did
-    where members.did is null
+    where members.did is null and reposts.reposted_at > (select clock.month_from from clock)
 ),
 
 counted as (
@@ -48,45 +48,49 @@ counted as (
         count(distinct case when reactions.kind = 'repost' then reactions.member_did end) as reposter_count,
         max(reactions.reacted_at) as last_liked_at
     from reactions
-    inner join clock on reactions.reacted_at > clock.month_from
     inner join {{ ref('int_report_members') }} as people on reactions.member_did = people.did
     group by people.pack_uri, reactions.post_uri
     having count(distinct reactions.member_did) >= 3
+),
+
+ranked as (
+    select
+        counted.pack_uri,
+        row_number() over (
+            partition by counted.pack_uri
+            order by counted.member_count desc, counted.last_liked_at desc, counted.post_uri asc
+        ) as rank_number,
+        counted.post_uri,
+        posts.author_did,
+        strangers.handle as author_handle,
+        case when {{ names_nobody_withheld(['strangers.display_name']) }} then strangers.display_name end
+            as author_display_name,
+        posts.text,
+        posts.posted_at,
+        counted.member_count,
+        counted.liker_count,
+        counted.reposter_count,
+        counted.last_liked_at,
+        posts.like_count,
+        posts.repost_count,
+        posts.reply_count,
+        posts.quote_count,
+        posts.labels,
+        posts.last_observed_at
+    from counted
+    inner join {{ ref('int_posts') }} as posts on counted.post_uri = posts.post_uri
+    inner join strangers on posts.author_did = strangers.did
+    left join {{ ref('int_stale_posts') }} as stale on counted.post_uri = stale.post_uri
+    left join {{ ref('int_deletions') }} as deletions
+        on counted.post_uri = deletions.subject_uri and deletions.subject_type = 'post'
+    left join {{ ref('int_records_in_doubt') }} as in_doubt on counted.post_uri = in_doubt.uri
+    where
+        deletions.subject_uri is null
+        and in_doubt.uri is null
+        and stale.post_uri is null
+        and {{ names_nobody_withheld(['posts.text', 'cast(posts.labels as varchar)']) }}
 )
 
-select
-    counted.pack_uri,
-    row_number() over (
-        partition by counted.pack_uri
-        order by counted.member_count desc, counted.last_liked_at desc, counted.post_uri asc
-    ) as rank_number,
-    counted.post_uri,
-    posts.author_did,
-    strangers.handle as author_handle,
-    case when {{ names_nobody_withheld(['strangers.display_name']) }} then strangers.display_name end
-        as author_display_name,
-    posts.text,
-    posts.posted_at,
-    counted.member_count,
-    counted.liker_count,
-    counted.reposter_count,
-    counted.last_liked_at,
-    posts.like_count,
-    posts.repost_count,
-    posts.reply_count,
-    posts.quote_count,
-    posts.labels,
-    posts.last_observed_at
-from counted
-inner join {{ ref('int_posts') }} as posts on counted.post_uri = posts.post_uri
-inner join strangers on posts.author_did = strangers.did
-left join {{ ref('int_stale_posts') }} as stale on counted.post_uri = stale.post_uri
-left join {{ ref('int_deletions') }} as deletions
-    on counted.post_uri = deletions.subject_uri and deletions.subject_type = 'post'
-left join {{ ref('int_records_in_doubt') }} as in_doubt on counted.post_uri = in_doubt.uri
-where
-    deletions.subject_uri is null
-    and in_doubt.uri is null
-    and stale.post_uri is null
-    and {{ names_nobody_withheld(['posts.text', 'cast(posts.labels as varchar)']) }}
-qualify rank_number <= 50
+select *
+from ranked
+where rank_number <= 50
