@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import duckdb
 
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from pipelines.lake.duckdb_settings import DuckDBSettings
+
+
+_LIST_OF_FILES: Final = "base_lake__files"
+"""Not copied: where it is made anew, with numbers above all, DuckDB builds anew what was built of other batches."""
 
 
 def tables_folder_of(warehouse: Path) -> Path:
@@ -61,6 +65,13 @@ def publish_tables(spark: SparkSession, models: Iterable[Any], folder: Path, set
 
 
 def _copy(spark: SparkSession, model: Any, folder: Path, warehouse: duckdb.DuckDBPyConnection) -> None:
+    kind = warehouse.execute(
+        "select table_type from information_schema.tables where table_name = $1", [model.alias]
+    ).fetchone()
+    if kind is not None:
+        warehouse.execute(f'drop {"view" if kind == ("VIEW",) else "table"} "{model.alias}"')
+    if model.name == _LIST_OF_FILES:
+        return
     built = f"{model.schema}.{model.alias}"
     files = folder / model.alias
     if model.config.materialized == "view":
@@ -75,9 +86,4 @@ def _copy(spark: SparkSession, model: Any, folder: Path, warehouse: duckdb.DuckD
     cells = ", ".join(
         f'cast("{name}" as {declared[name]}) as "{name}"' if declared.get(name) else f'"{name}"' for name in columns
     )
-    kind = warehouse.execute(
-        "select table_type from information_schema.tables where table_name = $1", [model.alias]
-    ).fetchone()
-    if kind is not None:
-        warehouse.execute(f'drop {"view" if kind == ("VIEW",) else "table"} "{model.alias}"')
     warehouse.execute(f'create table "{model.alias}" as select {cells} from {source}')
