@@ -20,6 +20,7 @@ if __name__ == "__main__":
 
 import argparse
 import math
+import os
 import sys
 import time
 from collections import Counter
@@ -62,7 +63,7 @@ from pipelines.sources.repository_comparison import AUDITED
 from pipelines.sources.roster import Roster
 from pipelines.sources.turns import Known
 from pipelines.terminal import complain
-from pipelines.warehouse import BuildOutcome, build_questions, build_warehouse
+from pipelines.warehouse import ENGINES, BuildOutcome, build_questions, build_warehouse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -169,6 +170,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         action=argparse.BooleanOptionalAction,
         help="first load from a Jetstream what members did since the last time; the settings say whether by default",
     )
+    parser.add_argument("--engine", choices=ENGINES, help="what builds the models, instead of the configured one")
     parser.add_argument("--no-report", action="store_true", help="leave the page at the end out")
     parser.add_argument("--open", action="store_true", help="open the page in the browser")
     options = parser.parse_args(arguments)
@@ -533,6 +535,8 @@ def main(arguments: list[str] | None = None, *, run: PullRun | None = None) -> i
 def run_job(options: argparse.Namespace, run: PullRun | None, console: Terminal) -> int:
     """Do what the command line asks for, and return the exit code."""
     use_project_settings()
+    if options.engine:
+        os.environ["WAREHOUSE__ENGINE"] = options.engine
     if options.forget is not None:
         forget(options.forget, console, is_sample=options.sample, is_dry_run=options.dry_run)
         return 0

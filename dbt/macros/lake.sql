@@ -11,7 +11,7 @@
     {%- set unread = unread_files(table_name) -%}
     {%- set declared = raw_columns(table_name) | map(attribute='name') | list -%}
     select
-        {%- for column in columns or kept_columns(table_name) %}
+        {%- for column in base_columns(table_name, columns) %}
         {{ column }},
         {%- endfor %}
         {%- if 'issues' in declared %}
@@ -38,6 +38,26 @@
     {{- return(
         raw_columns(table_name) | map(attribute='name') | reject('in', ['issues', 'raw', '_dlt_load_id']) | list
     ) -}}
+{% endmacro %}
+
+
+{#- The columns that a base model has, of those that it would like. -#}
+{% macro base_columns(table_name, columns) %}
+    {{- return(adapter.dispatch('base_columns', 'bluesky_lake')(table_name, columns)) -}}
+{% endmacro %}
+
+{% macro duckdb__base_columns(table_name, columns) %}
+    {{- return(columns or kept_columns(table_name)) -}}
+{% endmacro %}
+
+
+{#- Where a model fetches the wide columns of rows that its base model has narrow. -#}
+{% macro rows_to_fetch(table_name, base) %}
+    {{- return(adapter.dispatch('rows_to_fetch', 'bluesky_lake')(table_name, base)) -}}
+{% endmacro %}
+
+{% macro duckdb__rows_to_fetch(table_name, base) %}
+    {{- return(read_lake_files(table_name, unread_files(table_name).files)) -}}
 {% endmacro %}
 
 
@@ -81,20 +101,12 @@
 
 
 {% macro lake_path() %}
-    {{- return(adapter.dispatch('lake_path', 'bluesky_lake')()) -}}
-{% endmacro %}
-
-{% macro duckdb__lake_path() %}
     {#- Set for each cursor by the plugin, from dlt's settings. -#}
     {{- return("getvariable('lake_path')") -}}
 {% endmacro %}
 
 
 {% macro lake_pattern() %}
-    {{- return(adapter.dispatch('lake_pattern', 'bluesky_lake')()) -}}
-{% endmacro %}
-
-{% macro duckdb__lake_pattern() %}
     {#- `lake_path` as the beginning of a pattern of file names. -#}
     {{- return("getvariable('lake_pattern')") -}}
 {% endmacro %}
@@ -160,7 +172,7 @@
 
 {#- The compacted files that base_lake__files knows; a warehouse of before them has none. -#}
 {% macro known_places() %}
-    {{- return('held_in' if has_column(this, 'held_in') else 'cast(null as varchar)') -}}
+    {{- return('held_in' if has_column(this, 'held_in') else as_text('null')) -}}
 {% endmacro %}
 
 

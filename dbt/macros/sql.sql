@@ -227,6 +227,27 @@
 {%- endmacro %}
 
 
+{% macro nullable(value) %}
+    {{- return(adapter.dispatch('nullable', 'bluesky_lake')(value)) -}}
+{% endmacro %}
+
+{#- A value that the engine takes for one that may be null. Sail 0.7 refuses some unions of a column that is never null
+    with one that may be. -#}
+{% macro duckdb__nullable(value) -%}
+    {{ value }}
+{%- endmacro %}
+
+
+{% macro oldest_time() %}
+    {{- return(adapter.dispatch('oldest_time', 'bluesky_lake')()) -}}
+{% endmacro %}
+
+{#- Before all that anybody wrote. -#}
+{% macro duckdb__oldest_time() -%}
+    cast('0001-01-01' as timestamptz)
+{%- endmacro %}
+
+
 {% macro utc_hour(timestamp) %}
     {{- return(adapter.dispatch('utc_hour', 'bluesky_lake')(timestamp)) -}}
 {% endmacro %}
@@ -346,4 +367,46 @@
         )
         order by {{ order_by }}
     )
+{%- endmacro %}
+
+
+{% macro answers_below(tops, replies, deepest) %}
+    {{- return(adapter.dispatch('answers_below', 'bluesky_lake')(tops, replies, deepest)) -}}
+{% endmacro %}
+
+{#- A query of the answers to some posts, of the answers to these, and so on. `tops` is a query of `top_post_uri`,
+    `replies` one of `post_uri`, `parent_uri`, `author_did`, and `place`, by which answers to one post are in order. -#}
+{% macro duckdb__answers_below(tops, replies, deepest) -%}
+    with recursive tops as (
+        {{ tops }}
+    ),
+
+    replies as (
+        {{ replies }}
+    ),
+
+    trees as (
+        select
+            tops.top_post_uri,
+            replies.post_uri,
+            replies.parent_uri,
+            replies.author_did,
+            1 as answer_depth,
+            replies.place as trail
+        from tops
+        inner join replies on tops.top_post_uri = replies.parent_uri
+        union all
+        select
+            trees.top_post_uri,
+            replies.post_uri,
+            replies.parent_uri,
+            replies.author_did,
+            trees.answer_depth + 1 as answer_depth,
+            trees.trail || '/' || replies.place as trail
+        from trees
+        inner join replies on trees.post_uri = replies.parent_uri
+        where replies.post_uri != trees.top_post_uri and trees.answer_depth < {{ deepest }}
+    )
+
+    select * from trees
 {%- endmacro %}

@@ -3,20 +3,21 @@
 {#- Compares the newest schema of the lake with the columns of the sources. Marts leave out a column that the sources
     lack, and hold null for one that the lake lacks. Both work, and the warning tells whoever runs dbt. -#}
 with known as (
-    {%- if execute %}
-    {%- for source in graph.sources.values() if source.source_name == 'bluesky' %}
-    {%- for column in source.columns.values() %}
     select
-        '{{ source.name }}' as table_name,
-        '{{ column.name }}' as column_name
-    union all
-    {%- endfor %}
-    {%- endfor %}
-    {%- endif %}
-    select
-        null as table_name,
-        null as column_name
-    where false
+        columns_of_sources.table_name,
+        columns_of_sources.column_name
+    from (
+        values
+        {%- if execute %}
+        {%- for source in graph.sources.values() if source.source_name == 'bluesky' %}
+        {%- for column in source.columns.values() %}
+        ('{{ source.name }}', '{{ column.name }}'),
+        {%- endfor %}
+        {%- endfor %}
+        {%- endif %}
+        (null, null)
+    ) as columns_of_sources (table_name, column_name)
+    where columns_of_sources.table_name is not null
 ),
 
 versions as (

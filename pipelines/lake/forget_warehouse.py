@@ -11,6 +11,7 @@ from pipelines.lake.duckdb_settings import has_relation
 from pipelines.lake.forgotten import FORGOTTEN_FILE, parse_forgotten
 from pipelines.lake.marts_database import forget_exported
 from pipelines.lake.people_files import read_in_dbt
+from pipelines.lake.spark_tables import tables_folder_of
 
 if TYPE_CHECKING:
     import dlt
@@ -33,7 +34,8 @@ def remove_warehouse(pipeline: dlt.Pipeline, settings: DuckDBSettings) -> None:
     warehouse = settings.warehouse_path
     for file in (warehouse, Path(f"{warehouse}.wal")):
         file.unlink(missing_ok=True)
-    shutil.rmtree(f"{warehouse}.tmp", ignore_errors=True)
+    for folder in (Path(f"{warehouse}.tmp"), tables_folder_of(warehouse)):
+        shutil.rmtree(folder, ignore_errors=True)
     client = filesystem_client(pipeline)
     kept = f"{client.bucket_path}/warehouse/{warehouse.name}"
     if not client.config.is_local_filesystem and client.fs_client.exists(kept):

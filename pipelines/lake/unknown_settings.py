@@ -26,7 +26,7 @@ SETTINGS: Final[dict[str, frozenset[str]]] = {
         | {"webhook_password", "kafka_topic", "kafka_value_decoder"}
     ),
     "retention": frozenset({"keep_deleted_days", "keep_raw_days"}),
-    "warehouse": frozenset({"memory_limit"}),
+    "warehouse": frozenset({"memory_limit", "engine"}),
     "page": frozenset({"contact"}),
     "export": frozenset({"database", "motherduck_token", "nightly", "salt"}),
 }

@@ -18,6 +18,12 @@ left_out as (
     {{ left_out() }}
 ),
 
+named as (
+    select distinct lower(did) as did
+    from left_out
+    where did is not null
+),
+
 unresolved as (
     select count(*) as name_count
     from left_out
@@ -149,7 +155,7 @@ decided as (
         members.did is not null as is_member,
         looks_at_strangers.did is not null and unresolved.name_count = 0 as is_known_stranger,
         case
-            when lower(dids.did) in (select lower(left_out.did) from left_out) then 'left_out_by_setting'
+            when named.did is not null then 'left_out_by_setting'
             when hidden.did is not null then 'asks_to_be_hidden'
             when hidden_by_moderation.did is not null then 'hidden_by_moderation'
             when opted_out.did is not null then 'opted_out'
@@ -170,6 +176,7 @@ decided as (
     from dids
     cross join clock
     cross join unresolved
+    left join named on lower(dids.did) = named.did
     left join members on dids.did = members.did
     left join looks_at_strangers on dids.did = looks_at_strangers.did
     left join hidden on dids.did = hidden.did
