@@ -18,7 +18,7 @@ SETTINGS: Final[dict[str, frozenset[str]]] = {
         {"service", "starter_packs", "lists", "actors", "left_out", "requests_per_second", "refresh_days", "catch_up"}
         | {"full_sweep_days", "follow_blocked", "audit_days", "backfill_days", "contact", "login_service", "full"}
         | {"plc_directory", "short_link_service", "inside_hosts", "handle", "app_password", "audit_collections"}
-        | {"audience_requests"}
+        | {"audience_requests", "ask_all_up_to", "spread"}
     ),
     "sources.repo_events": frozenset(
         {"jetstream_service", "jetstream_legacy_service", "firehose_service", "collections", "batch_seconds", "contact"}

@@ -41,6 +41,14 @@ class Chance:
         self._handles = {
             (name, number): f"{name}{self.random.randrange(2)}.test" for name in AUTHORS for number in NIGHTS
         }
+        self._looks = {
+            at: {
+                "author_handle": self.random.choice([handle, handle, "handle.invalid"]),
+                "author_display_name": self.random.choice([None, "", "One", "Other"]),
+                "author_labels": self.random.choice([[], [], HIDDEN, ["!hide"]]),
+            }
+            for at, handle in self._handles.items()
+        }
 
     def of(self, probability: float) -> bool:
         return self.random.random() < probability
@@ -116,7 +124,7 @@ class Chance:
         at, posted_at = night(number), self._posted[author, rkey]
         if posted_at > at:
             return
-        values = self._content() | {"author_handle": self._handles[author, number]}
+        values = self._content() | self._looks[author, number]
         if member != author:
             item_at = None if self.of(0.05) else posted_at + timedelta(hours=1)
             values |= {"member": member, "repost": f"r-{author}-{rkey}", "item_at": item_at}
@@ -131,10 +139,12 @@ class Chance:
         return time + timedelta(hours=self.random.randint(-40, 40)) if self.of(0.15) else time
 
     def _content(self) -> dict[str, Any]:
-        place = {"byte_start": 0, "byte_end": 4}
-        features = [("tag", "T"), ("tag", "t"), ("link", "https://x.test/1"), ("mention", did("a")), ("new", None)]
+        place = {"byte_start": 0, "byte_end": 8}
+        mentioned = did(self.random.choice(AUTHORS))
+        features = [("tag", "T"), ("tag", "t"), ("link", "https://x.test/1"), ("mention", mentioned), ("new", None)]
         parent, quoted = (post_uri(self.random.choice(AUTHORS), "p0") for _ in range(2))
         content: dict[str, Any] = {
+            "text": self.random.choice(["@a0.test says so", "@t1.test and I", "words alone"]),
             "facets": [{"feature": kind, "value": value, **place} for kind, value in features if self.of(0.3)] or None,
             "tags": self.random.choice([None, [], ["t", "outline"]]),
             "media": self.random.choice(
