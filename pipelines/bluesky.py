@@ -63,7 +63,7 @@ from pipelines.sources.repository_comparison import AUDITED
 from pipelines.sources.roster import Roster
 from pipelines.sources.turns import Known
 from pipelines.terminal import complain
-from pipelines.warehouse import ENGINES, BuildOutcome, build_questions, build_warehouse
+from pipelines.warehouse import BuildOutcome, build_questions, build_warehouse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -170,7 +170,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         action=argparse.BooleanOptionalAction,
         help="first load from a Jetstream what members did since the last time; the settings say whether by default",
     )
-    parser.add_argument("--engine", choices=ENGINES, help="what builds the models, instead of the configured one")
+    parser.add_argument(
+        "--engine", help="what builds the models, instead of the configured one: duckdb, sail, or sc://HOST:PORT"
+    )
     parser.add_argument("--no-report", action="store_true", help="leave the page at the end out")
     parser.add_argument("--open", action="store_true", help="open the page in the browser")
     options = parser.parse_args(arguments)

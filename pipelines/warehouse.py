@@ -19,7 +19,7 @@ from pipelines.lake.duckdb_settings import duckdb_settings, explain_warehouse_er
 from pipelines.lake.forget_warehouse import begin_anew_after_forgetting
 from pipelines.lake.loads import causes
 from pipelines.lake.local_disk import explain_disk_error, has_no_room
-from pipelines.lake.spark_session import sail_session, tell_session
+from pipelines.lake.spark_session import REMOTE, open_session, tell_session
 from pipelines.lake.spark_tables import publish_tables, tables_folder
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ DBT_PROJECT: Final = PROJECT_ROOT / "dbt"
 
 _MET_IN_BUCKET: Final = re.compile(r"HTTP Error: .*?\bHTTP (?P<status>[45]\d\d)\b.*|IO Error: .* error for HTTP .*")
 
+DUCKDB: Final = "duckdb"
 SAIL: Final = "sail"
-ENGINES: Final = ("duckdb", SAIL)
 
 CHECKED_MODELS: Final = (
     "int_open_questions",
@@ -108,8 +108,8 @@ def _run_dbt(is_sample: bool, *command: str) -> BuildOutcome:
     # dbt would find it out too, and say it in many lines.
     settings = duckdb_settings(pipeline_name)
     settings.open_warehouse().close()
-    is_on_sail = engine() == SAIL
-    target = SAIL if is_on_sail else "sample" if is_sample else "bluesky"
+    builder = engine()
+    target = SAIL if builder != DUCKDB else "sample" if is_sample else "bluesky"
     flags = ["--target", target, "--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)]
     said: list[str] = []
 
@@ -120,7 +120,7 @@ def _run_dbt(is_sample: bool, *command: str) -> BuildOutcome:
     def invoke(*more: str) -> dbtRunnerResult:
         return dbtRunner(callbacks=[keep_error]).invoke(["--quiet", "--log-level=none", *command, *flags, *more])
 
-    outcome = _on_sail(invoke, pipeline_name, settings) if is_on_sail else invoke()
+    outcome = invoke() if builder == DUCKDB else _on_engine(builder, invoke, pipeline_name, settings)
     # Else this process would hold the file until its end, and nobody could open it.
     DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
     if isinstance(outcome.exception, KeyboardInterrupt):
@@ -145,16 +145,18 @@ def engine() -> str:
     """
     use_project_settings()
     name = str(dlt.config["warehouse.engine"])
-    if name not in ENGINES:
-        raise LakeError(f"engine in [warehouse] is {name!r}: it is one of {', '.join(ENGINES)}.")
+    if name not in {DUCKDB, SAIL} and not name.startswith(REMOTE):
+        raise LakeError(f"engine in [warehouse] is {name!r}: it is {DUCKDB}, {SAIL}, or {REMOTE}host:port.")
     return name
 
 
-def _on_sail(invoke: Callable[..., dbtRunnerResult], pipeline_name: str, settings: DuckDBSettings) -> dbtRunnerResult:
-    """Build all of the models on Sail, and copy them into the warehouse if all went well."""
+def _on_engine(
+    name: str, invoke: Callable[..., dbtRunnerResult], pipeline_name: str, settings: DuckDBSettings
+) -> dbtRunnerResult:
+    """Build all of the models on another engine, and copy them into the warehouse if all went well."""
     begin_anew_after_forgetting(settings)
     try:
-        with sail_session() as spark, tables_folder(settings) as folder:
+        with open_session(name) as spark, tables_folder(settings) as folder:
             tell_session(spark, pipeline_name)
             outcome = invoke("--vars", json.dumps({"tables_folder": str(folder)}))
             if outcome.success:
@@ -163,7 +165,7 @@ def _on_sail(invoke: Callable[..., dbtRunnerResult], pipeline_name: str, setting
                 publish_tables(spark, models, folder, settings)
             return outcome
     except ImportError as error:
-        raise LakeError(f"Sail is not installed ({error}): uv sync --extra sail") from error
+        raise LakeError(f"The engine's client is not installed ({error}): uv sync --extra sail") from error
 
 
 def _trouble_of_disk(error: BaseException | None, said: Sequence[str], warehouse: Path) -> str | None:

@@ -7,12 +7,13 @@ for each raw table, of all its files, in which each row has its place, and views
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import duckdb
 import pyarrow as pa
 
+from pipelines.lake.bucket import LakeError
 from pipelines.lake.duckdb_settings import duckdb_settings
 from pipelines.lake.left_out import read_left_out
 from pipelines.lake.spark_functions import register_functions
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
 
     from pipelines.lake.duckdb_settings import DuckDBSettings
 
+REMOTE: Final = "sc://"
+"""How the address of a server of Spark Connect begins, see
+https://spark.apache.org/docs/latest/spark-connect-overview.html."""
+
+_RETRIES: Final = 3
 _STACK: Final = "SAIL_RUNTIME__STACK_SIZE"
 _LOADS: Final = {
     "load_id": "varchar",
@@ -44,26 +50,51 @@ _VERSIONS: Final = {
 
 
 @contextmanager
-def sail_session() -> Iterator[SparkSession]:
-    """Start Sail in this process and open a session.
+def open_session(engine: str) -> Iterator[SparkSession]:
+    """Open a session of an engine.
+
+    Args:
+        engine: `sail`, which is started in this process; or the address of a server of Spark Connect, `sc://host:port`,
+            which is up already.
+
+    Raises:
+        LakeError: The server cannot be reached.
+    """
+    from pyspark.errors import PySparkException  # noqa: PLC0415  (the extra `sail` brings it)
+    from pyspark.sql import SparkSession  # noqa: PLC0415
+    from pyspark.sql.connect.client.retries import DefaultPolicy  # noqa: PLC0415
+
+    with ExitStack() as stack:
+        address = engine if engine.startswith(REMOTE) else stack.enter_context(_sail())
+        os.environ["SPARK_REMOTE"] = address  # dbt asks for the session anew for each statement.
+        builder: Any = SparkSession.builder
+        try:
+            session = builder.config("spark.sql.session.timeZone", "UTC").getOrCreate()
+        except PySparkException as error:
+            reason = str(error).splitlines()[0]
+            raise LakeError(f"The engine at {address} cannot be reached: is it up? ({reason})") from error
+        stack.callback(session.stop)
+        # Of an engine that is gone, PySpark would ask for ten minutes, at each statement.
+        session.client.set_retry_policies([DefaultPolicy(max_retries=_RETRIES)])
+        yield session
+
+
+@contextmanager
+def _sail() -> Iterator[str]:
+    """Start Sail in this process, and give its address.
 
     `SAIL_MODE` says whether it runs by itself (`local`) or as a cluster; see Sail's own documentation.
     """
     from pysail.spark import SparkConnectServer  # noqa: PLC0415  (the extra `sail` brings it)
-    from pyspark.sql import SparkSession  # noqa: PLC0415
 
     os.environ.setdefault(_STACK, str(16 << 20))  # Plans of models on models are deep.
     os.environ.setdefault("RUST_LOG", "error")  # Else it tells of each task.
     server = SparkConnectServer("127.0.0.1", 0)
     server.start(background=True)
     host, port = server.listening_address
-    os.environ["SPARK_REMOTE"] = f"sc://{host}:{port}"  # dbt asks for the session anew for each statement.
-    builder: Any = SparkSession.builder
-    session = builder.config("spark.sql.session.timeZone", "UTC").getOrCreate()
     try:
-        yield session
+        yield f"{REMOTE}{host}:{port}"
     finally:
-        session.stop()
         server.stop()
 
 

@@ -87,3 +87,13 @@ def _copy(spark: SparkSession, model: Any, folder: Path, warehouse: duckdb.DuckD
         f'cast("{name}" as {declared[name]}) as "{name}"' if declared.get(name) else f'"{name}"' for name in columns
     )
     warehouse.execute(f'create table "{model.alias}" as select {cells} from {source}')
+    if "marts" in model.fqn:  # As dbt does on DuckDB: exports take the descriptions from here.
+        _describe(warehouse, f'table "{model.alias}"', model.description)
+        for name in columns:
+            said = model.columns[name].description if name in model.columns else ""
+            _describe(warehouse, f'column "{model.alias}"."{name}"', said)
+
+
+def _describe(warehouse: duckdb.DuckDBPyConnection, what: str, said: str) -> None:
+    text = said.replace("'", "''")
+    warehouse.execute(f"comment on {what} is '{text}'")

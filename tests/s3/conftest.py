@@ -55,7 +55,7 @@ def rclone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     # Its cache of folders must be short, since each test looks into the folder itself; without one it spins.
     options += ["--dir-cache-time", "1s"]
     with subprocess.Popen([binary, "serve", "s3", *options, folder], stderr=subprocess.DEVNULL) as server:
-        _wait_for(port)
+        wait_for(port)
         yield S3Server(f"http://127.0.0.1:{port}", folder)
         server.kill()
 
@@ -67,7 +67,7 @@ def free_port() -> int:
         return port
 
 
-def _wait_for(port: int) -> None:
+def wait_for(port: int) -> None:
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         with socket.socket() as probe:

@@ -2,8 +2,12 @@
 
 import sys
 
+from pipelines.lake.bucket import LakeError
 from pipelines.warehouse import build_warehouse
 
-outcome = build_warehouse(is_sample=True)
+try:
+    outcome = build_warehouse(is_sample=True)
+except LakeError as error:
+    sys.exit(str(error))
 print(outcome)
 sys.exit(not outcome.is_success)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,13 +16,23 @@ from pipelines.lake.bucket import PROJECT_ROOT
 from pipelines.lake.spark_tables import tables_folder_of
 from tests.dbt.test_random_lakes import Chance
 from tests.dbt.warehouses import Warehouse, new_project
+from tests.s3.conftest import free_port, wait_for
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 NIGHTS = (1, 2, 3)
 MARTS = ("fct_", "dim_", "bridge_", "rpt_")
 BUILD = PROJECT_ROOT / "tests" / "servers" / "build_on_sail.py"
+CLUSTER = {
+    "SAIL_MODE": "local-cluster",
+    "SAIL_CLUSTER__WORKER_INITIAL_COUNT": "4",
+    "SAIL_CLUSTER__WORKER_MAX_COUNT": "4",
+    "SAIL_CLUSTER__WORKER_TASK_SLOTS": "64",  # A table's files are read at once.
+    "SAIL_RUNTIME__STACK_SIZE": str(16 << 20),
+    "RUST_LOG": "error",
+}
 
 
 class OnSail:
@@ -42,7 +53,7 @@ class OnSail:
             output, _ = job.communicate()
             assert job.returncode == 0, output
 
-    def begin(self) -> subprocess.Popen[str]:
+    def begin(self, engine: str = "sail") -> subprocess.Popen[str]:
         """Begin to build all."""
         folder = self.warehouse.folder
         env = {name: value for name, value in os.environ.items() if "__" not in name.strip("_")} | {
@@ -52,11 +63,8 @@ class OnSail:
             "DBT_TARGET_PATH": str(folder / "target_of_sail"),
             "DBT_LOG_PATH": str(folder / "logs"),
             "PIPELINES__BLUESKY_SAMPLE__WAREHOUSE": f"{self.warehouse.name}/bluesky.duckdb",
-            "WAREHOUSE__ENGINE": "sail",
-            "SAIL_MODE": "local-cluster",
-            "SAIL_CLUSTER__WORKER_INITIAL_COUNT": "4",
-            "SAIL_CLUSTER__WORKER_MAX_COUNT": "4",
-            "SAIL_CLUSTER__WORKER_TASK_SLOTS": "64",  # A table's files are read at once.
+            "WAREHOUSE__ENGINE": engine,
+            **CLUSTER,
         }
         return subprocess.Popen(
             [self.python, "-W", "ignore", BUILD],
@@ -66,6 +74,20 @@ class OnSail:
             stderr=subprocess.STDOUT,
             text=True,
         )
+
+    @contextmanager
+    def cluster(self) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+        """Start a cluster in processes of its own, and give its address."""
+        port = free_port()
+        sail = self.python.with_name("sail")
+        arguments = ["spark", "server", "--ip", "127.0.0.1", "--port", str(port)]
+        # The workers' Python has this project.
+        with subprocess.Popen([sail, *arguments], cwd=PROJECT_ROOT, env=os.environ | CLUSTER) as server:
+            try:
+                wait_for(port)
+                yield server, f"sc://127.0.0.1:{port}"
+            finally:
+                server.kill()
 
     def marts(self) -> dict[str, set[tuple[str, int]]]:
         return marts_of(self.warehouse)
@@ -132,7 +154,7 @@ def two(tmp_path: Path, parsed_project: Path, python: Path) -> tuple[OnSail, War
     return OnSail(python, Warehouse(folder, "sail")), Warehouse(folder, "duckdb")
 
 
-def test_sail_builds_what_duckdb_builds_also_after_it_was_killed(two: tuple[OnSail, Warehouse]) -> None:
+def test_sail_builds_what_duckdb_builds_also_after_it_or_its_cluster_was_killed(two: tuple[OnSail, Warehouse]) -> None:
     sail, duckdb = two
     for night in NIGHTS[:-1]:
         duckdb.pull(night)
@@ -142,13 +164,24 @@ def test_sail_builds_what_duckdb_builds_also_after_it_was_killed(two: tuple[OnSa
     before = sail.marts()
     duckdb.pull(NIGHTS[-1])
     duckdb.dbt("run")
+    with sail.cluster() as (cluster, address), sail.begin(address) as job:
+        while not (sail.tables / "int_posts").exists():
+            assert job.poll() is None
+            time.sleep(0.1)
+        cluster.send_signal(signal.SIGKILL)
+        output, _ = job.communicate(timeout=120)
+        assert job.returncode == 1, output
+        assert "Traceback" not in output
+    assert sail.marts() == before
     with sail.begin() as job:
         while not (sail.tables / "int_posts").exists():
             assert job.poll() is None
             time.sleep(0.1)
         job.send_signal(signal.SIGKILL)
     assert sail.marts() == before
-    sail.build()
+    with sail.cluster() as (_, address), sail.begin(address) as job:
+        output, _ = job.communicate()
+        assert job.returncode == 0, output
     assert_equal(sail.warehouse, duckdb)
     assert not sail.tables.exists()
 
