@@ -15,6 +15,7 @@ from pipelines.sources.feed_audits import Audits, feed_audits
 from pipelines.sources.feed_walk import was_whole
 from pipelines.sources.member_records import KeptCollections, KnownMemberRecord
 from pipelines.sources.repository_comparison import KnownRecord
+from pipelines.sources.turns import longest_rest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -29,7 +30,7 @@ NAMED_MEMBERS: Final = 50
 """Members that are named, of whom no audit was made."""
 
 FOLLOWED_NO_MORE: Final = timedelta(days=3)
-"""Who was last walked so long before the newest walk of all has left the packs, or cannot be read."""
+"""Whose turn to be walked was so long before the newest walk of all has left the packs, or cannot be read."""
 
 _ROWS_AT_ONCE: Final = 10_000
 
@@ -159,6 +160,8 @@ def audits_due(
 def followed(states: Mapping[str, MemberState]) -> dict[str, MemberState]:
     """Leave out whoever was not walked in the last runs, though others were: nobody asks for them any more.
 
+    Somebody who had been silent may rest from being asked, and is followed meanwhile.
+
     Args:
         states: What is remembered of the members, by DID.
     """
@@ -167,7 +170,7 @@ def followed(states: Mapping[str, MemberState]) -> dict[str, MemberState]:
     return {
         did: state
         for did, state in states.items()
-        if newest_walk is not None and newest_walk - pulled_at[did] <= FOLLOWED_NO_MORE
+        if newest_walk is not None and newest_walk - pulled_at[did] <= longest_rest(state) + FOLLOWED_NO_MORE
     }
 
 

@@ -20,6 +20,7 @@ if __name__ == "__main__":
 
 import argparse
 import math
+import os
 import sys
 import time
 from collections import Counter
@@ -60,8 +61,9 @@ from pipelines.sources.member_states import member_states as find_member_states
 from pipelines.sources.pull_run import PullRun
 from pipelines.sources.repository_comparison import AUDITED
 from pipelines.sources.roster import Roster
+from pipelines.sources.turns import Known
 from pipelines.terminal import complain
-from pipelines.warehouse import BuildOutcome, build_questions, build_warehouse
+from pipelines.warehouse import ENGINES, BuildOutcome, build_questions, build_warehouse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -148,6 +150,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--refresh-days", type=float, metavar="DAYS", help="how old a post may be to be counted again")
     parser.add_argument("--backfill-days", type=float, metavar="DAYS", help="how far back a member's first walk goes")
     parser.add_argument("--requests-per-second", type=float, metavar="N", help="the pace that is never exceeded")
+    parser.add_argument(
+        "--spread", type=int, metavar="N", help="ask for the feeds of one Nth of the members, those with news first"
+    )
     parser.add_argument("--dry-run", action="store_true", help="say what would be asked and how long it takes; no load")
     parser.add_argument(
         "--check", action="store_true", help="no pull: ask for what is in doubt, audit who is due, and build"
@@ -165,6 +170,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         action=argparse.BooleanOptionalAction,
         help="first load from a Jetstream what members did since the last time; the settings say whether by default",
     )
+    parser.add_argument("--engine", choices=ENGINES, help="what builds the models, instead of the configured one")
     parser.add_argument("--no-report", action="store_true", help="leave the page at the end out")
     parser.add_argument("--open", action="store_true", help="open the page in the browser")
     options = parser.parse_args(arguments)
@@ -182,6 +188,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     for name in ("refresh_days", "backfill_days"):
         if (getattr(options, name) or 0) < 0:
             parser.error(f"--{name.replace('_', '-')} takes a number from 0")
+    if options.spread is not None and options.spread < 1:
+        parser.error("--spread takes a number of nights from 1")
     if options.requests_per_second is not None and options.requests_per_second <= 0:
         parser.error("--requests-per-second takes a number above 0")
     return options
@@ -194,6 +202,7 @@ def settings_from(options: argparse.Namespace) -> dict[str, Any]:
         "backfill_days": options.backfill_days,
         "requests_per_second": options.requests_per_second,
         "full": options.full or None,
+        "spread": options.spread,
     }
     settings = {name: value for name, value in given.items() if value is not None}
     if options.pack or options.list or options.actor:
@@ -272,7 +281,7 @@ def pull(pipeline: dlt.Pipeline, night: Night, console: Terminal) -> int:
     source = bluesky(**night.settings, run=night.run)
     with show_progress(night.run, console):
         night.load(pipeline, source, reader)
-        while night.run.load_room.deferred_count:
+        while night.run.load_room.is_anybody_waiting:
             night.run.load_room.begin_load()
             night.load(pipeline, source.with_resources("author_feed", "feed_pulls"), reader)
     night.seconds = time.monotonic() - begun
@@ -433,26 +442,30 @@ def connected(night: Night) -> Network:
 def dry_run(pipeline: dlt.Pipeline, night: Night, console: Terminal) -> int:
     """Read the packs and the profiles, say how long a pull now and a usual one would take, and load nothing.
 
-    Both read the packs and the profiles too. On a usual night each feed takes a page, as few people write a hundred
-    posts in `refresh_days`.
+    Both read the packs and the profiles too. On a usual night each feed that is asked for takes a page, as few people
+    write a hundred posts in `refresh_days`.
     """
     source = bluesky(**night.settings, run=night.run)
     with show_progress(night.run, console):
         list(source.profiles)
-    roster, states = night.run.roster or Roster(), member_states(pipeline)
+    turns, roster, states = night.run.turns, night.run.roster or Roster(), member_states(pipeline)
+    assert turns is not None
+    dids = roster.dids
+    counts = {did: (roster.profiles.get(did) or {}).get("posts_count") for did in dids}
+    chosen = turns.choose(dids, Known(states, {}, counts, night.run.clock(), len(dids)))
     pages = 0
-    for did in roster.dids:
-        posts = (roster.profiles.get(did) or {}).get("posts_count") or 0
+    for did in chosen:
         is_known = did in states and not night.settings.get("full")
-        pages += 1 if is_known else max(1, math.ceil(posts / PAGE_LIMIT))
-    new_count = sum(did not in states for did in roster.dids)
+        pages += 1 if is_known else max(1, math.ceil((counts[did] or 0) / PAGE_LIMIT))
+    new_count = sum(did not in states for did in dids)
+    feeds = sum(1 / turns.nights_between(states.get(did), len(dids)) for did in dids)
     asked, pace = night.run.stats.requests, night.run.requests_per_second
-    tonight, usual = (timedelta(seconds=math.ceil((asked + count) / pace)) for count in (pages, len(roster.dids)))
+    tonight, usual = (timedelta(seconds=math.ceil((asked + count) / pace)) for count in (pages, feeds))
     console.say(
         *roster.problems,
         f"  members  {len(roster.dids):,}, {new_count:,} of them for the first time",
         f"    asked  {asked:,} requests for packs, lists and profiles",
-        f"would ask  about {pages:,} feed pages, more where people repost much",
+        f"would ask  {len(chosen):,} members, about {pages:,} feed pages, more where people repost much",
         f"would take about {tonight} at {pace:g} requests a second, and a usual night about {usual}",
         "     then  checks, audits and the audience, which are not counted here",
     )
@@ -522,6 +535,8 @@ def main(arguments: list[str] | None = None, *, run: PullRun | None = None) -> i
 def run_job(options: argparse.Namespace, run: PullRun | None, console: Terminal) -> int:
     """Do what the command line asks for, and return the exit code."""
     use_project_settings()
+    if options.engine:
+        os.environ["WAREHOUSE__ENGINE"] = options.engine
     if options.forget is not None:
         forget(options.forget, console, is_sample=options.sample, is_dry_run=options.dry_run)
         return 0

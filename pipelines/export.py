@@ -2,9 +2,10 @@
 
 python pipelines/export.py tables --out FOLDER    marts as Parquet, CSV or JSON lines, with what each column means
 python pipelines/export.py tables --out bucket    the same, into `marts/` in the lake's bucket
+python pipelines/export.py database --out FILE    the same, as a DuckDB database; md:NAME is one on MotherDuck
 python pipelines/export.py graph --out FOLDER     who is tied to whom, for Gephi, networkx, igraph
 python pipelines/export.py ids --out FOLDER       the posts as URIs alone, the form in which they may be shared
-python pipelines/export.py nightly                what `[export] nightly` in the settings asks for, if anything
+python pipelines/export.py nightly                what `[export]` in the settings asks for, if anything
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import argparse
 import sys
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
 import dlt
@@ -25,7 +27,7 @@ import duckdb
 
 from pipelines.command import run_command
 from pipelines.explain import explain
-from pipelines.exports import datapackage
+from pipelines.exports import database, datapackage
 from pipelines.exports.graph import ALL as EVERYBODY
 from pipelines.exports.graph import FORMATS as GRAPH_FORMATS
 from pipelines.exports.graph import KINDS, PERIODS, Scope, expect_kinds, packs_in, read_graph, write_graph
@@ -40,6 +42,7 @@ from pipelines.lake.filesystems import use_lake_filesystems
 from pipelines.lake.forget_warehouse import expect_built_after_forgetting
 from pipelines.lake.left_out import expect_withheld, read_left_out
 from pipelines.lake.loads import signal_behind
+from pipelines.lake.marts_database import is_hosted
 from pipelines.terminal import complain
 
 if TYPE_CHECKING:
@@ -132,7 +135,7 @@ def export_tables(
         marts = stack.enter_context(open_marts(name, is_all=is_all))
         chosen = choose(marts, models, is_all=is_all, is_renamed=is_renamed)
         target = stack.enter_context(open_target(out, dlt.pipeline(name)))
-        note = (ALL if is_all else PUBLISHED) + (RENAMED if is_renamed else "")
+        note = _note(is_all, is_renamed)
         before = target.read(datapackage.FILE)
         datapackage.expect_same_kind(before, note, target.place)
         pseudonyms = _pseudonyms(marts, name) if is_renamed else None
@@ -150,6 +153,38 @@ def export_tables(
             target.remove(path)
     rows, size = sum(table.row_count for table in written), sum(table.byte_count for table in written)
     console.say(f"tables  {target.place} ({len(written)} tables, {rows:,} rows, {size / 1e6:,.2f} MB)")
+
+
+def export_database(
+    console: Terminal, place: str, *, is_sample: bool, is_all: bool = False, is_renamed: bool = False
+) -> None:
+    """Write all marts of which it is known what may be published into a DuckDB database.
+
+    Args:
+        console: Where to say what is done.
+        place: A file, or `md:` and the name of a database on MotherDuck.
+        is_sample: Whether the sample's marts are meant.
+        is_all: Whether also what may not be published is exported.
+        is_renamed: Whether people get other names.
+
+    Raises:
+        ExportError: Nothing, or not all of it, can be exported.
+    """
+    name = "bluesky_sample" if is_sample else "bluesky"
+    with open_marts(name, is_all=is_all) as marts:
+        chosen = choose(marts, [], is_all=is_all, is_renamed=is_renamed)
+        pseudonyms = _pseudonyms(marts, name) if is_renamed else None
+        rows = 0
+        with database.open_database(place) as filled, console.status("") as status:
+            counts = database.fill(filled, marts, chosen, _note(is_all, is_renamed), pseudonyms)
+            for number, count in enumerate(counts, start=1):
+                status.update(f"{number} of {len(chosen)}  {chosen[number - 1].name}")
+                rows += count
+    console.say(f"database  {place} ({len(chosen)} tables, {rows:,} rows)")
+
+
+def _note(is_all: bool, is_renamed: bool) -> str:
+    return (ALL if is_all else PUBLISHED) + (RENAMED if is_renamed else "")
 
 
 def export_ids(console: Terminal, out: str, *, is_sample: bool, is_all: bool = False) -> None:
@@ -204,18 +239,22 @@ def export_graph(console: Terminal, options: argparse.Namespace) -> None:
 
 
 def export_nightly(console: Terminal, *, is_sample: bool) -> None:
-    """Write the tables that the settings ask for into the bucket. They ask for none of the sample's.
+    """Write what the settings ask for, into the bucket and into a database. They ask for nothing of the sample's.
 
     Raises:
-        ExportError: It cannot be, or the setting is no kind of files.
+        ExportError: It cannot be, or a setting is no kind of files.
+        LakeError: The hosted database cannot be opened.
     """
     use_project_settings()
-    form = dlt.config.get("export.nightly", str)
-    if is_sample or not form:
+    form, place = dlt.config.get("export.nightly", str), dlt.config.get("export.database", str)
+    if is_sample:
         return
-    if form not in FORMATS:
+    if form and form not in FORMATS:
         raise ExportError(f"nightly in [export] is {form!r}: write one of {', '.join(FORMATS)}, or an empty text.")
-    export_tables(console, [], cast("Format", form), BUCKET, is_sample=False)
+    if form:
+        export_tables(console, [], cast("Format", form), BUCKET, is_sample=False)
+    if place:
+        export_database(console, place, is_sample=False)
 
 
 def _pseudonyms(marts: duckdb.DuckDBPyConnection, name: str) -> Pseudonyms:
@@ -240,7 +279,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", required=True)
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--sample", action="store_true", help="the sample network's")
-    shared.add_argument("--out", required=True, metavar="FOLDER", help="where the files go")
+    shared.add_argument(
+        "--out", required=True, metavar="PLACE", help="the folder where the files go; a database's file"
+    )
     shared.add_argument(
         "--all", action="store_true", help="also what may not be published: people who are withheld, deleted posts"
     )
@@ -251,6 +292,12 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     tables.add_argument("models", nargs="*", metavar="MODEL", help="which marts; all that are known to be publishable")
     tables.add_argument("--format", choices=FORMATS, default="parquet", help="the kind of files")
+    commands.add_parser(
+        "database",
+        parents=[shared, renamed],
+        help="marts, as one DuckDB database",
+        description="Write all marts into a DuckDB database: a file, or md:NAME on MotherDuck.",
+    )
     graph = commands.add_parser(
         "graph", parents=[shared, renamed], help="who is tied to whom", description="Write the community as a graph."
     )
@@ -267,7 +314,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     commands.add_parser(
         "ids", parents=[shared], help="the posts, as URIs alone", description="Write the posts as URIs alone."
     )
-    commands.add_parser("nightly", help="what [export] nightly in the settings asks for")
+    commands.add_parser("nightly", help="what [export] in the settings asks for")
     return parser.parse_args(arguments)
 
 
@@ -312,6 +359,9 @@ def _export(options: argparse.Namespace, console: Terminal) -> None:
         export_nightly(console, is_sample=False)
     elif options.command == "graph":
         export_graph(console, options)
+    elif options.command == "database":
+        place = options.out if is_hosted(options.out) else str(Path(options.out).expanduser().absolute())
+        export_database(console, place, is_sample=options.sample, is_all=options.all, is_renamed=options.pseudonyms)
     elif options.command == "ids":
         export_ids(console, options.out, is_sample=options.sample, is_all=options.all)
     else:

@@ -54,14 +54,14 @@ def _show_bar(run: PullRun, console: Terminal, is_over: threading.Event) -> None
             progress.update(
                 task,
                 description=f"members  {run.item_count:,} items, {run.stats.requests:,} requests{_waiting(run)}",
-                total=len(run.followed) if run.roster else None,
+                total=len(run.asked) if run.roster else None,
                 completed=run.outcomes.total(),
             )
 
 
 def _print_lines(run: PullRun, console: Terminal, is_over: threading.Event) -> None:
     while not is_over.wait(SECONDS_BETWEEN_LINES):
-        members = f"{run.outcomes.total():,} of {len(run.followed):,} members" if run.roster else "reading the packs"
+        members = f"{run.outcomes.total():,} of {len(run.asked):,} members" if run.roster else "reading the packs"
         console.say(f"{members}, {run.item_count:,} items, {run.stats.requests:,} requests{_waiting(run)}")
 
 

@@ -3,27 +3,39 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import re
 import time
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
+import dlt
 import duckdb
 
-from pipelines.lake.bucket import PROJECT_ROOT, LakeError, explain_lake_error
+from pipelines.lake.bucket import PROJECT_ROOT, LakeError, explain_lake_error, use_project_settings
 from pipelines.lake.duckdb_settings import duckdb_settings, explain_warehouse_error
+from pipelines.lake.forget_warehouse import begin_anew_after_forgetting
 from pipelines.lake.loads import causes
 from pipelines.lake.local_disk import explain_disk_error, has_no_room
+from pipelines.lake.spark_session import sail_session, tell_session
+from pipelines.lake.spark_tables import publish_tables, tables_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
+
+    from dbt.cli.main import dbtRunnerResult
+
+    from pipelines.lake.duckdb_settings import DuckDBSettings
 
 DBT_PROJECT: Final = PROJECT_ROOT / "dbt"
 
 _MET_IN_BUCKET: Final = re.compile(r"HTTP Error: .*?\bHTTP (?P<status>[45]\d\d)\b.*|IO Error: .* error for HTTP .*")
+
+SAIL: Final = "sail"
+ENGINES: Final = ("duckdb", SAIL)
 
 CHECKED_MODELS: Final = (
     "int_open_questions",
@@ -92,10 +104,12 @@ def _run_dbt(is_sample: bool, *command: str) -> BuildOutcome:
     from dbt.cli.main import dbtRunner  # noqa: PLC0415
 
     begun = time.monotonic()
+    pipeline_name = "bluesky_sample" if is_sample else "bluesky"
     # dbt would find it out too, and say it in many lines.
-    settings = duckdb_settings("bluesky_sample" if is_sample else "bluesky")
+    settings = duckdb_settings(pipeline_name)
     settings.open_warehouse().close()
-    target = "sample" if is_sample else "bluesky"
+    is_on_sail = engine() == SAIL
+    target = SAIL if is_on_sail else "sample" if is_sample else "bluesky"
     flags = ["--target", target, "--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)]
     said: list[str] = []
 
@@ -103,7 +117,10 @@ def _run_dbt(is_sample: bool, *command: str) -> BuildOutcome:
         if event.info.level == "error":
             said.append(event.info.msg)
 
-    outcome = dbtRunner(callbacks=[keep_error]).invoke(["--quiet", "--log-level=none", *command, *flags])
+    def invoke(*more: str) -> dbtRunnerResult:
+        return dbtRunner(callbacks=[keep_error]).invoke(["--quiet", "--log-level=none", *command, *flags, *more])
+
+    outcome = _on_sail(invoke, pipeline_name, settings) if is_on_sail else invoke()
     # Else this process would hold the file until its end, and nobody could open it.
     DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
     if isinstance(outcome.exception, KeyboardInterrupt):
@@ -118,6 +135,35 @@ def _run_dbt(is_sample: bool, *command: str) -> BuildOutcome:
     results = outcome.result.results if isinstance(outcome.result, RunExecutionResult) else []
     counts = Counter(str(result.node.resource_type) for result in results)
     return BuildOutcome(target, outcome.success, counts, time.monotonic() - begun)
+
+
+def engine() -> str:
+    """Tell which engine builds the models: `engine` in [warehouse].
+
+    Raises:
+        LakeError: It is none.
+    """
+    use_project_settings()
+    name = str(dlt.config["warehouse.engine"])
+    if name not in ENGINES:
+        raise LakeError(f"engine in [warehouse] is {name!r}: it is one of {', '.join(ENGINES)}.")
+    return name
+
+
+def _on_sail(invoke: Callable[..., dbtRunnerResult], pipeline_name: str, settings: DuckDBSettings) -> dbtRunnerResult:
+    """Build all of the models on Sail, and copy them into the warehouse if all went well."""
+    begin_anew_after_forgetting(settings)
+    try:
+        with sail_session() as spark, tables_folder(settings) as folder:
+            tell_session(spark, pipeline_name)
+            outcome = invoke("--vars", json.dumps({"tables_folder": str(folder)}))
+            if outcome.success:
+                results = cast("Any", outcome.result).results
+                models = [result.node for result in results if result.node.resource_type == "model"]
+                publish_tables(spark, models, folder, settings)
+            return outcome
+    except ImportError as error:
+        raise LakeError(f"Sail is not installed ({error}): uv sync --extra sail") from error
 
 
 def _trouble_of_disk(error: BaseException | None, said: Sequence[str], warehouse: Path) -> str | None:

@@ -34,7 +34,8 @@
     anew when every row of its input is new to it: its input was built anew since, of other batches. Whatever is
     refreshed alone, and in whatever order, the models behind it follow when they are built next. -#}
 {% macro should_full_refresh() %}
-    {{- return(dbt.should_full_refresh() or is_input_all_new()) -}}
+    {#- Elsewhere each run builds all, see macros/spark.sql. -#}
+    {{- return(dbt.should_full_refresh() or target.type != 'duckdb' or is_input_all_new()) -}}
 {% endmacro %}
 
 {#- `meta.input` names the model whose batches a model reads. -#}

@@ -11,7 +11,7 @@
     {%- set unread = unread_files(table_name) -%}
     {%- set declared = raw_columns(table_name) | map(attribute='name') | list -%}
     select
-        {%- for column in columns or declared | reject('in', ['issues', 'raw', '_dlt_load_id']) %}
+        {%- for column in base_columns(table_name, columns) %}
         {{ column }},
         {%- endfor %}
         {%- if 'issues' in declared %}
@@ -33,21 +33,80 @@
 {%- endmacro %}
 
 
-{% macro lake_path() %}
-    {{- return(adapter.dispatch('lake_path', 'bluesky_lake')()) -}}
+{#- The columns of a raw table that a base model keeps as they are. -#}
+{% macro kept_columns(table_name) %}
+    {{- return(
+        raw_columns(table_name) | map(attribute='name') | reject('in', ['issues', 'raw', '_dlt_load_id']) | list
+    ) -}}
 {% endmacro %}
 
-{% macro duckdb__lake_path() %}
+
+{#- The columns that a base model has, of those that it would like. -#}
+{% macro base_columns(table_name, columns) %}
+    {{- return(adapter.dispatch('base_columns', 'bluesky_lake')(table_name, columns)) -}}
+{% endmacro %}
+
+{% macro duckdb__base_columns(table_name, columns) %}
+    {{- return(columns or kept_columns(table_name)) -}}
+{% endmacro %}
+
+
+{#- Where a model fetches the wide columns of rows that its base model has narrow. -#}
+{% macro rows_to_fetch(table_name, base) %}
+    {{- return(adapter.dispatch('rows_to_fetch', 'bluesky_lake')(table_name, base)) -}}
+{% endmacro %}
+
+{% macro duckdb__rows_to_fetch(table_name, base) %}
+    {{- return(read_lake_files(table_name, unread_files(table_name).files)) -}}
+{% endmacro %}
+
+
+{#- A staging model: the rows of a base model, each key once, which is the first by `order_by`. `expressions` says what
+    stands in a column instead, `names` what a column is called from here on. -#}
+{% macro rows_once(
+    table_name, key, order_by='load_id desc, source_file desc', expressions={}, names={}, condition=none
+) -%}
+    select {{ columns_of_rows(table_name, expressions, names) }}
+    from (
+        select
+            *,
+            row_number() over (partition by {{ key | join(', ') }} order by {{ order_by }}) as place_among_copies
+        from {{ ref('base_bluesky__' ~ table_name) }}
+        {%- if condition %}
+        where {{ condition }}
+        {%- endif %}
+    ) as numbered
+    where place_among_copies = 1
+{%- endmacro %}
+
+
+{% macro columns_of_rows(table_name, expressions, names) %}
+    {{- return(adapter.dispatch('columns_of_rows', 'bluesky_lake')(table_name, expressions, names)) -}}
+{% endmacro %}
+
+{#- All columns but the place. Engines without `exclude` name them, as the source declares them. -#}
+{% macro duckdb__columns_of_rows(table_name, expressions, names) -%}
+    * exclude (place_among_copies)
+    {%- if expressions %} replace (
+        {%- for column, expression in expressions.items() %}
+        {{ expression }} as {{ column }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    )
+    {%- endif %}
+    {%- if names %} rename (
+        {%- for column, name in names.items() %}{{ column }} as {{ name }}{{ ', ' if not loop.last }}{% endfor -%}
+    )
+    {%- endif %}
+{%- endmacro %}
+
+
+{% macro lake_path() %}
     {#- Set for each cursor by the plugin, from dlt's settings. -#}
     {{- return("getvariable('lake_path')") -}}
 {% endmacro %}
 
 
 {% macro lake_pattern() %}
-    {{- return(adapter.dispatch('lake_pattern', 'bluesky_lake')()) -}}
-{% endmacro %}
-
-{% macro duckdb__lake_pattern() %}
     {#- `lake_path` as the beginning of a pattern of file names. -#}
     {{- return("getvariable('lake_pattern')") -}}
 {% endmacro %}
@@ -113,7 +172,7 @@
 
 {#- The compacted files that base_lake__files knows; a warehouse of before them has none. -#}
 {% macro known_places() %}
-    {{- return('held_in' if has_column(this, 'held_in') else 'cast(null as varchar)') -}}
+    {{- return('held_in' if has_column(this, 'held_in') else as_text('null')) -}}
 {% endmacro %}
 
 
@@ -152,7 +211,8 @@
             table_name = '{{ table_name }}'
             and is_present
             {% if schema_name -%}
-            and starts_with(source_file, '{{ table_name }}/{{ schema_name }}__')
+            {%- set beginning = table_name ~ '/' ~ schema_name ~ '__' %}
+            and left(source_file, {{ beginning | length }}) = '{{ beginning }}'
             {%- endif %}
             {% if is_incremental() -%}
             and batch_number > {{ last_batch() }}

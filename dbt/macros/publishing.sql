@@ -1,6 +1,10 @@
 {#- Whether none of the texts names somebody who is withheld, by handle or DID, in whatever case, and with `%40` for `@`
     as in addresses. Each word of other people that a report shows goes through it. -#}
-{% macro names_nobody_withheld(texts) -%}
+{% macro names_nobody_withheld(texts) %}
+    {{- return(adapter.dispatch('names_nobody_withheld', 'bluesky_lake')(texts)) -}}
+{% endmacro %}
+
+{% macro duckdb__names_nobody_withheld(texts) -%}
     not exists (
         select 1
         from (

@@ -20,6 +20,22 @@
 {%- endmacro %}
 
 
+{% macro first_element(list) %}
+    {{- return(adapter.dispatch('first_element', 'bluesky_lake')(list)) -}}
+{% endmacro %}
+
+{#- Null for a list that is null or empty. -#}
+{% macro duckdb__first_element(list) -%}
+    {{ list }}[1]
+{%- endmacro %}
+
+
+{#- A value as people read it. -#}
+{% macro as_text(value) -%}
+    cast({{ value }} as {{ dbt.type_string() }})
+{%- endmacro %}
+
+
 {% macro schema_columns(relation) %}
     {{- return(adapter.dispatch('schema_columns', 'bluesky_lake')(relation)) -}}
 {% endmacro %}
@@ -211,6 +227,27 @@
 {%- endmacro %}
 
 
+{% macro nullable(value) %}
+    {{- return(adapter.dispatch('nullable', 'bluesky_lake')(value)) -}}
+{% endmacro %}
+
+{#- A value that the engine takes for one that may be null. Sail 0.7 refuses some unions of a column that is never null
+    with one that may be. -#}
+{% macro duckdb__nullable(value) -%}
+    {{ value }}
+{%- endmacro %}
+
+
+{% macro oldest_time() %}
+    {{- return(adapter.dispatch('oldest_time', 'bluesky_lake')()) -}}
+{% endmacro %}
+
+{#- Before all that anybody wrote. -#}
+{% macro duckdb__oldest_time() -%}
+    cast('0001-01-01' as timestamptz)
+{%- endmacro %}
+
+
 {% macro utc_hour(timestamp) %}
     {{- return(adapter.dispatch('utc_hour', 'bluesky_lake')(timestamp)) -}}
 {% endmacro %}
@@ -249,6 +286,16 @@
 {%- endmacro %}
 
 
+{% macro time_of_seconds(seconds) %}
+    {{- return(adapter.dispatch('time_of_seconds', 'bluesky_lake')(seconds)) -}}
+{% endmacro %}
+
+{#- The time so many seconds after 1970 began, which a text says. -#}
+{% macro duckdb__time_of_seconds(seconds) -%}
+    to_timestamp(cast({{ seconds }} as double))
+{%- endmacro %}
+
+
 {% macro date_series(first_date, last_date) %}
     {{- return(adapter.dispatch('date_series', 'bluesky_lake')(first_date, last_date)) -}}
 {% endmacro %}
@@ -271,6 +318,28 @@
 {#- An aggregate: the value at the newest time, null if it is null there; `arg_max` skips such rows. -#}
 {% macro duckdb__value_at_newest(value, timestamp) -%}
     arg_max_null({{ value }}, {{ timestamp }})
+{%- endmacro %}
+
+
+{#- An aggregate: the newest value that is not null. Engines differ in whether `max_by` passes over nulls. -#}
+{% macro newest_known(value, timestamp) -%}
+    max_by({{ value }}, case when {{ value }} is not null then {{ timestamp }} end)
+{%- endmacro %}
+
+
+{#- An aggregate: the oldest value that is not null. -#}
+{% macro oldest_known(value, timestamp) -%}
+    min_by({{ value }}, case when {{ value }} is not null then {{ timestamp }} end)
+{%- endmacro %}
+
+
+{% macro quantile(value, share) %}
+    {{- return(adapter.dispatch('quantile', 'bluesky_lake')(value, share)) -}}
+{% endmacro %}
+
+{#- An aggregate: the value below which a share of all values lies, interpolated between two. -#}
+{% macro duckdb__quantile(value, share) -%}
+    quantile_cont({{ value }}, {{ share }})
 {%- endmacro %}
 
 
@@ -298,4 +367,46 @@
         )
         order by {{ order_by }}
     )
+{%- endmacro %}
+
+
+{% macro answers_below(tops, replies, deepest) %}
+    {{- return(adapter.dispatch('answers_below', 'bluesky_lake')(tops, replies, deepest)) -}}
+{% endmacro %}
+
+{#- A query of the answers to some posts, of the answers to these, and so on. `tops` is a query of `top_post_uri`,
+    `replies` one of `post_uri`, `parent_uri`, `author_did`, and `place`, by which answers to one post are in order. -#}
+{% macro duckdb__answers_below(tops, replies, deepest) -%}
+    with recursive tops as (
+        {{ tops }}
+    ),
+
+    replies as (
+        {{ replies }}
+    ),
+
+    trees as (
+        select
+            tops.top_post_uri,
+            replies.post_uri,
+            replies.parent_uri,
+            replies.author_did,
+            1 as answer_depth,
+            replies.place as trail
+        from tops
+        inner join replies on tops.top_post_uri = replies.parent_uri
+        union all
+        select
+            trees.top_post_uri,
+            replies.post_uri,
+            replies.parent_uri,
+            replies.author_did,
+            trees.answer_depth + 1 as answer_depth,
+            trees.trail || '/' || replies.place as trail
+        from trees
+        inner join replies on trees.post_uri = replies.parent_uri
+        where replies.post_uri != trees.top_post_uri and trees.answer_depth < {{ deepest }}
+    )
+
+    select * from trees
 {%- endmacro %}

@@ -3,27 +3,36 @@
 {#- Compares the newest schema of the lake with the columns of the sources. Marts leave out a column that the sources
     lack, and hold null for one that the lake lacks. Both work, and the warning tells whoever runs dbt. -#}
 with known as (
-    {%- if execute %}
-    {%- for source in graph.sources.values() if source.source_name == 'bluesky' %}
-    {%- for column in source.columns.values() %}
     select
-        '{{ source.name }}' as table_name,
-        '{{ column.name }}' as column_name
-    union all
-    {%- endfor %}
-    {%- endfor %}
-    {%- endif %}
+        columns_of_sources.table_name,
+        columns_of_sources.column_name
+    from (
+        values
+        {%- if execute %}
+        {%- for source in graph.sources.values() if source.source_name == 'bluesky' %}
+        {%- for column in source.columns.values() %}
+        ('{{ source.name }}', '{{ column.name }}'),
+        {%- endfor %}
+        {%- endfor %}
+        {%- endif %}
+        (null, null)
+    ) as columns_of_sources (table_name, column_name)
+    where columns_of_sources.table_name is not null
+),
+
+versions as (
     select
-        null as table_name,
-        null as column_name
-    where false
+        table_name,
+        column_name,
+        dense_rank() over (order by inserted_at desc, version_hash desc) as newest_first
+    from {{ ref('stg_dlt__schema_columns') }}
+    where table_name in (select raw_tables.table_name from known as raw_tables)
 ),
 
 newest_version as (
     select *
-    from {{ ref('stg_dlt__schema_columns') }}
-    where table_name in (select raw_tables.table_name from known as raw_tables)
-    qualify dense_rank() over (order by inserted_at desc, version_hash desc) = 1
+    from versions
+    where newest_first = 1
 )
 
 select

@@ -11,14 +11,21 @@ with spans as (
         handle_from as span_from,
         handle_to as span_to
     from {{ ref('int_handle_spans') }}
+),
+
+followed as (
+    select
+        *,
+        lead(span_from) over (partition by what order by span_from) as next_from
+    from spans
 )
 
 select
     what,
     span_from,
     span_to
-from spans
-qualify
+from followed
+where
     coalesce(span_to <= span_from, false)
-    or coalesce(lead(span_from) over (partition by what order by span_from) < span_to, false)
-    or (span_to is null and lead(span_from) over (partition by what order by span_from) is not null)
+    or coalesce(next_from < span_to, false)
+    or (span_to is null and next_from is not null)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 import duckdb
 
@@ -13,11 +13,16 @@ from pipelines.exports.marts import quoted
 from pipelines.exports.target import whole
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    import pyarrow as pa
 
     from pipelines.exports.columns import Column
     from pipelines.exports.marts import Mart
     from pipelines.exports.pseudonyms import Pseudonyms
+
+_T = TypeVar("_T")
 
 Format = Literal["parquet", "csv", "jsonl"]
 
@@ -73,21 +78,42 @@ def write_table(
     return WrittenTable(mart, file, counted, (folder / file).stat().st_size)
 
 
-def _copy_renamed(
-    marts: duckdb.DuckDBPyConnection, mart: Mart, form: Format, path: Path, pseudonyms: Pseudonyms
-) -> int:
+def rows_of(marts: duckdb.DuckDBPyConnection, mart: Mart, pseudonyms: Pseudonyms | None) -> pa.RecordBatchReader:
+    """Read what is exported of a mart.
+
+    Args:
+        marts: The warehouse.
+        mart: What of it is read.
+        pseudonyms: Gives people other names, if they are to have such.
+    """
+    if pseudonyms is None:
+        return marts.execute(mart.query).to_arrow_reader(_ROWS_AT_ONCE)
     # In no order: that of DIDs, in which many marts are, would tell who is who.
     rows = marts.execute(f"from ({mart.query}) order by random()").to_arrow_reader(_ROWS_AT_ONCE)
-    with duckdb.connect() as copying, ThreadPoolExecutor(1, "export") as thread:
-        copying.execute("set timezone = 'UTC'; set enable_progress_bar = false")
-        copying.register("renamed", pseudonyms.reader(rows, mart.columns))
-        # DuckDB, while it reads what Python makes, hears no signal: the main thread waits for one.
-        done = thread.submit(_copy, copying, mart, "from renamed", form, path)
+    return pseudonyms.reader(rows, mart.columns)
+
+
+def interruptible(connection: duckdb.DuckDBPyConnection, work: Callable[[], _T]) -> _T:
+    """Let a connection read what Python makes, and hear signals meanwhile.
+
+    DuckDB, while it does so, hears none: another thread works, and the main one waits.
+    """
+    with ThreadPoolExecutor(1, "export") as thread:
+        done = thread.submit(work)
         try:
             return done.result()
         except BaseException:
-            copying.interrupt()
+            connection.interrupt()
             raise
+
+
+def _copy_renamed(
+    marts: duckdb.DuckDBPyConnection, mart: Mart, form: Format, path: Path, pseudonyms: Pseudonyms
+) -> int:
+    with duckdb.connect() as copying:
+        copying.execute("set timezone = 'UTC'; set enable_progress_bar = false")
+        copying.register("renamed", rows_of(marts, mart, pseudonyms))
+        return interruptible(copying, lambda: _copy(copying, mart, "from renamed", form, path))
 
 
 def _copy(connection: duckdb.DuckDBPyConnection, mart: Mart, query: str, form: Format, path: Path) -> int:

@@ -18,7 +18,7 @@ SETTINGS: Final[dict[str, frozenset[str]]] = {
         {"service", "starter_packs", "lists", "actors", "left_out", "requests_per_second", "refresh_days", "catch_up"}
         | {"full_sweep_days", "follow_blocked", "audit_days", "backfill_days", "contact", "login_service", "full"}
         | {"plc_directory", "short_link_service", "inside_hosts", "handle", "app_password", "audit_collections"}
-        | {"audience_requests"}
+        | {"audience_requests", "ask_all_up_to", "spread"}
     ),
     "sources.repo_events": frozenset(
         {"jetstream_service", "jetstream_legacy_service", "firehose_service", "collections", "batch_seconds", "contact"}
@@ -26,9 +26,9 @@ SETTINGS: Final[dict[str, frozenset[str]]] = {
         | {"webhook_password", "kafka_topic", "kafka_value_decoder"}
     ),
     "retention": frozenset({"keep_deleted_days", "keep_raw_days"}),
-    "warehouse": frozenset({"memory_limit"}),
+    "warehouse": frozenset({"memory_limit", "engine"}),
     "page": frozenset({"contact"}),
-    "export": frozenset({"nightly", "salt"}),
+    "export": frozenset({"database", "motherduck_token", "nightly", "salt"}),
 }
 """The keys of the sections that are ours; dlt's own are its."""
 

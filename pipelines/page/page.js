@@ -17,6 +17,9 @@ function showHealth() {
       ? h("b", { class: "down" }, `, and ${number(health.failed_member_count)} failed and will be asked again`)
       : "; none failed",
     ".",
+    health.unasked_member_count
+      ? ` ${count(health.unasked_member_count, "person was", "people were")} not asked that night, the first of them last on ${longDate(health.unasked_since)}: what they reposted or deleted since may be missing.`
+      : "",
   );
   const facts = [
     ["Nights loaded", number(health.complete_load_count)],

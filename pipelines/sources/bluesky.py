@@ -29,6 +29,7 @@ from pipelines.sources.member_states import member_states
 from pipelines.sources.pull_run import PullRun
 from pipelines.sources.roster import Roster, RosterReader, Seeds
 from pipelines.sources.rows import Row, arrow_table, resource_hints
+from pipelines.sources.turns import ASK_ALL_UP_TO, Known, Turns
 from pipelines.sources.walk_batch import WalkBatch
 
 _TABLES_OF_A_WORKER: Final = 4
@@ -49,14 +50,14 @@ class Pull:
         run: The run that the source is part of.
         network: The clients that the resources ask.
         seeds: Whom to follow.
-        rules: How far the walks go.
+        turns: Whose feeds a night asks for, and how far the walks go.
         follow_blocked: Whether members in a block relation with the list's creator are followed.
     """
 
     run: PullRun
     network: Network
     seeds: Seeds
-    rules: WalkRules
+    turns: Turns
     follow_blocked: bool
 
     def roster(self) -> Roster:
@@ -87,6 +88,26 @@ class Pull:
             yield None
         return self.run.whole_roster.result()
 
+    def in_turn(
+        self, members: Sequence[Row], roster: Roster, states: dict[str, MemberState], tried: dict[str, str]
+    ) -> list[Row]:
+        """Choose whose feeds are asked for, and put members in the order in which they are, the others last.
+
+        Args:
+            members: Some members of the roster; those before them have been chosen from.
+            roster: The roster.
+            states: What is remembered of the members.
+            tried: When the feeds were last asked for of which the last walk was not completed.
+        """
+        followed = set(roster.dids)
+        dids = [did for did in dict.fromkeys(member["did"] for member in members) if did in followed]
+        counts = {did: (roster.profiles.get(did) or {}).get("posts_count") for did in dids}
+        new = [did for did in dids if did not in self.run.asked]
+        chosen = self.turns.choose(new, Known(states, tried, counts, self.run.clock(), len(followed)))
+        self.run.asked |= frozenset(chosen)
+        places = {did: place for place, did in enumerate(chosen)}
+        return sorted(members, key=lambda member: places.get(member["did"], len(places)))
+
 
 @dlt.resource(**resource_hints(STARTER_PACKS))
 def starter_packs(pull: Pull) -> Iterator[pa.Table | None]:
@@ -102,11 +123,15 @@ def starter_pack_members(pull: Pull) -> Iterator[pa.Table | None]:
     Who is listed comes at once, who is hidden when it is known.
     """
     # Here, where one thread runs, the states are put in their place, if they are not there.
-    member_states(dlt.current.source_state(), dlt.current.source_schema().tables)
-    known = pull.roster().members
-    yield from _some_at_a_time(known)
+    states = member_states(dlt.current.source_state(), dlt.current.source_schema().tables)
+    tried = dlt.current.resource_state(AUTHOR_FEED.name).setdefault("tried", {})
+    if not pull.run.load_room.is_first_load:
+        yield from pull.run.load_room.waiting()
+        return
+    known = pull.roster()
+    yield from _some_at_a_time(pull.in_turn(known.members, known, states, tried))
     whole = yield from pull.whole_roster()
-    yield from _some_at_a_time(whole.members[len(known) :])
+    yield from _some_at_a_time(pull.in_turn(whole.members[len(known.members) :], whole, states, tried))
 
 
 def _some_at_a_time(members: Sequence[Row]) -> Iterator[pa.Table]:
@@ -129,13 +154,18 @@ def member_feeds(some: pa.Table, pull: Pull) -> Iterator[pa.Table]:
 
     A member's state moves after both, so that dlt stores a cursor only with the rows that it stands for.
     """
-    members: dict[str, MemberState] = dlt.current.resource_state(AUTHOR_FEED.name)["members"]
-    batch = WalkBatch(members)
-    for did in some["did"].to_pylist():
-        if did not in pull.run.followed or not pull.run.load_room.admit(did):
+    state = dlt.current.resource_state(AUTHOR_FEED.name)
+    members: dict[str, MemberState] = state["members"]
+    batch, room = WalkBatch(members, state["tried"]), pull.run.load_room
+    some = some.filter(pa.array([did in pull.run.asked for did in some["did"].to_pylist()], pa.bool_()))
+    for place, did in enumerate(map(str, some["did"].to_pylist())):
+        if not room.admit(did):
+            if room.is_full:
+                room.defer(some.slice(place))
+                break
             continue
         posts_count = pull.roster().profiles.get(did, {}).get("posts_count")
-        walk = FeedWalk(pull.network.appview, did, members.get(did), pull.rules, pull.run.clock(), posts_count)
+        walk = FeedWalk(pull.network.appview, did, members.get(did), pull.turns.walks, pull.run.clock(), posts_count)
         for page in walk.pages():
             signals.raise_if_signalled()  # dlt looks for a signal when it gets a table, and that may take long.
             yield from batch.add_page(page)
@@ -194,6 +224,8 @@ def bluesky(
     refresh_days: float = dlt.config.value,
     full_sweep_days: float = dlt.config.value,
     follow_blocked: bool = False,
+    ask_all_up_to: int = ASK_ALL_UP_TO,
+    spread: int = 1,
     backfill_days: float | None = None,
     full: bool = False,
     handle: str | None = None,
@@ -215,6 +247,9 @@ def bluesky(
         requests_per_second: The pace that is never exceeded.
         refresh_days: Items younger than this are stored again with their counts.
         full_sweep_days: How often a feed is read to its end again, for items dated back.
+        ask_all_up_to: Up to so many members, each feed is asked for each night. Of more, those who have been silent for
+            long are asked for less often, by the rules of `Turns`.
+        spread: Over how many nights the members are spread; 1 for all of them each night.
         follow_blocked: Whether members who block a list's creator, or are blocked, are followed. They are not published
             on account of that list in any case.
         backfill_days: How far back a member's first walk goes; the whole feed if not set.
@@ -234,7 +269,7 @@ def bluesky(
     """
     run = run or PullRun()
     try:
-        rules = _walk_rules(refresh_days, full_sweep_days, backfill_days, full)
+        turns = Turns(_walk_rules(refresh_days, full_sweep_days, backfill_days, full), ask_all_up_to, spread)
         network = run.network or connect(
             service,
             requests_per_second,
@@ -248,4 +283,5 @@ def bluesky(
     except ValueError as error:
         raise ConfigurationValueError(f"[sources.bluesky]: {error}") from error
     run.ask(network)
-    return _resources(Pull(run, network, Seeds(starter_packs, lists, actors), rules, follow_blocked))
+    run.turns = turns
+    return _resources(Pull(run, network, Seeds(starter_packs, lists, actors), turns, follow_blocked))

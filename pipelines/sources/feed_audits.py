@@ -16,7 +16,7 @@ from pipelines.network.failing_services import FailingServices
 from pipelines.network.service_clock import hear_the_time
 from pipelines.sources.bluesky import author_feed, rows_of
 from pipelines.sources.clients import WORKERS
-from pipelines.sources.feed_walk import MemberState
+from pipelines.sources.feed_walk import AuditState, MemberState
 from pipelines.sources.member_audit import MemberAudit
 from pipelines.sources.member_records import KeptCollections
 from pipelines.sources.member_states import member_states
@@ -24,6 +24,7 @@ from pipelines.sources.pull_run import ITEMS_PER_LOAD
 from pipelines.sources.record_checks import RecordAsker
 from pipelines.sources.repository_comparison import KnownRecord
 from pipelines.sources.rows import Row, arrow_table
+from pipelines.sources.table_batch import TableBatch
 
 _COUNTS = ("expected", "present", "missing", "healed", "hidden", "unreadable", "gone")
 
@@ -79,23 +80,27 @@ class Audits:
         """Audit one member after the other, until the load is full: memory holds what is known of one of them.
 
         Args:
-            states: What is remembered of the members. It moves after a member's rows, so that dlt stores it with them.
+            states: What is remembered of the members. It moves after all rows, so that dlt stores it with them.
 
         Yields:
-            Tables of `record_checks`, `member_records` and `author_feed`, and for each member a row of `feed_audits`.
+            Tables of `record_checks`, `member_records` and `author_feed`, and of `feed_audits` with a row a member.
         """
-        row_count = 0
+        batch, row_count = TableBatch(), 0
+        next_states: dict[str, tuple[AuditState | None, bool]] = {}
         while self._waiting and row_count < self.rows_per_load:
             audit = self._waiting.popleft()
             for table in audit.tables():
                 row_count += table.num_rows
-                yield table
-            yield arrow_table(FEED_AUDITS, [audit.row()])
+                yield from batch.add(table)
+            yield from batch.add(arrow_table(FEED_AUDITS, [audit.row()]))
             self._count(audit)
-            if audit.next_state:
-                states[audit.did]["audit"] = audit.next_state
-            if audit.is_whole:
-                states[audit.did]["doubtful_end_uri"] = None
+            next_states[audit.did] = audit.next_state, audit.is_whole
+        yield from batch.hand_over()
+        for did, (next_state, is_whole) in next_states.items():
+            if next_state:
+                states[did]["audit"] = next_state
+            if is_whole:
+                states[did]["doubtful_end_uri"] = None
 
     def _count(self, audit: MemberAudit) -> None:
         row: Row = audit.row()

@@ -64,6 +64,8 @@ class MemberState(TypedDict):
             the end, until it gets as far as before, the service's count is reached, or a whole audit takes the doubt
             away: the lake lacks nothing, wherever the feed broke off.
             (Feeds are known to end early: https://github.com/bluesky-social/atproto/issues/2134.)
+        posts_count: How many posts the service counted of the member when the walk began; None where it showed no
+            profile. Absent in states of before.
         audit: The last audit of the member that read a repository or refused it; absent before the first.
     """
 
@@ -72,6 +74,7 @@ class MemberState(TypedDict):
     swept_at: str
     end_uri: str | None
     doubtful_end_uri: str | None
+    posts_count: NotRequired[int | None]
     audit: NotRequired[AuditState]
 
 
@@ -96,6 +99,12 @@ class WalkRules:
     backfill: timedelta | None
     sweep_every: timedelta
     is_full: bool
+
+    def goes_to_end(self, state: MemberState | None, now: datetime) -> bool:
+        """Tell whether a walk that begins now is to go as far as walks ever do."""
+        if self.is_full or not state or state["doubtful_end_uri"] is not None:
+            return True
+        return now - datetime.fromisoformat(state["swept_at"]) >= self.sweep_every
 
 
 @dataclass
@@ -137,15 +146,18 @@ class FeedWalk:
         self._budget = walk_budget()
 
     @property
+    def is_completed(self) -> bool:
+        """Whether the walk came as far as it was to go, so that there is something new to remember."""
+        return self._stop is not None
+
+    @property
     def is_doubtful(self) -> bool:
         """Whether the walk came to an end of the feed that it does not believe."""
         return bool(self._stop) and self._stop != "floor" and not self._is_credible_end()
 
     @property
     def _goes_to_end(self) -> bool:
-        if self.rules.is_full or not self.state or self.state["doubtful_end_uri"] is not None:
-            return True
-        return self.observed_at - datetime.fromisoformat(self.state["swept_at"]) >= self.rules.sweep_every
+        return self.rules.goes_to_end(self.state, self.observed_at)
 
     @property
     def _cursor(self) -> datetime | None:
@@ -276,6 +288,7 @@ class FeedWalk:
             swept_at=self.state["swept_at"] if self.state and not self._goes_to_end else self.observed_at.isoformat(),
             end_uri=self._last_item_uri if is_end and not is_doubtful else self._known_end,
             doubtful_end_uri=self._last_item_uri if is_doubtful else None,
+            posts_count=self.posts_count,
         )
         if self.state and "audit" in self.state:
             self.next_state["audit"] = self.state["audit"]

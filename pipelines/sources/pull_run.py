@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -11,20 +11,23 @@ from pipelines.network.appview import RequestStats
 from pipelines.network.service_clock import utc_now
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from concurrent.futures import Future
     from datetime import datetime
+
+    import pyarrow as pa
 
     from pipelines.network.connect import Network
     from pipelines.sources.feed_walk import FeedWalk
     from pipelines.sources.roster import Roster
+    from pipelines.sources.turns import Turns
 
 ITEMS_PER_LOAD: Final = 100_000
 """A load that holds so many items is closed and the next one begun, so that a long first night keeps its progress."""
 
 
 class LoadRoom:
-    """How many more items the open load takes. Each member is walked once in a run; a full load defers the others.
+    """How many more items the open load takes, and who waits for the next. Each member is walked once in a run.
 
     Safe to use from several threads.
 
@@ -32,31 +35,57 @@ class LoadRoom:
         items_per_load: A load that holds so many items takes no further member.
 
     Attributes:
-        deferred_count: Members that wait for the next load, as the open one is full.
+        is_first_load: Whether the open load is the run's first.
     """
 
     def __init__(self, items_per_load: int = ITEMS_PER_LOAD) -> None:
-        self.deferred_count = 0
+        self.is_first_load = True
         self._items_per_load = items_per_load
         self._room = items_per_load
         self._admitted: set[str] = set()
+        self._waiting: deque[pa.Table] = deque()
         self._lock = threading.Lock()
 
     def begin_load(self) -> None:
-        """Open a new load, which has room for the members that the last one deferred."""
+        """Open a new load, which has room for members who wait."""
         with self._lock:
-            self.deferred_count, self._room = 0, self._items_per_load
+            self.is_first_load, self._room = False, self._items_per_load
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the open load takes no further member."""
+        return self._room <= 0
 
     def admit(self, did: str) -> bool:
         """Take a member into the open load, unless the load is full or the run has the member from another pack."""
         with self._lock:
-            if did in self._admitted:
-                return False
-            if self._room <= 0:
-                self.deferred_count += 1
+            if did in self._admitted or self.is_full:
                 return False
             self._admitted.add(did)
             return True
+
+    def defer(self, members: pa.Table) -> None:
+        """Let members wait for the next load, as the open one is full."""
+        with self._lock:
+            # In the first load they come in the order of their turn; later, they go back to where they were.
+            (self._waiting.append if self.is_first_load else self._waiting.appendleft)(members)
+
+    @property
+    def is_anybody_waiting(self) -> bool:
+        """Whether there are members for another load."""
+        return bool(self._waiting)
+
+    def waiting(self) -> Iterator[pa.Table]:
+        """Give members who wait, some at a time, for as long as the open load takes any.
+
+        So a load goes through its own members and a few more, however many were walked before it and wait behind it.
+        """
+        while True:
+            with self._lock:
+                if self.is_full or not self._waiting:
+                    return
+                members = self._waiting.popleft()
+            yield members
 
     def fill(self, item_count: int) -> None:
         """Note that the open load holds so many more items."""
@@ -78,7 +107,9 @@ class PullRun:
         load_room: Decides which members the open load takes.
         roster: The packs and their members, as far as they are known; None until the first resource has read it.
         whole_roster: The roster with those whom the service hides, who are searched for beside the feeds.
-        followed: Members whose feeds are read.
+        followed: Members who are followed.
+        turns: By which rules it chooses those of them whose feeds it asks for.
+        asked: Those whom it has chosen.
         outcomes: Walked members by outcome.
         notes: One line for each member whose walk `failed` or whose feed is odd.
         doubtful: Members whose feed came to an end that is not believed, and no audit has said yet that nothing lacks.
@@ -92,6 +123,8 @@ class PullRun:
     roster: Roster | None = None
     whole_roster: Future[Roster] | None = None
     followed: frozenset[str] = frozenset()
+    turns: Turns | None = None
+    asked: frozenset[str] = frozenset()
     outcomes: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
     doubtful: set[str] = field(default_factory=set)
@@ -116,7 +149,7 @@ class PullRun:
     def is_waiting_for_hidden(self) -> bool:
         """Whether everybody who is known was walked, and the search for hidden members goes on."""
         is_searching = self.whole_roster is not None and not self.whole_roster.done()
-        return is_searching and self.outcomes.total() == len(self.followed)
+        return is_searching and self.outcomes.total() == len(self.asked)
 
     @property
     def stats(self) -> RequestStats:

@@ -24,10 +24,13 @@ class WalkBatch:
 
     Args:
         states: What is remembered of the members, by DID. A member's moves when dlt has all rows that it stands for.
+        tried: When the feeds were last asked for, ISO 8601, by DID, of which the last walk was not completed. Moves as
+            `states` do.
     """
 
-    def __init__(self, states: dict[str, MemberState]) -> None:
+    def __init__(self, states: dict[str, MemberState], tried: dict[str, str]) -> None:
         self._states = states
+        self._tried = tried
         self._items: list[Row] = []
         self._raw = 0
         self._walks: list[FeedWalk] = []
@@ -48,7 +51,13 @@ class WalkBatch:
         yield from self._hand_over_items()
         if self._walks:
             yield arrow_table(FEED_PULLS, [walk.pull_row() for walk in self._walks])
-        self._states.update((walk.did, walk.next_state) for walk in self._walks if walk.next_state)
+        for walk in self._walks:
+            if walk.next_state:
+                self._states[walk.did] = walk.next_state
+            if walk.is_completed:
+                self._tried.pop(walk.did, None)
+            else:
+                self._tried[walk.did] = walk.observed_at.isoformat()
 
     def _hand_over_items(self) -> Iterator[pa.Table]:
         if self._items:

@@ -75,9 +75,7 @@ def main() -> None:
     assert {row["member_did"]: row["outcome"] for row in walks} == dict.fromkeys(world.actors, "ok")
     item_count = sum(row["item_count"] for row in walks)
     assert night.run.roster
-    # Each end is doubted: a bulk world counts reposts as posts.
-    notes = [note for note in night.run.notes if ": ok: " not in note]
-    lines = [*night.run.roster.problems, *notes, *night.audits.notes]
+    lines = [*night.run.roster.problems, *night.run.notes, *night.audits.notes]
     print(f"exit {night.exit_code}, {len(walks)} members, {item_count:,} items loaded; pull {night.seconds[0]:.0f} s,"
           f" audits {night.seconds[1]:.0f} s: {dict(night.audits.outcomes)}", *lines, sep="\n")  # fmt: skip
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tests.conftest import Lake
 
-ONLY_SECRET = {"handle", "app_password", "webhook_password", "salt"}
+ONLY_SECRET = {"motherduck_token", "handle", "app_password", "webhook_password", "salt"}
 """What `example.secrets.toml` has, and `full`, which a command line gives."""
 
 

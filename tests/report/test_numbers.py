@@ -678,6 +678,10 @@ def test_health(content: dict[str, Any], published: Published) -> None:
                 cast(sum(gap_count) as bigint) as gap_count
             from fct_pull_coverage
         ),
+        unasked as (
+            select count(*) as unasked_member_count from fct_pull_coverage join dim_authors using (did)
+            where is_unasked and is_current_member
+        ),
         people as (
             select
                 count_if(is_publishable) as published_member_count,
@@ -699,7 +703,7 @@ def test_health(content: dict[str, Any], published: Published) -> None:
             from fct_audit_coverage
         )
         select *, (select count(*) from fct_post_engagement) as observation_count
-        from loads, pulls, people, posts, reposts, audits
+        from loads, pulls, unasked, people, posts, reposts, audits
     """)
     assert {name: value for name, value in content["health"].items() if isinstance(value, int)} == truth
     assert truth["post_count"] > truth["deleted_post_count"] > 0

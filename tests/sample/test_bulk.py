@@ -51,3 +51,20 @@ def test_a_new_day_adds_to_the_day_before(ask: Ask) -> None:
             _, page = ask(server, FEED, actor=did, limit=100)
             seen.append([(item.get("reason") or item["post"])["uri"] for item in page["feed"]])
     assert seen[1][5:] == seen[0]
+
+
+@pytest.mark.parametrize("day", [1, 4])
+def test_profiles_count_the_posts_of_their_feeds_and_who_is_silent_stays_so(ask: Ask, day: int) -> None:
+    world = BulkWorld(members=7, posts_per_member=90, posts_per_day=3, has_silent=True)
+    with SampleServer(world, day) as server:
+        for number, did in enumerate(world.actors):
+            _, page = ask(server, FEED, actor=did, limit=100)
+            own = [item["post"] for item in page["feed"] if "reason" not in item]
+            assert {post["author"]["did"] for post in own} == {did}
+            _, profile = ask(server, "app.bsky.actor.getProfile", actor=did)
+            assert profile["postsCount"] == len(own) < len(page["feed"])
+            newest = page["feed"][0].get("reason") or page["feed"][0]["post"]
+            silent_days = world.silent_days(number)
+            assert (
+                newest["indexedAt"][:10] == world.on(day if not silent_days else 1 - silent_days).now.isoformat()[:10]
+            )

@@ -1,4 +1,2 @@
-select *
-from {{ ref('base_bluesky__feed_pulls') }}
 -- A row that one run saw twice, or that was loaded again after a crash, counts once.
-qualify row_number() over (partition by member_did, observed_at order by load_id desc, source_file desc) = 1
+{{ rows_once('feed_pulls', key=['member_did', 'observed_at']) }}

@@ -1,4 +1,2 @@
-select *
-from {{ ref('base_bluesky__record_checks') }}
 -- A row that one run saw twice, or that was loaded again after a crash, counts once.
-qualify row_number() over (partition by uri, observed_at order by load_id desc, source_file desc) = 1
+{{ rows_once('record_checks', key=['uri', 'observed_at']) }}

@@ -1,4 +1,2 @@
-select *
-from {{ ref('base_bluesky__starter_pack_members') }}
 -- A row that one run saw twice, or that was loaded again after a crash, counts once.
-qualify row_number() over (partition by pack_uri, did, observed_at order by load_id desc, source_file desc) = 1
+{{ rows_once('starter_pack_members', key=['pack_uri', 'did', 'observed_at']) }}

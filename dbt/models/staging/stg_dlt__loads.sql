@@ -36,7 +36,7 @@ load_ids as (
 
 select
     load_ids.load_id,
-    to_timestamp(cast(load_ids.load_id as double)) as started_at,
+    {{ time_of_seconds('load_ids.load_id') }} as started_at,
     completed.completed_at,
     completed.schema_version_hash,
     coalesce(data_files.file_count, 0) as file_count,

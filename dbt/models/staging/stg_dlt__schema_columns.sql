@@ -1,8 +1,16 @@
 -- A schema that becomes again what it was (a table dropped with dlt, and made anew) is the same version.
 with versions as (
     select *
-    from {{ ref('base_dlt__versions') }}
-    qualify row_number() over (partition by schema_name, version_hash order by inserted_at asc, source_file asc) = 1
+    from (
+        select
+            *,
+            row_number() over (
+                partition by schema_name, version_hash
+                order by inserted_at asc, source_file asc
+            ) as oldest_first
+        from {{ ref('base_dlt__versions') }}
+    ) as numbered
+    where oldest_first = 1
 )
 
 select

@@ -47,15 +47,23 @@ class BulkWorld(World):
         members: How many are in the pack.
         posts_per_member: How many items each feed has on day 1.
         posts_per_day: How many each feed gains a day; also how densely the past is filled.
+        has_silent: Whether two in three members have been silent on day 1, for from one day to 120, and stay so.
     """
 
     def __init__(
-        self, seed: int = 1, *, members: int = 200, posts_per_member: int = 5000, posts_per_day: int = 5
+        self,
+        seed: int = 1,
+        *,
+        members: int = 200,
+        posts_per_member: int = 5000,
+        posts_per_day: int = 5,
+        has_silent: bool = False,
     ) -> None:
         self.seed = seed
         self.members = members
         self.posts_per_member = posts_per_member
         self.posts_per_day = posts_per_day
+        self.has_silent = has_silent
         self.labeler = did(f"{seed}/moderation")
         self.posts = []
         self.reposts = []
@@ -100,6 +108,10 @@ class BulkWorld(World):
         """Tell nothing."""
         return iter(())
 
+    def silent_days(self, number: int) -> int:
+        """Tell for how many days a member has been silent on day 1; 0 of those who write."""
+        return 1 + number % 120 if self.has_silent and number % 3 else 0
+
     def _member(self, number: int) -> Actor:
         since = evening(-2500)
         name = f"member-{number:05d}"
@@ -139,14 +151,17 @@ class BulkDay(Day):
         self.now = evening(number)
         self.actors = world.actors
 
-    @property
-    def items_per_member(self) -> int:
-        """How many items each feed has by now."""
-        return self.world.posts_per_member + (self.number - 1) * self.world.posts_per_day
+    def item_count(self, number: int) -> int:
+        """Tell how many items a member's feed has by now."""
+        days = 0 if self.world.silent_days(number) else self.number - 1
+        return self.world.posts_per_member + days * self.world.posts_per_day
 
     def posts_count(self, actor: Actor) -> int:
-        """Count somebody's items; here a repost counts too."""
-        return self.items_per_member
+        """Count somebody's posts, not the reposts."""
+        number = int(actor.name.removeprefix("member-"))
+        rounds, rest = divmod(self.item_count(number), _TEMPLATES)
+        are_posts = [b"#reasonRepost" not in template for template in _templates(self.world.seed)]
+        return rounds * sum(are_posts) + sum(are_posts[(number + index) % _TEMPLATES] for index in range(rest))
 
     def rev(self, did: str) -> str | None:
         """Give a revision that changes every day."""
@@ -181,8 +196,9 @@ class BulkViews(Views):
         step = _DAY_MS // self._bulk.world.posts_per_day
         number = self._numbers[actor.did]
         # The last item of day 1 is a minute old, and a little older for each member, so that few times are equal.
-        newest = self._bulk.items_per_member - 1
-        oldest_ms = microseconds(evening(1)) // 1000 - 60_000 - number - (self._bulk.world.posts_per_member - 1) * step
+        newest = self._bulk.item_count(number) - 1
+        newest_ms = microseconds(evening(1)) // 1000 - 60_000 - number - self._bulk.world.silent_days(number) * _DAY_MS
+        oldest_ms = newest_ms - (self._bulk.world.posts_per_member - 1) * step
         if after is not None:
             newest = min(newest, -((oldest_ms - after[0]) // step) - 1)
         last = max(-1, newest - limit)

@@ -10,7 +10,7 @@ actions as (
         posted_at as acted_at,
         kind,
         engagement_count,
-        true as is_publishable
+        {{ nullable('true') }} as is_publishable
     from {{ ref('fct_posts') }}
     where posted_at is not null and not is_deleted and not is_in_doubt
     union all

@@ -12,7 +12,7 @@ link_types as (
 select
     domains.domain,
     coalesce(
-        max_by(link_types.link_type, length(link_types.domain)),
+        {{ newest_known('link_types.link_type', 'length(link_types.domain)') }},
         'other'
     ) as link_type
 from domains

@@ -40,7 +40,7 @@ recent_counts as (
         sum(case when is_post then 0 else 1 end) as reposts_last_month,
         sum(engagement_count) as engagement_last_month,
         median(engagement_count) as median_engagement_last_month,
-        quantile_cont(engagement_count, 0.9) as ninth_decile_engagement_last_month
+        {{ quantile('engagement_count', 0.9) }} as ninth_decile_engagement_last_month
     from recent
     group by did
 )

@@ -23,8 +23,8 @@ the_day_before as (
     select
         engagement.post_uri,
         max(engagement.observed_at) as observed_at,
-        max_by(engagement.engagement_count, engagement.observed_at) as engagement_count,
-        max_by(engagement.like_count, engagement.observed_at) as like_count
+        {{ newest_known('engagement.engagement_count', 'engagement.observed_at') }} as engagement_count,
+        {{ newest_known('engagement.like_count', 'engagement.observed_at') }} as like_count
     from {{ ref('fct_post_engagement') }} as engagement
     inner join clock on engagement.observed_at <= clock.night_from
     inner join posts on engagement.post_uri = posts.post_uri

@@ -35,14 +35,23 @@ counts as (
     {%- endfor %}
 ),
 
+answers as (
+    select
+        subject_uri,
+        kind,
+        known_count,
+        row_number() over (partition by subject_uri, kind order by observed_at desc) as newest_first
+    from {{ ref('stg_bluesky__audience_pulls') }}
+    where error is null
+),
+
 last_asked as (
     select
         subject_uri,
         kind,
         known_count
-    from {{ ref('stg_bluesky__audience_pulls') }}
-    where error is null
-    qualify row_number() over (partition by subject_uri, kind order by observed_at desc) = 1
+    from answers
+    where newest_first = 1
 )
 
 select

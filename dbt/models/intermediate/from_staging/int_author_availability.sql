@@ -47,8 +47,16 @@ newest as (
         outcome,
         is_available,
         observed_at as last_observed_at
-    from pulls
-    qualify row_number() over (partition by member_did order by observed_at desc) = 1
+    from (
+        select
+            member_did,
+            outcome,
+            is_available,
+            observed_at,
+            row_number() over (partition by member_did order by observed_at desc) as newest_first
+        from pulls
+    ) as numbered
+    where newest_first = 1
 ),
 
 last_available as (

@@ -2,12 +2,23 @@
     audit reads it. -#}
 {{ config(materialized='view') }}
 
+with facts as (
+    select
+        uri,
+        did,
+        collection,
+        cid,
+        not is_there as is_gone,
+        -- If one commit both writes and deletes a record, the deletion stands.
+        row_number() over (partition by uri order by rev desc, is_there asc, known_at desc) as newest_first
+    from {{ ref('int_member_record_facts') }}
+)
+
 select
     uri,
     did,
     collection,
     cid,
-    not is_there as is_gone
-from {{ ref('int_member_record_facts') }}
--- If one commit both writes and deletes a record, the deletion stands.
-qualify row_number() over (partition by uri order by rev desc, is_there asc, known_at desc) = 1
+    is_gone
+from facts
+where newest_first = 1

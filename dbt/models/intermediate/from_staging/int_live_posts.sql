@@ -20,7 +20,8 @@ newer as (
         pulled.engagement_count,
         pulled.labels,
         pulled.first_observed_at,
-        pulled.last_observed_at
+        pulled.last_observed_at,
+        row_number() over (partition by events.uri order by events.rev desc) as newest_first
     from {{ ref('stg_bluesky__repo_events') }} as events
     inner join members on events.did = members.did
     left join {{ ref('int_posts') }} as pulled on events.uri = pulled.post_uri and pulled.is_in_own_feed
@@ -29,7 +30,6 @@ newer as (
         and events.collection = 'app.bsky.feed.post'
         and events.operation in ('create', 'update')
         and (pulled.post_uri is null or events.event_at > pulled.last_observed_at)
-    qualify row_number() over (partition by events.uri order by events.rev desc) = 1
 ),
 
 with_addresses as (
@@ -67,7 +67,7 @@ with_addresses as (
         coalesce(quoted_uri like '%/app.bsky.feed.post/%', false) as is_quote
     from newer
     -- The same version, which the network told again.
-    where not is_pulled or cid is distinct from pulled_cid
+    where newest_first = 1 and (not is_pulled or (cid is distinct from pulled_cid))
 )
 
 select
@@ -88,7 +88,7 @@ select
     text,
     {{ grapheme_count('text') }} as text_length,
     langs,
-    lower({{ regexp_first('langs[1]', '^([A-Za-z]{2,3})') }}) as primary_language,
+    lower({{ regexp_first(first_element('langs'), '^([A-Za-z]{2,3})') }}) as primary_language,
     reply_parent_uri,
     reply_parent_did,
     reply_root_uri,

@@ -3,7 +3,12 @@
 with audits as (
     select
         audits.*,
-        audits.outcome in ('verified', 'listed') as is_reading
+        audits.outcome in ('verified', 'listed') as is_reading,
+        row_number() over (partition by audits.member_did order by audits.observed_at desc) as newest_first,
+        row_number() over (
+            partition by audits.member_did, audits.outcome in ('verified', 'listed')
+            order by audits.observed_at desc
+        ) as newest_first_of_its_kind
     from {{ ref('stg_bluesky__feed_audits') }} as audits
     inner join {{ ref('int_complete_loads') }} as complete_loads on audits.load_id = complete_loads.load_id
 ),
@@ -11,14 +16,13 @@ with audits as (
 newest as (
     select *
     from audits
-    qualify row_number() over (partition by member_did order by observed_at desc) = 1
+    where newest_first = 1
 ),
 
 readings as (
     select *
     from audits
-    where is_reading
-    qualify row_number() over (partition by member_did order by observed_at desc) = 1
+    where is_reading and newest_first_of_its_kind = 1
 )
 
 select

@@ -24,13 +24,15 @@ spans as (
         max(did) as did,
         max(collection) as collection,
         min(case when is_there then known_at end) as first_seen_at,
-        arg_min(known_because, (rev, known_at, known_because)) as began_because,
+        {{ oldest_known('known_because', '(rev, known_at, known_because)') }} as began_because,
         max(case when is_there then known_at end) as last_seen_at,
-        arg_max(subject_uri, case when is_there then (rev, known_at, known_because) end) as subject_uri,
-        arg_max(subject_did, case when is_there then (rev, known_at, known_because) end) as subject_did,
-        arg_max(created_at, case when is_there then (rev, known_at, known_because) end) as created_at,
-        arg_min(known_at, case when not is_there then (rev, known_at, known_because) end) as ended_before,
-        arg_min(known_because, case when not is_there then (rev, known_at, known_because) end) as ended_because
+        {{ newest_known('subject_uri', 'case when is_there then (rev, known_at, known_because) end') }} as subject_uri,
+        {{ newest_known('subject_did', 'case when is_there then (rev, known_at, known_because) end') }} as subject_did,
+        {{ newest_known('created_at', 'case when is_there then (rev, known_at, known_because) end') }} as created_at,
+        {{ oldest_known('known_at', 'case when not is_there then (rev, known_at, known_because) end') }}
+            as ended_before,
+        {{ oldest_known('known_because', 'case when not is_there then (rev, known_at, known_because) end') }}
+            as ended_because
     from numbered
     where span_number > 0
     group by uri, span_number

@@ -103,8 +103,8 @@ spans as (
         is_member,
         min(observed_at) as first_observed_at,
         max(observed_at) as last_observed_at,
-        arg_max(is_listed, observed_at) as is_listed,
-        nullif(arg_max(coalesce(hidden_because, ''), observed_at), '') as hidden_because
+        {{ newest_known('is_listed', 'observed_at') }} as is_listed,
+        {{ value_at_newest('hidden_because', 'observed_at') }} as hidden_because
     from numbered
     group by pack_uri, did, span_number, is_member
 ),

@@ -5,7 +5,7 @@ with pulls as (
         member_did,
         observed_at,
         -- A pull that read the feed to its end covers all of the past.
-        case when reached_end then cast('0001-01-01' as timestamptz) else covered_from end as covered_from,
+        case when reached_end then {{ oldest_time() }} else covered_from end as covered_from,
         covered_to,
         reached_end
     from {{ ref('int_member_pulls') }}

@@ -67,7 +67,7 @@ newest_rows as (
 ),
 
 rows_of_files as (
-    select * from {{ read_lake_files('author_feed', unread_files('author_feed').files) }}
+    select * from {{ rows_to_fetch('author_feed', ref('base_bluesky__author_feed')) }}
 ),
 
 versions as (
@@ -130,7 +130,7 @@ select
     coalesce(reply_parent_did = author_did, false) as is_self_reply,
     case when is_quote then {{ did_of('quoted_uri') }} end as quoted_did,
     {{ grapheme_count('text') }} as text_length,
-    lower({{ regexp_first('langs[1]', '^([A-Za-z]{2,3})') }}) as primary_language,
+    lower({{ regexp_first(first_element('langs'), '^([A-Za-z]{2,3})') }}) as primary_language,
     {{ element_count('media') }} as media_count,
     {{ engagement() }} as engagement_count
 from with_addresses

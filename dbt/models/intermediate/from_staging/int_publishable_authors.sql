@@ -18,6 +18,12 @@ left_out as (
     {{ left_out() }}
 ),
 
+named as (
+    select distinct lower(did) as did
+    from left_out
+    where did is not null
+),
+
 unresolved as (
     select count(*) as name_count
     from left_out
@@ -36,8 +42,33 @@ pulled_labels_of_profiles as (
     select
         did,
         labels
+    from (
+        select
+            did,
+            labels,
+            row_number() over (partition by did order by observed_at desc) as newest_first
+        from {{ ref('stg_bluesky__profiles') }}
+    ) as numbered
+    where newest_first = 1
+),
+
+told_labels_of_profiles as (
+    select
+        did,
+        observed_at,
+        labels
     from {{ ref('stg_bluesky__profiles') }}
-    qualify row_number() over (partition by did order by observed_at desc) = 1
+    union all
+    -- The live job hears between two pulls that somebody asks to be hidden. That they ask no more is for the next pull
+    -- to say: an event may lack its record.
+    select
+        did,
+        event_at as observed_at,
+        self_labels as labels
+    from {{ ref('int_record_states') }}
+    where
+        collection = 'app.bsky.actor.profile'
+        and {{ contains_element('self_labels', "'!no-unauthenticated'") }}
 ),
 
 labels_of_profiles as (
@@ -47,31 +78,26 @@ labels_of_profiles as (
     from (
         select
             did,
-            observed_at,
-            labels
-        from {{ ref('stg_bluesky__profiles') }}
-        union all
-        -- The live job hears between two pulls that somebody asks to be hidden. That they ask no more is for the next
-        -- pull to say: an event may lack its record.
-        select
-            did,
-            event_at as observed_at,
-            self_labels as labels
-        from {{ ref('int_record_states') }}
-        where
-            collection = 'app.bsky.actor.profile'
-            and {{ contains_element('self_labels', "'!no-unauthenticated'") }}
-    )
-    qualify row_number() over (partition by did order by observed_at desc) = 1
+            labels,
+            row_number() over (partition by did order by observed_at desc) as newest_first
+        from told_labels_of_profiles
+    ) as numbered
+    where newest_first = 1
 ),
 
 labels_of_memberships as (
     select
         did,
         labels
-    from {{ ref('stg_bluesky__starter_pack_members') }}
-    where is_listed
-    qualify row_number() over (partition by did order by observed_at desc, pack_uri asc) = 1
+    from (
+        select
+            did,
+            labels,
+            row_number() over (partition by did order by observed_at desc, pack_uri asc) as newest_first
+        from {{ ref('stg_bluesky__starter_pack_members') }}
+        where is_listed
+    ) as numbered
+    where newest_first = 1
 ),
 
 looks_at_strangers as (
@@ -129,7 +155,7 @@ decided as (
         members.did is not null as is_member,
         looks_at_strangers.did is not null and unresolved.name_count = 0 as is_known_stranger,
         case
-            when lower(dids.did) in (select lower(left_out.did) from left_out) then 'left_out_by_setting'
+            when named.did is not null then 'left_out_by_setting'
             when hidden.did is not null then 'asks_to_be_hidden'
             when hidden_by_moderation.did is not null then 'hidden_by_moderation'
             when opted_out.did is not null then 'opted_out'
@@ -150,6 +176,7 @@ decided as (
     from dids
     cross join clock
     cross join unresolved
+    left join named on lower(dids.did) = named.did
     left join members on dids.did = members.did
     left join looks_at_strangers on dids.did = looks_at_strangers.did
     left join hidden on dids.did = hidden.did

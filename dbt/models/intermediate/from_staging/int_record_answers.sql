@@ -13,10 +13,10 @@ select
     uri,
     max(did) as did,
     max(collection) as collection,
-    arg_max(asked_because, observed_at) as asked_because,
-    arg_max(outcome, observed_at) as outcome,
+    {{ newest_known('asked_because', 'observed_at') }} as asked_because,
+    {{ newest_known('outcome', 'observed_at') }} as outcome,
     max(observed_at) as answered_at,
-    arg_max(outcome, case when is_known then observed_at end) as known_outcome,
+    {{ newest_known('outcome', 'case when is_known then observed_at end') }} as known_outcome,
     max(case when is_known then observed_at end) as known_at,
     min(case when is_there then observed_at end) as first_there_at,
     max(case when is_there then observed_at end) as last_there_at,
@@ -24,8 +24,8 @@ select
     max(
         case when outcome in ('in_repository', 'hidden_by_service', 'account_unavailable') then observed_at end
     ) as settled_at,
-    arg_max(cid, observed_at) as cid,
-    arg_max(created_at, observed_at) as created_at,
-    arg_max(subject_uri, observed_at) as subject_uri
+    {{ newest_known('cid', 'observed_at') }} as cid,
+    {{ newest_known('created_at', 'observed_at') }} as created_at,
+    {{ newest_known('subject_uri', 'observed_at') }} as subject_uri
 from checks
 group by uri

@@ -4,7 +4,20 @@ with members as (
 ),
 
 commits as (
-    select events.*
+    select
+        events.uri,
+        events.did,
+        events.collection,
+        events.event_at,
+        events.created_at,
+        events.self_labels,
+        events.operation = 'delete' as is_deleted,
+        -- Revisions grow with each commit of a repository. If one commit both writes and deletes a record, the deletion
+        -- stands.
+        row_number() over (
+            partition by events.uri
+            order by events.rev desc, events.operation = 'delete' desc
+        ) as newest_first
     from {{ ref('stg_bluesky__repo_events') }} as events
     inner join members on events.did = members.did
     where events.kind = 'commit'
@@ -17,7 +30,6 @@ select
     event_at,
     created_at,
     self_labels,
-    operation = 'delete' as is_deleted
+    is_deleted
 from commits
--- Revisions grow with each commit of a repository. If one commit both writes and deletes a record, the deletion stands.
-qualify row_number() over (partition by uri order by rev desc, operation = 'delete' desc) = 1
+where newest_first = 1

@@ -4,8 +4,10 @@ with members as (
     from {{ ref('stg_bluesky__starter_pack_members') }}
 ),
 
-made as (
-    select events.*
+told as (
+    select
+        events.*,
+        row_number() over (partition by events.uri order by events.rev desc) as newest_first
     from {{ ref('stg_bluesky__repo_events') }} as events
     inner join members on events.did = members.did
     left join {{ ref('int_feed_items') }} as pulled on events.uri = pulled.item_uri and events.did = pulled.member_did
@@ -15,7 +17,12 @@ made as (
         and events.operation in ('create', 'update')
         and events.subject_uri is not null
         and pulled.item_uri is null
-    qualify row_number() over (partition by events.uri order by events.rev desc) = 1
+),
+
+made as (
+    select *
+    from told
+    where newest_first = 1
 ),
 
 -- The service can show a repost of a later day at its record's own time only; a time to come says nothing.

@@ -9,8 +9,13 @@ with members as (
 
 profiles as (
     select *
-    from {{ ref('stg_bluesky__profiles') }}
-    qualify row_number() over (partition by did order by observed_at desc) = 1
+    from (
+        select
+            *,
+            row_number() over (partition by did order by observed_at desc) as newest_first
+        from {{ ref('stg_bluesky__profiles') }}
+    ) as numbered
+    where newest_first = 1
 ),
 
 handles as (

@@ -1,9 +1,9 @@
 with packs as (
     select
         *,
-        min(observed_at) over (partition by pack_uri) as first_observed_at
+        min(observed_at) over (partition by pack_uri) as first_observed_at,
+        row_number() over (partition by pack_uri order by observed_at desc) as newest_first
     from {{ ref('stg_bluesky__starter_packs') }}
-    qualify row_number() over (partition by pack_uri order by observed_at desc) = 1
 ),
 
 memberships as (
@@ -27,10 +27,13 @@ actors as (
         memberships.handle,
         memberships.display_name,
         memberships.observed_at,
-        min(memberships.observed_at) over (partition by memberships.pack_uri) as first_observed_at
+        min(memberships.observed_at) over (partition by memberships.pack_uri) as first_observed_at,
+        row_number() over (
+            partition by memberships.pack_uri
+            order by memberships.observed_at desc
+        ) as newest_first
     from memberships
     where memberships.seed_type = 'actor'
-    qualify row_number() over (partition by memberships.pack_uri order by memberships.observed_at desc) = 1
 ),
 
 all_seeds as (
@@ -50,6 +53,7 @@ all_seeds as (
         observed_at as last_observed_at,
         is_membership_complete
     from packs
+    where newest_first = 1
     union all
     select
         pack_uri,
@@ -67,6 +71,7 @@ all_seeds as (
         observed_at as last_observed_at,
         true as is_membership_complete
     from actors
+    where newest_first = 1
 )
 
 select

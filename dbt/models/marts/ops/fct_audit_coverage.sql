@@ -14,8 +14,8 @@ select
     -- Of what the service shows: a hidden post cannot be read.
     cast(
         case
-            when expected_count <= hidden_count then 100.0
-            else 100.0 * present_count / (expected_count - hidden_count)
+            when expected_count <= hidden_count then 1e2
+            else 1e2 * present_count / (expected_count - hidden_count)
         end as double
     ) as coverage_percent
 from {{ ref('int_member_audits') }}

@@ -24,4 +24,12 @@ select
     min(pulls.began_at) as next_pulled_at
 from gaps
 left join pulls on coalesce(gaps.gap_to, gaps.observed_at) < pulls.began_at
-group by all
+group by
+    gaps.feed,
+    gaps.service,
+    gaps.observed_at,
+    gaps.gap_from,
+    gaps.gap_to,
+    gaps.reason,
+    gaps.position_before,
+    gaps.position_after

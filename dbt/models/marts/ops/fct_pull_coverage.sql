@@ -8,8 +8,16 @@ newest as (
         observed_at as last_pulled_at,
         outcome as last_outcome,
         error as last_error
-    from pulls
-    qualify row_number() over (partition by member_did order by observed_at desc) = 1
+    from (
+        select
+            member_did,
+            observed_at,
+            outcome,
+            error,
+            row_number() over (partition by member_did order by observed_at desc) as newest_first
+        from pulls
+    ) as numbered
+    where newest_first = 1
 ),
 
 totals as (
@@ -72,6 +80,16 @@ gaps as (
     group by claims.member_did
 ),
 
+-- Each night reads whom the packs list before it asks for feeds, and may not ask for all of them.
+listed as (
+    select
+        did,
+        max(observed_at) as last_listed_at
+    from {{ ref('stg_bluesky__starter_pack_members') }}
+    where hidden_because is null
+    group by did
+),
+
 covered as (
     select
         member_did,
@@ -85,6 +103,7 @@ select
     newest.member_did as did,
     totals.first_pulled_at,
     newest.last_pulled_at,
+    coalesce(listed.last_listed_at > newest.last_pulled_at, false) as is_unasked,
     newest.last_outcome,
     newest.last_error,
     totals.pull_count,
@@ -95,10 +114,11 @@ select
     covered.covered_to,
     last_reading_to_the_end.read_to_the_end_at,
     coalesce(gaps.gap_count, 0) as gap_count,
-    coalesce(gaps.gap_hours, 0.0) as gap_hours
+    coalesce(gaps.gap_hours, 0e0) as gap_hours
 from newest
 inner join totals on newest.member_did = totals.member_did
 left join failures_since on newest.member_did = failures_since.member_did
+left join listed on newest.member_did = listed.did
 left join covered on newest.member_did = covered.member_did
 left join last_reading_to_the_end on newest.member_did = last_reading_to_the_end.member_did
 left join gaps on newest.member_did = gaps.member_did

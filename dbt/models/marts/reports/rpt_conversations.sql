@@ -42,7 +42,7 @@ shown as (
         and not posts.is_in_doubt
         and stale.post_uri is null
         and (members.did is not null or not authors.is_member)
-        and {{ names_nobody_withheld(['posts.text', 'cast(posts.labels as varchar)']) }}
+        and {{ names_nobody_withheld(['posts.text', as_text('posts.labels')]) }}
 )
 
 select

@@ -22,6 +22,15 @@ coverage as (
     from {{ ref('fct_pull_coverage') }}
 ),
 
+unasked as (
+    select
+        count(*) as unasked_member_count,
+        min(pulls.last_pulled_at) as unasked_since
+    from {{ ref('fct_pull_coverage') }} as pulls
+    inner join {{ ref('dim_authors') }} as members on pulls.did = members.did
+    where pulls.is_unasked and members.is_current_member
+),
+
 -- Of those whose feed is asked for.
 audits as (
     select
@@ -31,8 +40,8 @@ audits as (
         min(audits.coverage_percent) as least_audit_percent,
         case
             when sum(audits.expected_count - audits.hidden_count) > 0
-                then 100.0 * sum(audits.present_count) / sum(audits.expected_count - audits.hidden_count)
-            when count(audits.expected_count) > 0 then 100.0
+                then 1e2 * sum(audits.present_count) / sum(audits.expected_count - audits.hidden_count)
+            when count(audits.expected_count) > 0 then 1e2
         end as audit_percent
     from {{ ref('fct_audit_coverage') }} as audits
     inner join {{ ref('fct_pull_coverage') }} as pulls on audits.did = pulls.did
@@ -77,6 +86,8 @@ select
     cast(coalesce(coverage.unavailable_member_count, 0) as bigint) as unavailable_member_count,
     cast(coalesce(coverage.wholly_covered_member_count, 0) as bigint) as wholly_covered_member_count,
     cast(coalesce(coverage.gap_count, 0) as bigint) as gap_count,
+    unasked.unasked_member_count,
+    unasked.unasked_since,
     cast(coalesce(authors.published_member_count, 0) as bigint) as published_member_count,
     cast(coalesce(authors.hidden_member_count, 0) as bigint) as hidden_member_count,
     cast(coalesce(authors.left_out_member_count, 0) as bigint) as left_out_member_count,
@@ -94,6 +105,7 @@ select
 from clock
 cross join loads
 cross join coverage
+cross join unasked
 cross join authors
 cross join audits
 cross join reposts

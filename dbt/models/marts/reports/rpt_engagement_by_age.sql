@@ -19,7 +19,7 @@ observations as (
             when engagement.hours_since_posted < 3 then 3
             when engagement.hours_since_posted < 6 then 6
             when engagement.hours_since_posted < 12 then 12
-            else 24 * cast(ceil((engagement.hours_since_posted + 0.0001) / 24e0) as integer)
+            else 24 * cast(ceil((engagement.hours_since_posted + 1e-4) / 24e0) as integer)
         end as age_up_to_hours,
         engagement.engagement_count,
         case

@@ -34,21 +34,27 @@ members as (
         count(*) as member_count
     from {{ ref('int_report_members') }}
     group by pack_uri
+),
+
+ranked as (
+    select
+        counted.pack_uri,
+        row_number() over (
+            partition by counted.pack_uri
+            order by counted.follower_count desc, counted.followed_did asc
+        ) as rank_number,
+        counted.followed_did as did,
+        strangers.handle,
+        case when {{ names_nobody_withheld(['strangers.display_name']) }} then strangers.display_name end
+            as display_name,
+        strangers.profile_url,
+        counted.follower_count,
+        counted.follower_count / members.member_count as follower_share
+    from counted
+    inner join strangers on counted.followed_did = strangers.did
+    inner join members on counted.pack_uri = members.pack_uri
 )
 
-select
-    counted.pack_uri,
-    row_number() over (
-        partition by counted.pack_uri
-        order by counted.follower_count desc, counted.followed_did asc
-    ) as rank_number,
-    counted.followed_did as did,
-    strangers.handle,
-    case when {{ names_nobody_withheld(['strangers.display_name']) }} then strangers.display_name end as display_name,
-    strangers.profile_url,
-    counted.follower_count,
-    counted.follower_count / members.member_count as follower_share
-from counted
-inner join strangers on counted.followed_did = strangers.did
-inner join members on counted.pack_uri = members.pack_uri
-qualify rank_number <= 100
+select *
+from ranked
+where rank_number <= 100

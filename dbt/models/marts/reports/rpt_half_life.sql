@@ -26,8 +26,8 @@ select
     by_kind.kind,
     count(*) as post_count,
     median(by_kind.half_life_hours) as median_half_life_hours,
-    quantile_cont(by_kind.half_life_hours, 0.25) as quarter_half_life_hours,
-    quantile_cont(by_kind.half_life_hours, 0.75) as three_quarters_half_life_hours
+    {{ quantile('by_kind.half_life_hours', 0.25) }} as quarter_half_life_hours,
+    {{ quantile('by_kind.half_life_hours', 0.75) }} as three_quarters_half_life_hours
 from by_kind
 inner join {{ ref('int_report_members') }} as report_members on by_kind.author_did = report_members.did
 group by report_members.pack_uri, by_kind.kind

@@ -88,7 +88,7 @@ ranked as (
         deletions.subject_uri is null
         and in_doubt.uri is null
         and stale.post_uri is null
-        and {{ names_nobody_withheld(['posts.text', 'cast(posts.labels as varchar)']) }}
+        and {{ names_nobody_withheld(['posts.text', as_text('posts.labels')]) }}
 )
 
 select *

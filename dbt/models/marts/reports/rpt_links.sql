@@ -4,7 +4,7 @@ with links as (
         posts.period,
         links.link_uri,
         max(links.domain) as domain,
-        max_by(links.card_title, (posts.posted_at, posts.post_uri)) as title,
+        {{ newest_known('links.card_title', '(posts.posted_at, posts.post_uri)') }} as title,
         count(*) as post_count,
         count(distinct posts.author_did) as author_count,
         cast(sum(coalesce(posts.engagement_count, 0)) as bigint) as engagement_count,
@@ -25,7 +25,6 @@ candidates as (
             order by author_count desc, engagement_count desc, post_count desc, link_uri asc
         ) as candidate_number
     from links
-    qualify candidate_number <= 110
 ),
 
 linked as (
@@ -34,6 +33,7 @@ linked as (
         {{ linked_post('link_uri', 1) }} as linked_author,
         {{ linked_post('link_uri', 2) }} as linked_key
     from candidates
+    where candidate_number <= 110
 ),
 
 -- The card of a link to a post has the post's words: not of one that is gone, or may be. A handle in the address may be
@@ -49,32 +49,37 @@ hidden_posts as (
         {{ rkey_of('uri') }} as post_key,
         {{ did_of('uri') }} as did
     from {{ ref('int_records_in_doubt') }}
+),
+
+ranked as (
+    select
+        linked.pack_uri,
+        linked.period,
+        row_number() over (
+            partition by linked.pack_uri, linked.period
+            order by linked.candidate_number
+        ) as rank_number,
+        linked.link_uri,
+        linked.domain,
+        coalesce(domain_types.link_type, 'other') as link_type,
+        linked.title,
+        linked.post_count,
+        linked.author_count,
+        linked.engagement_count,
+        linked.last_posted_at
+    from linked
+    left join {{ ref('int_domain_types') }} as domain_types on linked.domain = domain_types.domain
+    where
+        {{ names_nobody_withheld(['linked.link_uri', 'linked.title']) }}
+        and not exists (
+            select 1
+            from hidden_posts
+            where
+                hidden_posts.post_key = linked.linked_key
+                and (hidden_posts.did = linked.linked_author or linked.linked_author not like 'did:%')
+        )
 )
 
-select
-    linked.pack_uri,
-    linked.period,
-    row_number() over (
-        partition by linked.pack_uri, linked.period
-        order by linked.candidate_number
-    ) as rank_number,
-    linked.link_uri,
-    linked.domain,
-    coalesce(domain_types.link_type, 'other') as link_type,
-    linked.title,
-    linked.post_count,
-    linked.author_count,
-    linked.engagement_count,
-    linked.last_posted_at
-from linked
-left join {{ ref('int_domain_types') }} as domain_types on linked.domain = domain_types.domain
-where
-    {{ names_nobody_withheld(['linked.link_uri', 'linked.title']) }}
-    and not exists (
-        select 1
-        from hidden_posts
-        where
-            hidden_posts.post_key = linked.linked_key
-            and (hidden_posts.did = linked.linked_author or not starts_with(linked.linked_author, 'did:'))
-    )
-qualify rank_number <= 100
+select *
+from ranked
+where rank_number <= 100

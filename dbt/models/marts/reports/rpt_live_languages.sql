@@ -3,7 +3,7 @@ with created as (
     select
         event_at,
         did,
-        lower({{ regexp_first('langs[1]', '^([A-Za-z]{2,3})') }}) as primary_language
+        lower({{ regexp_first(first_element('langs'), '^([A-Za-z]{2,3})') }}) as primary_language
     from {{ ref('stg_bluesky__repo_events') }}
     where kind = 'commit' and collection = 'app.bsky.feed.post' and operation = 'create'
 )

@@ -38,9 +38,9 @@ select
     posts.media_kind,
     count(*) as post_count,
     count(distinct posts.author_did) as author_count,
-    cast(quantile_cont(posts.engagement_count, 0.25) as double) as quarter_engagement,
+    cast({{ quantile('posts.engagement_count', 0.25) }} as double) as quarter_engagement,
     cast(median(posts.engagement_count) as double) as median_engagement,
-    cast(quantile_cont(posts.engagement_count, 0.75) as double) as three_quarters_engagement
+    cast({{ quantile('posts.engagement_count', 0.75) }} as double) as three_quarters_engagement
 from posts
 inner join {{ ref('int_report_members') }} as report_members on posts.author_did = report_members.did
 group by report_members.pack_uri, posts.period, posts.is_reply, posts.media_kind

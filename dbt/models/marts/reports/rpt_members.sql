@@ -18,7 +18,7 @@ packs as (
 followers_a_week_ago as (
     select
         profiles.did,
-        max_by(profiles.followers_count, profiles.observed_at) as followers_count
+        {{ newest_known('profiles.followers_count', 'profiles.observed_at') }} as followers_count
     from {{ ref('stg_bluesky__profiles') }} as profiles
     inner join clock on profiles.observed_at <= {{ before('clock.newest_observed_at', 6.5) }}
     group by profiles.did
@@ -77,7 +77,7 @@ select
     scored.posts_previous_week,
     scored.posts_last_month,
     scored.reposts_last_month,
-    scored.posts_last_month / 28.0 as posts_per_day,
+    scored.posts_last_month / 28e0 as posts_per_day,
     scored.engagement_count,
     scored.engagement_last_month,
     scored.median_engagement_last_month,

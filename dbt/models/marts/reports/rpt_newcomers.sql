@@ -39,7 +39,8 @@ with_all as (
     select
         'all' as pack_uri,
         did,
-        min_by(not_member_at, member_from) as not_member_at,
+        -- Of two packs that they came to at once, the older look: then they were in neither.
+        {{ oldest_known('not_member_at', '(member_from, not_member_at)') }} as not_member_at,
         min(member_from) as member_from
     from came
     group by did

@@ -35,14 +35,14 @@ conversations as (
     group by top_post_uri
 ),
 
-newest_pulls as (
+pulls as (
     select
         subject_uri as post_uri,
         observed_at,
-        is_whole
+        is_whole,
+        row_number() over (partition by subject_uri, kind order by observed_at desc) as newest_first
     from {{ ref('stg_bluesky__audience_pulls') }}
     where kind in ('like', 'repost', 'quote', 'reply')
-    qualify row_number() over (partition by subject_uri, kind order by observed_at desc) = 1
 ),
 
 asked as (
@@ -50,7 +50,8 @@ asked as (
         post_uri,
         max(observed_at) as asked_at,
         bool_and(is_whole) as is_whole
-    from newest_pulls
+    from pulls
+    where newest_first = 1
     group by post_uri
 ),
 
@@ -77,43 +78,49 @@ candidates as (
     inner join asked on posts.post_uri = asked.post_uri
     left join reached on posts.post_uri = reached.post_uri
     where posts.is_in_period
-    qualify candidate_number <= 35
+),
+
+ranked as (
+    select
+        candidates.pack_uri,
+        candidates.period,
+        row_number() over (
+            partition by candidates.pack_uri, candidates.period
+            order by candidates.candidate_number
+        ) as rank_number,
+        posts.post_uri,
+        posts.post_url,
+        posts.author_did,
+        members.handle as author_handle,
+        members.display_name as author_display_name,
+        posts.text,
+        posts.posted_at,
+        posts.like_count,
+        posts.repost_count,
+        posts.quote_count,
+        posts.reply_count,
+        candidates.person_count,
+        candidates.outside_person_count,
+        case
+            when candidates.person_count > 0 then candidates.outside_person_count / candidates.person_count
+        end as outside_person_share,
+        coalesce(conversations.conversation_post_count, 0) as conversation_post_count,
+        coalesce(conversations.conversation_person_count, 0) as conversation_person_count,
+        coalesce(conversations.conversation_depth, 0) as conversation_depth,
+        candidates.is_whole,
+        candidates.asked_at,
+        posts.labels
+    from candidates
+    -- By its time too, so that the engine need not look through all of history for it.
+    inner join {{ ref('fct_posts') }} as posts
+        on candidates.post_uri = posts.post_uri and candidates.posted_at = posts.posted_at
+    inner join {{ ref('rpt_members') }} as members on posts.author_did = members.did
+    left join conversations on posts.post_uri = conversations.top_post_uri
+    where
+        candidates.candidate_number <= 35
+        and {{ names_nobody_withheld(['posts.text', as_text('posts.labels')]) }}
 )
 
-select
-    candidates.pack_uri,
-    candidates.period,
-    row_number() over (
-        partition by candidates.pack_uri, candidates.period
-        order by candidates.candidate_number
-    ) as rank_number,
-    posts.post_uri,
-    posts.post_url,
-    posts.author_did,
-    members.handle as author_handle,
-    members.display_name as author_display_name,
-    posts.text,
-    posts.posted_at,
-    posts.like_count,
-    posts.repost_count,
-    posts.quote_count,
-    posts.reply_count,
-    candidates.person_count,
-    candidates.outside_person_count,
-    case
-        when candidates.person_count > 0 then candidates.outside_person_count / candidates.person_count
-    end as outside_person_share,
-    coalesce(conversations.conversation_post_count, 0) as conversation_post_count,
-    coalesce(conversations.conversation_person_count, 0) as conversation_person_count,
-    coalesce(conversations.conversation_depth, 0) as conversation_depth,
-    candidates.is_whole,
-    candidates.asked_at,
-    posts.labels
-from candidates
--- By its time too, so that the engine need not look through all of history for it.
-inner join {{ ref('fct_posts') }} as posts
-    on candidates.post_uri = posts.post_uri and candidates.posted_at = posts.posted_at
-inner join {{ ref('rpt_members') }} as members on posts.author_did = members.did
-left join conversations on posts.post_uri = conversations.top_post_uri
-where {{ names_nobody_withheld(['posts.text', 'cast(posts.labels as varchar)']) }}
-qualify rank_number <= 25
+select *
+from ranked
+where rank_number <= 25

@@ -1,9 +1,5 @@
-{#- Who used to post and has not for a while. -#}
-with clock as (
-    select * from {{ ref('int_clock') }}
-),
-
-summaries as (
+{#- Who used to post and had not for a while when their feed was last read. -#}
+with summaries as (
     select * from {{ ref('int_member_summaries') }}
     where last_active_at is not null
 ),
@@ -12,9 +8,12 @@ quiet as (
     select
         summaries.did,
         summaries.last_active_at,
-        {{ hours_between('summaries.last_active_at', 'clock.newest_observed_at') }} / 24.0 as quiet_days
+        {{ hours_between('summaries.last_active_at', 'pulls.covered_to') }} / 24e0 as quiet_days
     from summaries
-    inner join clock on summaries.last_active_at <= {{ before('clock.newest_observed_at', var('quiet_after_days')) }}
+    inner join {{ ref('fct_pull_coverage') }} as pulls
+        on
+            summaries.did = pulls.did
+            and summaries.last_active_at <= {{ before('pulls.covered_to', var('quiet_after_days')) }}
 ),
 
 used_to as (
@@ -35,7 +34,7 @@ select
     members.profile_url,
     quiet.last_active_at,
     quiet.quiet_days,
-    used_to.actions_before / 12.0 as usual_actions_per_week
+    used_to.actions_before / 12e0 as usual_actions_per_week
 from quiet
 inner join used_to on quiet.did = used_to.did
 inner join {{ ref('int_report_members') }} as report_members on quiet.did = report_members.did

@@ -57,37 +57,43 @@ counted as (
         max(reacted_at) as last_reacted_at
     from reactions
     group by pack_uri, period, actor_did
+),
+
+ranked as (
+    select
+        counted.pack_uri,
+        counted.period,
+        row_number() over (
+            partition by counted.pack_uri, counted.period
+            order by counted.reaction_count desc, counted.author_count desc, counted.actor_did asc
+        ) as rank_number,
+        counted.actor_did as did,
+        strangers.handle,
+        case when {{ names_nobody_withheld(['strangers.display_name']) }} then strangers.display_name end
+            as display_name,
+        strangers.profile_url,
+        counted.reaction_count,
+        counted.like_count,
+        counted.repost_count,
+        counted.quote_count,
+        counted.reply_count,
+        counted.post_count,
+        counted.author_count,
+        by_author.post_author_did as top_author_did,
+        members.handle as top_author_handle,
+        by_author.reaction_count as top_author_reaction_count,
+        counted.last_reacted_at
+    from counted
+    inner join strangers on counted.actor_did = strangers.did
+    inner join by_author
+        on
+            counted.pack_uri = by_author.pack_uri
+            and counted.period = by_author.period
+            and counted.actor_did = by_author.actor_did
+            and by_author.author_number = 1
+    inner join {{ ref('rpt_members') }} as members on by_author.post_author_did = members.did
 )
 
-select
-    counted.pack_uri,
-    counted.period,
-    row_number() over (
-        partition by counted.pack_uri, counted.period
-        order by counted.reaction_count desc, counted.author_count desc, counted.actor_did asc
-    ) as rank_number,
-    counted.actor_did as did,
-    strangers.handle,
-    case when {{ names_nobody_withheld(['strangers.display_name']) }} then strangers.display_name end as display_name,
-    strangers.profile_url,
-    counted.reaction_count,
-    counted.like_count,
-    counted.repost_count,
-    counted.quote_count,
-    counted.reply_count,
-    counted.post_count,
-    counted.author_count,
-    by_author.post_author_did as top_author_did,
-    members.handle as top_author_handle,
-    by_author.reaction_count as top_author_reaction_count,
-    counted.last_reacted_at
-from counted
-inner join strangers on counted.actor_did = strangers.did
-inner join by_author
-    on
-        counted.pack_uri = by_author.pack_uri
-        and counted.period = by_author.period
-        and counted.actor_did = by_author.actor_did
-        and by_author.author_number = 1
-inner join {{ ref('rpt_members') }} as members on by_author.post_author_did = members.did
-qualify rank_number <= 50
+select *
+from ranked
+where rank_number <= 50

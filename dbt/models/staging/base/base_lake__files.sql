@@ -20,7 +20,7 @@ known as (
         source_file,
         0 as batch_number,
         true as is_present,
-        cast(null as varchar) as held_in
+        {{ as_text('null') }} as held_in
     from listed
     where false
     {%- endif %}
@@ -62,7 +62,7 @@ files as (
 
 select
     source_file,
-    {{ split_part('source_file', "'/'", 1) }} as table_name,
+    {{ regexp_first('source_file', '^([^/]+)/') }} as table_name,
     {{ regexp_first('source_file', '([0-9]{9,}[.][0-9]+)[^/]*$') }} as load_id,
     cast(batch_number as integer) as batch_number,
     is_present,

@@ -1,0 +1,194 @@
+"""The session of Spark Connect in which dbt builds the models, and what it is told of the lake.
+
+DuckDB's plugin tells each cursor where the lake is and who is left out (`dbt_plugin`); here the same is views: a view
+for each raw table, of all its files, in which each row has its place, and views of dlt's own files, which are small.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import duckdb
+import pyarrow as pa
+
+from pipelines.lake.duckdb_settings import duckdb_settings
+from pipelines.lake.left_out import read_left_out
+from pipelines.lake.spark_functions import register_functions
+from pipelines.lake.tables import CHECK_TABLES, LIVE_TABLES, RAW_TABLES, SOURCE_FILE, SOURCE_ROW
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pyspark.sql import SparkSession
+
+    from pipelines.lake.duckdb_settings import DuckDBSettings
+
+_STACK: Final = "SAIL_RUNTIME__STACK_SIZE"
+_LOADS: Final = {
+    "load_id": "varchar",
+    "schema_name": "varchar",
+    "status": "bigint",
+    "inserted_at": "timestamptz",
+    "schema_version_hash": "varchar",
+}
+_VERSIONS: Final = {
+    "version": "bigint",
+    "engine_version": "bigint",
+    "inserted_at": "timestamptz",
+    "schema_name": "varchar",
+    "version_hash": "varchar",
+    "schema": "varchar",
+}
+
+
+@contextmanager
+def sail_session() -> Iterator[SparkSession]:
+    """Start Sail in this process and open a session.
+
+    `SAIL_MODE` says whether it runs by itself (`local`) or as a cluster; see Sail's own documentation.
+    """
+    from pysail.spark import SparkConnectServer  # noqa: PLC0415  (the extra `sail` brings it)
+    from pyspark.sql import SparkSession  # noqa: PLC0415
+
+    os.environ.setdefault(_STACK, str(16 << 20))  # Plans of models on models are deep.
+    os.environ.setdefault("RUST_LOG", "error")  # Else it tells of each task.
+    server = SparkConnectServer("127.0.0.1", 0)
+    server.start(background=True)
+    host, port = server.listening_address
+    os.environ["SPARK_REMOTE"] = f"sc://{host}:{port}"  # dbt asks for the session anew for each statement.
+    builder: Any = SparkSession.builder
+    session = builder.config("spark.sql.session.timeZone", "UTC").getOrCreate()
+    try:
+        yield session
+    finally:
+        session.stop()
+        server.stop()
+
+
+def tell_session(spark: SparkSession, pipeline_name: str) -> None:
+    """Tell a session what is in the lake and who is left out, and give it our functions.
+
+    Raises:
+        LakeError: The lake or the settings cannot be read.
+    """
+    settings = duckdb_settings(pipeline_name)
+    left_out = pa.Table.from_pylist(
+        [{"did": row["did"], "name": row["name"]} for row in read_left_out(pipeline_name).rows()],
+        pa.schema([("did", pa.string()), ("name", pa.string())]),
+    )
+    _view(spark, "lake_left_out", left_out)
+    with duckdb.connect() as connection:
+        connection.execute("set timezone = 'UTC'")
+        settings.configure(connection)
+        _tell_files(spark, settings, connection)
+    register_functions(spark)
+
+
+def _tell_files(spark: SparkSession, settings: DuckDBSettings, connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute("set variable lake_path = $1", [settings.lake_path])
+    connection.execute("set variable lake_pattern = $1", [settings.lake_pattern])
+    connection.execute("""
+        create temp table lake_files as
+        select substr(file, length(getvariable('lake_path')) + 2) as source_file, file
+        from glob(getvariable('lake_pattern') || '/**')
+        where regexp_matches(source_file, '[.]parquet$|^_dlt_[^/]*/[^/]*[.]jsonl$')
+    """)
+    _view(spark, "lake_files", connection.execute("select source_file from lake_files").to_arrow_table())
+    compacted = _files(connection, "source_file like '%/compact-%.parquet'")
+    held = "select ''::varchar as held_in, ''::varchar as source_file where false"
+    if compacted:
+        held = """
+            select
+                substr(file_name, length(getvariable('lake_path')) + 2) as held_in,
+                unnest(from_json(decode(value), '["varchar"]')) as source_file
+            from parquet_kv_metadata($1)
+            where decode(key) = 'holds'
+        """
+    _view(spark, "lake_held_files", connection.execute(held, [compacted] if compacted else []).to_arrow_table())
+    for name, columns in (("_dlt_loads", _LOADS), ("_dlt_version", _VERSIONS)):
+        files = _files(connection, f"starts_with(source_file, '{name}/') and source_file like '%.jsonl'")
+        _view(spark, f"lake_{name}", _json_rows(connection, files, columns))
+    for table in (*RAW_TABLES, *CHECK_TABLES, *LIVE_TABLES):
+        files = _files(connection, f"starts_with(source_file, '{table.name}/') and source_file like '%.parquet'")
+        query = _rows_of_files(connection, settings, table.schema, files)
+        spark.sql(query).createOrReplaceTempView(f"lake_{table.name}")
+
+
+def _files(connection: duckdb.DuckDBPyConnection, condition: str) -> list[str]:
+    query = f"select regexp_replace(file, '[*?\\[]', '[\\0]', 'g') from lake_files where {condition} order by file"
+    return [file for (file,) in connection.execute(query).fetchall()]
+
+
+def _json_rows(connection: duckdb.DuckDBPyConnection, files: Sequence[str], columns: dict[str, str]) -> pa.Table:
+    types = ", ".join(f"'{name}': '{data_type}'" for name, data_type in columns.items())
+    if not files:
+        nothing = ", ".join(f"null::{data_type} as {name}" for name, data_type in columns.items())
+        return connection.execute(f"select {nothing}, null::varchar as source_file where false").to_arrow_table()
+    return connection.execute(
+        f"""
+        select {", ".join(columns)}, substr(filename, length(getvariable('lake_path')) + 2) as source_file
+        from read_json(
+            $1, columns = {{{types}}}, hive_partitioning = false, filename = true, maximum_object_size = 100000000
+        )
+        """,
+        [files],
+    ).to_arrow_table()
+
+
+def _rows_of_files(
+    connection: duckdb.DuckDBPyConnection, settings: DuckDBSettings, schema: pa.Schema, files: Sequence[str]
+) -> str:
+    """Write a query of the rows of some files, each with its file and its place there.
+
+    A column that a file lacks is null. The engine numbers the rows of one file, not of many: each is asked by itself.
+    """
+    wanted = {field.name: spark_type(field.type) for field in schema} | {"_dlt_load_id": "string"}
+    there: dict[str, set[str]] = {}
+    if files:
+        found = connection.execute("select file_name, name from parquet_schema($1)", [files]).fetchall()
+        for file, column in found:
+            there.setdefault(file, set()).add(column)
+    selects = [
+        "select "
+        + ", ".join(f"cast(null as {data_type}) as `{name}`" for name, data_type in wanted.items())
+        + ", cast(null as string) as lake_file, cast(null as string) as source_file"
+        ", cast(null as bigint) as file_row_number where false"
+    ]
+    for path, columns in there.items():
+        file = path[len(settings.lake_path) + 1 :]
+        name = file.replace("'", "\\'")
+        row = "row_number() over (order by monotonically_increasing_id()) - 1"
+        source, place = (
+            (f"'{name}'", row)
+            if SOURCE_FILE not in columns
+            else (f"coalesce(`{SOURCE_FILE}`, '{name}')", f"coalesce(`{SOURCE_ROW}`, {row})")
+        )
+        cells = [
+            f"cast({f'`{column}`' if column in columns else 'null'} as {data_type}) as `{column}`"
+            for column, data_type in wanted.items()
+        ]
+        selects.append(
+            f"select {', '.join(cells)}, '{name}' as lake_file, {source} as source_file"
+            f", cast({place} as bigint) as file_row_number from parquet.`{path}`"
+        )
+    return " union all ".join(selects)
+
+
+def spark_type(arrow_type: pa.DataType) -> str:
+    """Name the type as Spark does."""
+    if pa.types.is_list(arrow_type):
+        return f"array<{spark_type(arrow_type.value_type)}>"
+    if pa.types.is_struct(arrow_type):
+        return f"struct<{','.join(f'{field.name}:{spark_type(field.type)}' for field in arrow_type)}>"
+    if pa.types.is_timestamp(arrow_type):
+        return "timestamp"
+    names = {pa.string(): "string", pa.int64(): "bigint", pa.bool_(): "boolean", pa.float64(): "double"}
+    return names[arrow_type]
+
+
+def _view(spark: SparkSession, name: str, rows: pa.Table) -> None:
+    columns = ", ".join(f"`{field.name}` {spark_type(field.type)}" for field in rows.schema)
+    frame = spark.createDataFrame(rows) if rows.num_rows else spark.createDataFrame([], columns)
+    frame.createOrReplaceTempView(name)

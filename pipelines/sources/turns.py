@@ -1,0 +1,160 @@
+"""Whose feed a night asks for: everybody's, or that of those who may have news and of those whose turn it is."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pipelines.sources.feed_walk import MemberState, WalkRules
+
+ASK_ALL_UP_TO: Final = 500
+"""Members whose feeds are all asked for each night, unless the settings say another number."""
+
+LONGEST_REST: Final = timedelta(days=7)
+"""However long somebody has been silent, their feed is asked for so often."""
+
+_REST_BEGINS: Final = timedelta(days=7)
+_SHARE_OF_SILENCE: Final = 4
+_NIGHT: Final = timedelta(days=1)
+_HALF_A_DAY: Final = timedelta(days=0.5)
+"""Nights begin early or late. A turn that comes within half a day has come, so that no rest gets a night longer."""
+
+
+def silence(state: MemberState) -> timedelta | None:
+    """Tell how long a member had been silent when their feed was last read; None if it was empty."""
+    cursor = state["cursor"]
+    return None if cursor is None else datetime.fromisoformat(state["pulled_at"]) - datetime.fromisoformat(cursor)
+
+
+def longest_rest(state: MemberState) -> timedelta:
+    """Tell for how long a feed in which nothing is new may rest: a quarter of the silence, a week at most."""
+    silent = silence(state)
+    return LONGEST_REST if silent is None else min(silent / _SHARE_OF_SILENCE, LONGEST_REST)
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of the members before their feeds are asked for.
+
+    Attributes:
+        states: What is remembered of them, by DID.
+        tried: When the feeds were last asked for, ISO 8601, of which the last walk was not completed.
+        posts_counts: How many posts the service counts of them now; None of whom it shows no profile.
+        now: The time.
+        member_count: How many members are followed.
+    """
+
+    states: Mapping[str, MemberState]
+    tried: Mapping[str, str]
+    posts_counts: Mapping[str, int | None]
+    now: datetime
+    member_count: int
+
+    def asked_at(self, did: str) -> datetime | None:
+        """Tell when a feed was last asked for; None if it never was."""
+        times = [self.states[did]["pulled_at"]] if did in self.states else []
+        times += [self.tried[did]] if did in self.tried else []
+        return max(map(datetime.fromisoformat, times), default=None)
+
+    def has_news(self, did: str) -> bool:
+        """Tell whether there is more to a feed than was read, as far as one can tell without reading it.
+
+        The service counts another number of posts than then, or shows no profile.
+        """
+        state, posts_count = self.states.get(did), self.posts_counts.get(did)
+        return state is None or posts_count is None or state.get("posts_count") != posts_count
+
+
+@dataclass(frozen=True)
+class Turns:
+    """The rules by which a night chooses the feeds that it asks for.
+
+    Up to `ask_all_up_to` members, all of them. Of more, those are left out who rest. A member rests who had been silent
+    for longer than a week and than `refresh` when their feed was last read, so that nothing in it is observed anew; as
+    long as the service, in the profile, counts as many posts as it did then; for a quarter of that silence, and never
+    longer than a week. Nobody rests whose walk has to read to the end, or whom the service shows no profile of.
+
+    Where the work is spread over nights, a night takes one part of the members: who was never asked, then who has news,
+    then the others, and of each who waits longest. Whoever has not been asked for a week, or for as many nights if they
+    are more, is asked in any case, and so is whom the service shows no profile of.
+
+    Attributes:
+        walks: How far the walks go.
+        ask_all_up_to: Up to so many members, nobody rests.
+        spread: Over how many nights the members are spread.
+    """
+
+    walks: WalkRules
+    ask_all_up_to: int = ASK_ALL_UP_TO
+    spread: int = 1
+
+    def __post_init__(self) -> None:
+        if self.ask_all_up_to < 0:
+            raise ValueError("ask_all_up_to takes a number from 0")
+        if self.spread < 1:
+            raise ValueError("spread takes a number of nights from 1")
+
+    def choose(self, dids: Sequence[str], known: Known) -> list[str]:
+        """Choose whose feeds are asked for.
+
+        Args:
+            dids: Members.
+            known: What is known of them.
+
+        Returns:
+            Members in the order in which they are asked. If there are any, it is one at least: a night's time, from
+            which reports count, is that of its walks.
+        """
+        due = [did for did in dids if not self._rests(did, known)]
+        if self.spread > 1:
+            due = self._part(due, len(dids), known)
+        if due or not dids:
+            return due
+        return [min(dids, key=lambda did: known.asked_at(did) or known.now)]
+
+    def _rests(self, did: str, known: Known) -> bool:
+        if known.member_count <= self.ask_all_up_to or known.has_news(did):
+            return False
+        state = known.states[did]
+        # Who was last asked in the future was asked by a wrong clock.
+        since = known.now - datetime.fromisoformat(state["pulled_at"])
+        is_rested = not timedelta(0) <= since < longest_rest(state) - _HALF_A_DAY
+        return self._is_silent(state) and not is_rested and not self.walks.goes_to_end(state, known.now)
+
+    def _is_silent(self, state: MemberState) -> bool:
+        silent = silence(state)
+        return silent is None or silent > max(_REST_BEGINS, self.walks.refresh)
+
+    def _part(self, due: Sequence[str], count: int, known: Known) -> list[str]:
+        """Take one night's part: first whose time is up, then who was never asked, then who has news.
+
+        Whom the service shows no profile of may have gone, and is asked at once: nobody is to be published for longer.
+        """
+        longest = max(LONGEST_REST, self.spread * _NIGHT) - _HALF_A_DAY
+        at_once: list[str] = []
+        others: list[tuple[int, datetime, str]] = []
+        for did in due:
+            at = known.asked_at(did)
+            if known.posts_counts.get(did) is None or (at and not timedelta(0) <= known.now - at < longest):
+                at_once.append(did)
+            elif at is None:
+                others.append((0, known.now, did))
+            else:
+                others.append((1 if known.has_news(did) else 2, at, did))
+        others.sort(key=lambda other: other[:2])
+        # Whose time is up may be as many as a night takes. The others have their part of it all the same, or a member
+        # who joins would never be asked.
+        size = max(math.ceil(count / self.spread) - len(at_once), math.ceil(len(others) / self.spread))
+        return at_once + [did for _, _, did in others[:size]]
+
+    def nights_between(self, state: MemberState | None, member_count: int) -> int:
+        """Estimate how many nights a feed waits in which nothing is new."""
+        rest = _NIGHT
+        if state is not None and member_count > self.ask_all_up_to and self._is_silent(state):
+            rest = longest_rest(state)
+        return max(self.spread, round(rest / _NIGHT))

@@ -1,0 +1,170 @@
+"""Marts in a DuckDB database of their own: the rows that other exports have, and nothing of before."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import dlt
+import duckdb
+import pytest
+
+from pipelines import export
+from pipelines.exports import database as databases
+from pipelines.exports.marts import choose
+from pipelines.lake.duckdb_settings import duckdb_settings
+from pipelines.lake.forget_warehouse import remove_warehouse
+from pipelines.lake.marts_database import open_hosted
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.exports.conftest import Exporting
+
+
+def rows_in(path: Path, mart: str) -> list[tuple[object, ...]]:
+    with duckdb.connect(str(path), read_only=True) as database:
+        return sorted(database.execute(f"from {mart}").fetchall(), key=repr)
+
+
+def test_a_database_has_what_files_have_and_dbts_descriptions(
+    exporting: Exporting, parquet: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "made" / "marts.duckdb"
+    for _ in range(2):  # Again, over the export of before.
+        assert export.main(["database", "--sample", "--out", str(path)]) == 0
+    files = {file.stem for file in parquet.glob("*.parquet")}
+    with duckdb.connect(str(path), read_only=True) as database:
+        tables = {name for (name,) in database.execute("select table_name from duckdb_tables()").fetchall()}
+        assert tables == {*files, "about"}
+        for catalog in ("duckdb_tables()", "duckdb_columns()"):
+            undescribed = f"select table_name from {catalog} where comment is null and table_name != 'about'"
+            assert database.execute(f"{undescribed} and not internal").fetchall() == []
+        ((note,),) = database.execute("select note from about").fetchall()
+    assert note == export.PUBLISHED
+    for name in files:
+        assert rows_in(path, name) == sorted(duckdb.sql(f"from '{parquet / name}.parquet'").fetchall(), key=repr), name
+    assert [file.name for file in path.parent.iterdir()] == ["marts.duckdb"]
+
+
+def test_an_export_that_breaks_off_leaves_the_one_of_before(exporting: Exporting, tmp_path: Path) -> None:
+    path = tmp_path / "marts.duckdb"
+    assert export.main(["database", "--sample", "--out", str(path)]) == 0
+    before = path.read_bytes()
+    with duckdb.connect(str(exporting.marts.warehouse), read_only=True) as marts:
+        chosen = choose(marts, [], is_all=False)
+        broken = replace(chosen[-1], query="select error('broken off') as word")
+        with pytest.raises(duckdb.Error, match="broken off"), databases.open_database(str(path)) as database:
+            deque(databases.fill(database, marts, [*chosen[:-1], broken], "another"))
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["marts.duckdb"]
+
+
+def test_a_file_that_is_no_export_is_left_alone(
+    exporting: Exporting, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with duckdb.connect(str(tmp_path / "mine.duckdb")) as mine:
+        mine.execute("create table mine as select 1")
+    (tmp_path / "text").write_text("no database", encoding="utf-8")
+    for path in (exporting.marts.warehouse, tmp_path / "mine.duckdb", tmp_path / "text"):
+        before = path.read_bytes()
+        assert export.main(["database", "--sample", "--out", str(path)]) == 1
+        error = capsys.readouterr().err
+        assert "is no export" in error
+        assert error.count("\n") == 1
+        assert path.read_bytes() == before
+
+
+def test_with_other_names_nobody_is_in_it(exporting: Exporting, tmp_path: Path) -> None:
+    path = tmp_path / "marts.duckdb"
+    assert export.main(["database", "--sample", "--all", "--pseudonyms", "--out", str(path)]) == 0
+    content = path.read_bytes()
+    dids = [row["did"] for row in exporting.marts.rows("select did from dim_authors")]
+    assert dids
+    assert [did for did in dids if str(did).encode() in content] == []
+
+
+def test_whoever_is_forgotten_goes_from_the_database_of_the_settings(
+    exporting: Exporting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "marts.duckdb"
+    monkeypatch.setenv("EXPORT__DATABASE", str(path))
+    assert export.main(["database", "--sample", "--out", str(path)]) == 0
+    settings = duckdb_settings("bluesky_sample")
+    warehouse = settings.warehouse_path.read_bytes()
+    remove_warehouse(dlt.pipeline("bluesky_sample"), settings)
+    settings.warehouse_path.write_bytes(warehouse)
+    assert not path.exists()
+
+
+class HostedMock:
+    """What stands for MotherDuck: `md:` leads to files in a folder, of which each is a database."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.tokens: list[object] = []
+        self._connect = duckdb.connect
+
+    def connect(self, place: str = ":memory:", **options: object) -> object:
+        if place != "md:":
+            return self._connect(place, **options)  # type: ignore[arg-type]
+        self.tokens.append((options["config"] or {}).get("motherduck_token"))  # type: ignore[attr-defined]
+        mock = self
+        connection = self._connect()
+
+        class Connection:
+            def execute(self, query: str, *rest: object) -> object:
+                made = re.fullmatch(r'create database if not exists "(\w+)"', query)
+                if made:
+                    query = f"attach if not exists '{mock.folder / made[1]}.duckdb' as {made[1]}"
+                return connection.execute(query, *rest)
+
+            def __getattr__(self, name: str) -> object:
+                return getattr(connection, name)
+
+        return Connection()
+
+
+def test_a_mock_of_a_hosted_database_is_filled_and_forgets(
+    exporting: Exporting, parquet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hosted = HostedMock(tmp_path)
+    monkeypatch.setattr("pipelines.lake.marts_database.duckdb.connect", hosted.connect)
+    monkeypatch.setenv("EXPORT__MOTHERDUCK_TOKEN", "a token")
+    with open_hosted("md:community") as database:
+        database.execute("create table community.theirs as select 1")
+    for _ in range(2):
+        assert export.main(["database", "--sample", "--out", "md:community"]) == 0
+    assert set(hosted.tokens) == {"a token"}
+    path = tmp_path / "community.duckdb"
+    for name in ("fct_posts", "rpt_packs"):
+        expected = duckdb.sql(f"from '{parquet / name}.parquet'").fetchall()
+        assert rows_in(path, f"marts.{name}") == sorted(expected, key=repr)
+    monkeypatch.setenv("EXPORT__DATABASE", "md:community")
+    settings = duckdb_settings("bluesky_sample")
+    warehouse = settings.warehouse_path.read_bytes()
+    remove_warehouse(dlt.pipeline("bluesky_sample"), settings)
+    settings.warehouse_path.write_bytes(warehouse)
+    with duckdb.connect(str(path), read_only=True) as database:
+        assert database.execute("select table_name from duckdb_tables()").fetchall() == [("theirs",)]
+
+
+def test_a_mock_of_a_hosted_database_out_of_reach_is_one_line_without_the_token(
+    exporting: Exporting, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(place: str, **options: object) -> object:
+        raise duckdb.IOException(f"no {options['config']}\nmore")
+
+    connect = duckdb.connect
+    monkeypatch.setattr(
+        "pipelines.lake.marts_database.duckdb.connect",
+        lambda place=":memory:", **options: (refuse if place == "md:" else connect)(place, **options),
+    )
+    monkeypatch.setenv("EXPORT__MOTHERDUCK_TOKEN", "sesame")
+    assert export.main(["database", "--sample", "--out", "md:community"]) == 1
+    error = capsys.readouterr().err
+    assert "The database md:community" in error
+    assert error.count("\n") == 1
+    assert "sesame" not in error
