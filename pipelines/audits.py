@@ -15,7 +15,7 @@ from pipelines.sources.feed_audits import Audits, feed_audits
 from pipelines.sources.feed_walk import was_whole
 from pipelines.sources.member_records import KeptCollections, KnownMemberRecord
 from pipelines.sources.repository_comparison import KnownRecord
-from pipelines.sources.turns import longest_rest
+from pipelines.sources.turns import longest_wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -79,12 +79,14 @@ class Auditing:
         network: Whom to ask.
         clock: Tells the time of an observation.
         collections: Types of records that are kept beside posts and reposts.
+        spread: Over how many nights the members are spread.
     """
 
     pipeline: dlt.Pipeline
     network: Network
     clock: Callable[[], datetime]
     collections: Collection[str] = ()
+    spread: int = 1
 
     def audit(self, states: dict[str, MemberState], dids: Sequence[str]) -> AuditSummary:
         """Audit members, and load what comes of it.
@@ -96,7 +98,7 @@ class Auditing:
         Raises:
             LakeError: The warehouse cannot be read, or DuckDB does not find what was loaded.
         """
-        waiting = notes_of_waiting(states, set(dids))
+        waiting = notes_of_waiting(states, set(dids), self.spread)
         if not dids:
             return AuditSummary(notes=waiting)
         reader = LakeReader(self.pipeline.pipeline_name)
@@ -123,6 +125,7 @@ def audits_due(
     *,
     gap_at: datetime | None = None,
     is_all: bool = False,
+    spread: int = 1,
 ) -> list[str]:
     """Say whose audit is due.
 
@@ -132,6 +135,7 @@ def audits_due(
         audit_days: How often a member is audited.
         gap_at: When a feed of events was last found not to deliver a stretch of time; None if it never was.
         is_all: Whether everybody is to be audited now.
+        spread: Over how many nights the members are spread.
 
     Returns:
         Members of whom an end is doubted, or whose last audit is so long ago or older than the gap, or who have had
@@ -139,7 +143,7 @@ def audits_due(
         neither hurried by a doubt, since the whole repository would be read every night, nor left out without a walk.
     """
     due = []
-    for did, state in followed(states).items():
+    for did, state in followed(states, spread).items():
         audit = state.get("audit")
         if audit is None or is_all:
             due.append(did)
@@ -157,33 +161,36 @@ def audits_due(
     return due
 
 
-def followed(states: Mapping[str, MemberState]) -> dict[str, MemberState]:
+def followed(states: Mapping[str, MemberState], spread: int) -> dict[str, MemberState]:
     """Leave out whoever was not walked in the last runs, though others were: nobody asks for them any more.
 
-    Somebody who had been silent may rest from being asked, and is followed meanwhile.
+    Somebody who had been silent, or whose part of the members comes later, may wait to be asked, and is followed
+    meanwhile.
 
     Args:
         states: What is remembered of the members, by DID.
+        spread: Over how many nights the members are spread.
     """
     pulled_at = {did: datetime.fromisoformat(state["pulled_at"]) for did, state in states.items()}
     newest_walk = max(pulled_at.values(), default=None)
     return {
         did: state
         for did, state in states.items()
-        if newest_walk is not None and newest_walk - pulled_at[did] <= longest_rest(state) + FOLLOWED_NO_MORE
+        if newest_walk is not None and newest_walk - pulled_at[did] <= longest_wait(state, spread) + FOLLOWED_NO_MORE
     }
 
 
-def notes_of_waiting(states: Mapping[str, MemberState], dids: Collection[str]) -> list[str]:
+def notes_of_waiting(states: Mapping[str, MemberState], dids: Collection[str], spread: int = 1) -> list[str]:
     """Name the members whose last audit was not whole, and who are not audited now.
 
     Args:
         states: What is remembered of the members, by DID.
         dids: Who is audited now.
+        spread: Over how many nights the members are spread.
     """
     return [
         f"{did}: not whole when audited at {audit['audited_at']}, due again after audit_days: see feed_audits"
-        for did, state in followed(states).items()
+        for did, state in followed(states, spread).items()
         if did not in dids and (audit := state.get("audit")) is not None and not was_whole(audit)
     ]
 

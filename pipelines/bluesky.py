@@ -61,9 +61,9 @@ from pipelines.sources.member_states import member_states as find_member_states
 from pipelines.sources.pull_run import PullRun
 from pipelines.sources.repository_comparison import AUDITED
 from pipelines.sources.roster import Roster
-from pipelines.sources.turns import Known
+from pipelines.sources.turns import MOST_NIGHTS, Known
 from pipelines.terminal import complain
-from pipelines.warehouse import BuildOutcome, build_questions, build_warehouse
+from pipelines.warehouse import BuildOutcome, build_questions, build_warehouse, engine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -190,8 +190,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     for name in ("refresh_days", "backfill_days"):
         if (getattr(options, name) or 0) < 0:
             parser.error(f"--{name.replace('_', '-')} takes a number from 0")
-    if options.spread is not None and options.spread < 1:
-        parser.error("--spread takes a number of nights from 1")
+    if options.spread is not None and not 1 <= options.spread <= MOST_NIGHTS:
+        parser.error(f"--spread takes a number of nights from 1 to {MOST_NIGHTS}")
     if options.requests_per_second is not None and options.requests_per_second <= 0:
         parser.error("--requests-per-second takes a number above 0")
     return options
@@ -396,11 +396,13 @@ def audit(pipeline: dlt.Pipeline, night: Night, console: Terminal, *, is_all: bo
     """Audit the members whose audit is due, load what comes of it, and say it."""
     network, states = connected(night), member_states(pipeline)
     gap_at = Checking(pipeline, network, night.run.clock).newest_gap()
-    due = audits_due(states, night.run.clock(), configured_audit_days(), gap_at=gap_at, is_all=is_all)
+    spread = night.settings.get("spread") or dlt.config.get("sources.bluesky.spread", int) or 1
+    due = audits_due(states, night.run.clock(), configured_audit_days(), gap_at=gap_at, is_all=is_all, spread=spread)
     roster = night.run.roster or Roster()
     left_alone = {member["did"] for member in roster.members} - night.run.followed
     due = [did for did in due if did not in left_alone]
-    audits = Auditing(pipeline, network, night.run.clock, configured_audit_collections()).audit(states, due)
+    auditing = Auditing(pipeline, network, night.run.clock, configured_audit_collections(), spread)
+    audits = auditing.audit(states, due)
     console.say(*f"   audits  {audits}".split("\n"))
     # Of some members the audit has said that nothing lacks.
     states = member_states(pipeline)
@@ -544,6 +546,7 @@ def run_job(options: argparse.Namespace, run: PullRun | None, console: Terminal)
         return 0
     configured_retention()  # A value that cannot be used is said before anybody is asked anything.
     configured_audience_requests()
+    engine()
     posts = read_posts(options.posts) if options.posts is not None else None
     pulls = not (options.dry_run or options.check or posts)
     events = catch_up(options, console) if pulls and is_catch_up_wanted(options) else ""

@@ -42,7 +42,7 @@ from pipelines.lake.filesystems import use_lake_filesystems
 from pipelines.lake.forget_warehouse import expect_built_after_forgetting
 from pipelines.lake.left_out import expect_withheld, read_left_out
 from pipelines.lake.loads import signal_behind
-from pipelines.lake.marts_database import is_hosted
+from pipelines.lake.marts_database import file_of, is_hosted
 from pipelines.terminal import complain
 
 if TYPE_CHECKING:
@@ -360,7 +360,9 @@ def _export(options: argparse.Namespace, console: Terminal) -> None:
     elif options.command == "graph":
         export_graph(console, options)
     elif options.command == "database":
-        place = options.out if is_hosted(options.out) else str(Path(options.out).expanduser().absolute())
+        if options.out == BUCKET:
+            raise ExportError("A database is a file here, or md:name on MotherDuck; the bucket takes tables.")
+        place = options.out if is_hosted(options.out) else str(file_of(options.out, Path.cwd()))
         export_database(console, place, is_sample=options.sample, is_all=options.all, is_renamed=options.pseudonyms)
     elif options.command == "ids":
         export_ids(console, options.out, is_sample=options.sample, is_all=options.all)

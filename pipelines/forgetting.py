@@ -29,6 +29,7 @@ from pipelines.lake.forget_warehouse import remove_warehouse
 from pipelines.lake.forgotten import read_forgotten, write_forgotten
 from pipelines.lake.lease import lease
 from pipelines.lake.left_out import forget_left_out
+from pipelines.lake.marts_database import forget_exported
 from pipelines.lake.people_files import read_people_file, remove_people_file, write_people_file
 from pipelines.lake.scrubbing import Scrubber, normalized
 from pipelines.lake.working_folder import only_one, open_pipeline, remove_working_folder
@@ -151,6 +152,8 @@ def _forget_everywhere(
     _remove_what_dbt_wrote()
     for name in names:
         remove_working_folder(name)
+    if pipeline.pipeline_name == PIPELINES[0]:
+        forget_exported()  # The last, since it may be out of reach: then the next run goes on here.
     # What was made since the first line, by a run on another machine, is from before too.
     write_forgotten(pipeline, read_forgotten(pipeline).with_log(done.removed, done.changed, done.files))
     remove_people_file(pipeline, _UNDER_WAY)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import importlib.util
 import json
 import os
 import re
@@ -141,12 +142,14 @@ def engine() -> str:
     """Tell which engine builds the models: `engine` in [warehouse].
 
     Raises:
-        LakeError: It is none.
+        LakeError: It is none, or its client is not installed.
     """
     use_project_settings()
-    name = str(dlt.config["warehouse.engine"])
+    name = dlt.config.get("warehouse.engine", str) or DUCKDB
     if name not in {DUCKDB, SAIL} and not name.startswith(REMOTE):
         raise LakeError(f"engine in [warehouse] is {name!r}: it is {DUCKDB}, {SAIL}, or {REMOTE}host:port.")
+    if name != DUCKDB and importlib.util.find_spec("pyspark") is None:
+        raise LakeError(f"The client of the engine {name} is not installed: uv sync --extra sail")
     return name
 
 
@@ -155,17 +158,14 @@ def _on_engine(
 ) -> dbtRunnerResult:
     """Build all of the models on another engine, and copy them into the warehouse if all went well."""
     begin_anew_after_forgetting(settings)
-    try:
-        with open_session(name) as spark, tables_folder(settings) as folder:
-            tell_session(spark, pipeline_name)
-            outcome = invoke("--vars", json.dumps({"tables_folder": str(folder)}))
-            if outcome.success:
-                results = cast("Any", outcome.result).results
-                models = [result.node for result in results if result.node.resource_type == "model"]
-                publish_tables(spark, models, folder, settings)
-            return outcome
-    except ImportError as error:
-        raise LakeError(f"The engine's client is not installed ({error}): uv sync --extra sail") from error
+    with open_session(name) as spark, tables_folder(settings) as folder:
+        tell_session(spark, pipeline_name)
+        outcome = invoke("--vars", json.dumps({"tables_folder": str(folder)}))
+        if outcome.success:
+            results = cast("Any", outcome.result).results
+            models = [result.node for result in results if result.node.resource_type == "model"]
+            publish_tables(spark, models, folder, settings)
+        return outcome
 
 
 def _trouble_of_disk(error: BaseException | None, said: Sequence[str], warehouse: Path) -> str | None:

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 
 from pipelines.exports.marts import ExportError, quoted
 from pipelines.exports.tables import interruptible, rows_of
 from pipelines.exports.target import whole
-from pipelines.lake.marts_database import file_of, is_hosted, open_hosted, schema_of
+from pipelines.lake.marts_database import ABOUT, file_of, is_export, is_hosted, open_hosted, schema_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from pipelines.exports.marts import Mart
     from pipelines.exports.pseudonyms import Pseudonyms
-
-ABOUT: Final = "about"
-"""A table of one row: what the export is. A file that has it is one of ours, and may be replaced."""
 
 
 @dataclass(frozen=True)
@@ -46,31 +43,32 @@ def open_database(place: str) -> Iterator[Database]:
 
     Raises:
         ExportError: There is a file that is no export, or none can be made.
-        LakeError: The hosted database cannot be opened.
+        LakeError: The hosted database cannot be opened, or another program writes to the file.
     """
     if is_hosted(place):
         with open_hosted(place) as connection:
             yield Database(connection, schema_of(place))
         return
     path = file_of(place)
-    if path.exists() and not _is_export(path):
+    if path.exists() and not is_export(path):
         raise ExportError(f"{path} is there and is no export: name another file, or remove it.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ExportError(f"The folder {path.parent} cannot be made: {error.strerror}.") from error
+    _expect_no_other_export(path)
     with whole(path) as unfinished:
         unfinished.unlink(missing_ok=True)
         with closing(duckdb.connect(str(unfinished))) as connection:
             yield Database(connection, "main")
+        # What somebody wrote into the export of before, and DuckDB would take for a part of the new one.
+        Path(f"{path}.wal").unlink(missing_ok=True)
 
 
-def _is_export(path: Path) -> bool:
-    try:
-        with closing(duckdb.connect(str(path), read_only=True)) as connection:
-            return bool(connection.execute(f"select note from main.{ABOUT}").fetchone())
-    except duckdb.Error:
-        return False
+def _expect_no_other_export(path: Path) -> None:
+    unfinished = path.with_name(f".{path.name}.partial")
+    if unfinished.exists():
+        is_export(unfinished)
 
 
 def fill(

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 from pipelines.lake.bucket import LakeError, filesystem_client
 from pipelines.lake.duckdb_settings import has_relation
 from pipelines.lake.forgotten import FORGOTTEN_FILE, parse_forgotten
-from pipelines.lake.marts_database import forget_exported
 from pipelines.lake.people_files import read_in_dbt
 from pipelines.lake.spark_tables import tables_folder_of
 
@@ -26,11 +25,7 @@ _MARK: Final = "lake_generation"
 
 
 def remove_warehouse(pipeline: dlt.Pipeline, settings: DuckDBSettings) -> None:
-    """Remove the warehouse, here and where nights keep it, and what nights exported: the lake has it all.
-
-    Raises:
-        LakeError: A hosted database, to which nights export, cannot be reached.
-    """
+    """Remove the warehouse, here and where nights keep it, and what was exported to the bucket: the lake has it all."""
     warehouse = settings.warehouse_path
     for file in (warehouse, Path(f"{warehouse}.wal")):
         file.unlink(missing_ok=True)
@@ -43,7 +38,6 @@ def remove_warehouse(pipeline: dlt.Pipeline, settings: DuckDBSettings) -> None:
     exported = f"{client.bucket_path}/{MARTS}"
     if client.fs_client.exists(exported):
         client.fs_client.rm(exported, recursive=True)
-    forget_exported()
 
 
 def begin_anew_after_forgetting(settings: DuckDBSettings) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -19,6 +20,9 @@ HOSTED: Final = "md:"
 """How the address of a database on MotherDuck begins, see
 https://motherduck.com/docs/key-tasks/authenticating-and-connecting-to-motherduck/."""
 
+ABOUT: Final = "about"
+"""A table of one row: what the export is. A file that has it is one of ours, and may be replaced."""
+
 _SCHEMA: Final = "marts"
 """The schema that exports have for themselves: whatever else is in a hosted database is left alone."""
 
@@ -28,9 +32,22 @@ def is_hosted(place: str) -> bool:
     return place.startswith(HOSTED)
 
 
-def file_of(place: str) -> Path:
-    """Find the file of a database on this machine; a relative path starts at the project's root."""
-    return Path(active().local_dir) / Path(place).expanduser()
+def file_of(place: str, root: Path | None = None) -> Path:
+    """Find the file of a database on this machine.
+
+    Args:
+        place: Its path, as a user writes it.
+        root: Where a relative one starts; if none is given, at the project's root.
+
+    Raises:
+        LakeError: It is none.
+    """
+    if "://" in place:
+        raise LakeError(f"{place} is no place for a database: it is a file here, or {HOSTED}name on MotherDuck.")
+    try:
+        return (root or Path(active().local_dir)) / Path(place).expanduser()
+    except RuntimeError as error:
+        raise LakeError(f"{place}: nobody here has that home folder.") from error
 
 
 def schema_of(place: str) -> str:
@@ -45,6 +62,9 @@ def _name_of(place: str) -> str:
     return '"' + place.removeprefix(HOSTED).replace('"', '""') + '"'
 
 
+_NAME: Final = re.compile(rf"{HOSTED}[^?/]+")
+
+
 @contextmanager
 def open_hosted(place: str) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open what hosts a database; the database is made if it is not there.
@@ -53,8 +73,10 @@ def open_hosted(place: str) -> Iterator[duckdb.DuckDBPyConnection]:
         place: `md:` and its name.
 
     Raises:
-        LakeError: It cannot be opened. The message has no token.
+        LakeError: It is no name, or the database cannot be opened. The message has no token.
     """
+    if not _NAME.fullmatch(place):
+        raise LakeError("A database on MotherDuck is written md:name. Its token is motherduck_token in [export].")
     token = dlt.secrets.get("export.motherduck_token", str)
     try:
         # Without a token, MotherDuck's extension looks for the variable `motherduck_token`.
@@ -69,7 +91,9 @@ def open_hosted(place: str) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def forget_exported() -> None:
-    """Take away what was exported to the database that the settings name, if they name one.
+    """Take away what nights exported to the database that the settings name, if they name one.
+
+    A file that is no export stays.
 
     Raises:
         LakeError: It cannot be.
@@ -77,11 +101,31 @@ def forget_exported() -> None:
     place = dlt.config.get("export.database", str)
     if not place:
         return
-    if not is_hosted(place):
-        file_of(place).unlink(missing_ok=True)
+    if is_hosted(place):
+        with open_hosted(place) as database:
+            try:
+                database.execute(f"drop schema if exists {schema_of(place)} cascade")
+            except duckdb.Error as error:
+                raise LakeError(f"{place} keeps what was exported: {str(error).splitlines()[0]}") from error
         return
-    with open_hosted(place) as database:
-        try:
-            database.execute(f"drop schema if exists {schema_of(place)} cascade")
-        except duckdb.Error as error:
-            raise LakeError(f"{place} keeps what was exported: {str(error).splitlines()[0]}") from error
+    path = file_of(place)
+    unfinished = path.with_name(f".{path.name}.partial")
+    if not path.is_file() or is_export(path):
+        for file in (path, unfinished):
+            for written in (file, Path(f"{file}.wal")):
+                written.unlink(missing_ok=True)
+
+
+def is_export(path: Path) -> bool:
+    """Tell whether a file is a database that an export made.
+
+    Raises:
+        LakeError: Another program writes to it.
+    """
+    try:
+        with closing(duckdb.connect(str(path), read_only=True)) as database:
+            return bool(database.execute(f"select note from main.{ABOUT}").fetchone())
+    except duckdb.Error as error:
+        if "Could not set lock" in str(error):
+            raise LakeError(f"{path} is open in another program: close it there, and try again.") from error
+        return False

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import duckdb
 import pyarrow as pa
 
-from pipelines.lake.bucket import LakeError
+from pipelines.lake.bucket import LakeError, explain_lake_error
 from pipelines.lake.duckdb_settings import duckdb_settings
 from pipelines.lake.left_out import read_left_out
 from pipelines.lake.spark_functions import register_functions
@@ -110,10 +110,14 @@ def tell_session(spark: SparkSession, pipeline_name: str) -> None:
         pa.schema([("did", pa.string()), ("name", pa.string())]),
     )
     _view(spark, "lake_left_out", left_out)
-    with duckdb.connect() as connection:
-        connection.execute("set timezone = 'UTC'")
-        settings.configure(connection)
-        _tell_files(spark, settings, connection)
+    try:
+        with duckdb.connect() as connection:
+            connection.execute("set timezone = 'UTC'")
+            settings.configure(connection)
+            _tell_files(spark, settings, connection)
+    except duckdb.Error as error:
+        reason = explain_lake_error(error) or f"The lake cannot be read: {str(error).splitlines()[0]}"
+        raise LakeError(reason) from error
     register_functions(spark)
 
 

@@ -18,7 +18,7 @@ function showHealth() {
       : "; none failed",
     ".",
     health.unasked_member_count
-      ? ` ${count(health.unasked_member_count, "person was", "people were")} not asked that night, the first of them last on ${longDate(health.unasked_since)}: what they reposted or deleted since may be missing.`
+      ? ` ${count(health.unasked_member_count, "person was", "people were")} not asked that night${health.unasked_since ? `, the first of them last on ${longDate(health.unasked_since)}` : ""}: what they reposted or deleted since may be missing.`
       : "",
   );
   const facts = [

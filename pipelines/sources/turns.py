@@ -18,6 +18,9 @@ ASK_ALL_UP_TO: Final = 500
 LONGEST_REST: Final = timedelta(days=7)
 """However long somebody has been silent, their feed is asked for so often."""
 
+MOST_NIGHTS: Final = 366
+"""Over how many nights a pull may be spread."""
+
 _REST_BEGINS: Final = timedelta(days=7)
 _SHARE_OF_SILENCE: Final = 4
 _NIGHT: Final = timedelta(days=1)
@@ -35,6 +38,16 @@ def longest_rest(state: MemberState) -> timedelta:
     """Tell for how long a feed in which nothing is new may rest: a quarter of the silence, a week at most."""
     silent = silence(state)
     return LONGEST_REST if silent is None else min(silent / _SHARE_OF_SILENCE, LONGEST_REST)
+
+
+def longest_wait(state: MemberState, spread: int) -> timedelta:
+    """Tell how long a member may wait to be asked.
+
+    Args:
+        state: What is remembered of the member.
+        spread: Over how many nights the members are spread.
+    """
+    return longest_rest(state) if spread == 1 else max(LONGEST_REST, spread * _NIGHT)
 
 
 @dataclass(frozen=True)
@@ -96,8 +109,8 @@ class Turns:
     def __post_init__(self) -> None:
         if self.ask_all_up_to < 0:
             raise ValueError("ask_all_up_to takes a number from 0")
-        if self.spread < 1:
-            raise ValueError("spread takes a number of nights from 1")
+        if not 1 <= self.spread <= MOST_NIGHTS:
+            raise ValueError(f"spread takes a number of nights from 1 to {MOST_NIGHTS}")
 
     def choose(self, dids: Sequence[str], known: Known) -> list[str]:
         """Choose whose feeds are asked for.
@@ -111,7 +124,7 @@ class Turns:
             which reports count, is that of its walks.
         """
         due = [did for did in dids if not self._rests(did, known)]
-        if self.spread > 1:
+        if self.spread > 1 and not self.walks.is_full:
             due = self._part(due, len(dids), known)
         if due or not dids:
             return due

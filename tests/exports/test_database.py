@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import dlt
 import duckdb
 import pytest
 
 from pipelines import export
 from pipelines.exports import database as databases
 from pipelines.exports.marts import choose
-from pipelines.lake.duckdb_settings import duckdb_settings
-from pipelines.lake.forget_warehouse import remove_warehouse
-from pipelines.lake.marts_database import open_hosted
+from pipelines.lake.marts_database import forget_exported, open_hosted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,17 +85,67 @@ def test_with_other_names_nobody_is_in_it(exporting: Exporting, tmp_path: Path) 
     assert [did for did in dids if str(did).encode() in content] == []
 
 
+def test_what_a_reader_wrote_into_the_export_of_before_is_not_in_the_next(exporting: Exporting, tmp_path: Path) -> None:
+    path = tmp_path / "marts.duckdb"
+    assert export.main(["database", "--sample", "--out", str(path)]) == 0
+    authors = rows_in(path, "dim_authors")
+    reader = (
+        "import duckdb, os, sys; c = duckdb.connect(sys.argv[1]); c.execute('delete from dim_authors'); os._exit(0)"
+    )
+    subprocess.run([sys.executable, "-c", reader, str(path)], check=True)
+    assert path.with_name("marts.duckdb.wal").exists()
+    assert export.main(["database", "--sample", "--out", str(path)]) == 0
+    assert rows_in(path, "dim_authors") == authors
+
+
+def test_while_another_program_writes_to_it_nothing_is_written(
+    exporting: Exporting, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "marts.duckdb"
+    writer = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
+    for held in (path.with_name(".marts.duckdb.partial"), path):
+        with subprocess.Popen(
+            [sys.executable, "-c", writer, str(held)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        ) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            assert export.main(["database", "--sample", "--out", str(path)]) == 1
+            assert "is open in another program" in capsys.readouterr().err
+            assert held.exists()
+            process.communicate(b"")
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("bucket", "the bucket takes tables"),
+        ("s3://other/marts.duckdb", "is no place for a database"),
+        ("~nobodyatall/marts.duckdb", "nobody here has that home folder"),
+        ("md:", "is written md:name"),
+        ("md:mine?motherduck_token=sesame", "is written md:name"),
+        ("/dev/null/x/marts.duckdb", "cannot be made"),
+    ],
+)
+def test_why_not_is_one_line(exporting: Exporting, capsys: pytest.CaptureFixture[str], place: str, said: str) -> None:
+    assert export.main(["database", "--sample", "--out", place]) == 1
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+    assert "sesame" not in error
+
+
 def test_whoever_is_forgotten_goes_from_the_database_of_the_settings(
     exporting: Exporting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = tmp_path / "marts.duckdb"
-    monkeypatch.setenv("EXPORT__DATABASE", str(path))
+    path, theirs = tmp_path / "marts.duckdb", tmp_path / "theirs.duckdb"
     assert export.main(["database", "--sample", "--out", str(path)]) == 0
-    settings = duckdb_settings("bluesky_sample")
-    warehouse = settings.warehouse_path.read_bytes()
-    remove_warehouse(dlt.pipeline("bluesky_sample"), settings)
-    settings.warehouse_path.write_bytes(warehouse)
-    assert not path.exists()
+    path.with_name(".marts.duckdb.partial").touch()
+    with duckdb.connect(str(theirs)) as database:
+        database.execute("create table theirs as select 1")
+    for place in (path, theirs, tmp_path):
+        monkeypatch.setenv("EXPORT__DATABASE", str(place))
+        forget_exported()
+    assert [file.name for file in tmp_path.iterdir()] == ["theirs.duckdb"]
 
 
 class HostedMock:
@@ -143,10 +192,7 @@ def test_a_mock_of_a_hosted_database_is_filled_and_forgets(
         expected = duckdb.sql(f"from '{parquet / name}.parquet'").fetchall()
         assert rows_in(path, f"marts.{name}") == sorted(expected, key=repr)
     monkeypatch.setenv("EXPORT__DATABASE", "md:community")
-    settings = duckdb_settings("bluesky_sample")
-    warehouse = settings.warehouse_path.read_bytes()
-    remove_warehouse(dlt.pipeline("bluesky_sample"), settings)
-    settings.warehouse_path.write_bytes(warehouse)
+    forget_exported()
     with duckdb.connect(str(path), read_only=True) as database:
         assert database.execute("select table_name from duckdb_tables()").fetchall() == [("theirs",)]
 

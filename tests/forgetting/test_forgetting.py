@@ -11,6 +11,7 @@ from io import StringIO
 from typing import TYPE_CHECKING
 
 import dlt
+import duckdb
 import pytest
 
 from pipelines import forgetting, report
@@ -123,6 +124,9 @@ def forgetful(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forgetful]:
         spool.close()
         for name in ("report.html", "digest.md", "digest.xml", ".digest.txt.partial"):
             (lake.folder / "_data" / name).write_text(f"a page with {did}")
+        patch.setenv("EXPORT__DATABASE", "_data/marts.duckdb")
+        with duckdb.connect(str(lake.folder / "_data" / "marts.duckdb")) as exported:
+            exported.execute("create table about as select $1 as note", [f"an export with {did}"])
         for name in ("logs/dbt.log", "logs/dbt.log.1", "target/run_results.json", "target/compiled/inline.sql"):
             written = lake.folder / "dbt" / name
             written.parent.mkdir(parents=True, exist_ok=True)

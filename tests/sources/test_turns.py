@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
@@ -311,8 +311,25 @@ def test_who_rests_is_followed_and_who_is_gone_is_not() -> None:
     lake = Nights(DIDS[:2], acts, Turns(WALKS, ask_all_up_to=0))
     for night in range(7):
         lake.night(FIRST_NIGHT + night * DAY)
-        assert set(followed(lake.states)) == set(DIDS[:2])
+        assert set(followed(lake.states, 1)) == set(DIDS[:2])
     lake.dids = DIDS[1:2]
     for night in range(7, 12):
         lake.night(FIRST_NIGHT + night * DAY)
-    assert set(followed(lake.states)) == set(DIDS[1:2])
+    assert set(followed(lake.states, 1)) == set(DIDS[1:2])
+
+
+@pytest.mark.parametrize("spread", [1, 5, 14])
+def test_who_waits_for_the_night_of_their_part_is_followed(spread: int) -> None:
+    dids = [f"did:plc:{number:024}" for number in range(20)]
+    acts = [Act(did, f"b{day}", FIRST_NIGHT + day * DAY) for did in dids for day in range(-9, 60)]
+    lake = Nights(dids, acts, Turns(WALKS, ask_all_up_to=0, spread=spread))
+    for night in range(3 * spread):
+        lake.night(FIRST_NIGHT + night * DAY)
+        assert followed(lake.states, spread).keys() == lake.states.keys()
+    assert lake.states.keys() == set(dids)
+
+
+def test_a_full_pull_asks_everybody_also_where_it_is_spread() -> None:
+    lake = Nights(DIDS, [long_silent(did) for did in DIDS], Turns(replace(WALKS, is_full=True), spread=3))
+    for night in range(2):
+        assert sorted(lake.night(FIRST_NIGHT + night * DAY)) == sorted(DIDS)

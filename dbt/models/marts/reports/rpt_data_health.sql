@@ -26,9 +26,12 @@ unasked as (
     select
         count(*) as unasked_member_count,
         min(pulls.last_pulled_at) as unasked_since
-    from {{ ref('fct_pull_coverage') }} as pulls
-    inner join {{ ref('dim_authors') }} as members on pulls.did = members.did
-    where pulls.is_unasked and members.is_current_member
+    from (
+        select distinct did from {{ ref('bridge_pack_members') }}
+        where is_current and hidden_because is null
+    ) as members
+    left join {{ ref('fct_pull_coverage') }} as pulls on members.did = pulls.did
+    where pulls.did is null or pulls.is_unasked
 ),
 
 -- Of those whose feed is asked for.
