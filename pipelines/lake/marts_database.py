@@ -109,11 +109,11 @@ def forget_exported() -> None:
                 raise LakeError(f"{place} keeps what was exported: {str(error).splitlines()[0]}") from error
         return
     path = file_of(place)
-    unfinished = path.with_name(f".{path.name}.partial")
-    if not path.is_file() or is_export(path):
-        for file in (path, unfinished):
-            for written in (file, Path(f"{file}.wal")):
-                written.unlink(missing_ok=True)
+    if path.exists() and not is_export(path):
+        return
+    for file in (path, path.with_name(f".{path.name}.partial")):
+        for written in (file, Path(f"{file}.wal")):
+            written.unlink(missing_ok=True)
 
 
 def is_export(path: Path) -> bool:
