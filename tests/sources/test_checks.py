@@ -209,5 +209,5 @@ def test_an_audit_that_was_not_whole_is_made_anew_after_so_many_days_and_named_u
     assert waiting.exit_code == 2
     assert str(waiting).startswith("none is due\n  did:plc:x: not whole when audited at ")
     assert notes_of_waiting(states, {"did:plc:x"}) == []
-    states["did:plc:y"] = {**state, "pulled_at": (audited_at + 30 * day).isoformat()}
+    states["did:plc:y"] = {**state, "pulled_at": (audited_at + 31 * day).isoformat()}
     assert [note[:9] for note in notes_of_waiting(states, {"did:plc:y"})] == [], "x is followed no more"
