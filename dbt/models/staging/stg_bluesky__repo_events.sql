@@ -1,5 +1,5 @@
-{#- Feeds deliver at least once, two feeds deliver the same event, and a compacted file holds again what small ones held.
-    Feeds may tell different times of one commit: the earliest is nearest to it.
+{#- Feeds deliver at least once, two feeds deliver the same event, and a compacted file holds again what small ones
+    held. Feeds may tell different times of one commit: the earliest is nearest to it.
 
     Whoever pushes an event may say any time. What is said to come later than we heard of it would win over all that is
     seen until then. What cannot be read stays in the lake, in `raw`. -#}
