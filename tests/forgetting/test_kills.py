@@ -39,8 +39,10 @@ def test_a_run_that_is_killed_at_any_moment_is_finished_by_the_next(
     folder, theirs = before
     shutil.copytree(folder, tmp_path / "copy")
     lake, chance = Lake(tmp_path / "copy" / "project"), random.Random(seed)
-    places = {"DLT_PROJECT_DIR": lake.folder, "DLT_DATA_DIR": tmp_path / "copy" / "dlt", "DBT_LOG_PATH": tmp_path}
-    settings = {name: str(folder) for name, folder in (places | {"DBT_TARGET_PATH": tmp_path}).items()}
+    places = {"DLT_PROJECT_DIR": lake.folder, "DLT_LOCAL_DIR": lake.folder, "DLT_DATA_DIR": tmp_path / "copy" / "dlt"}
+    settings = {
+        name: str(folder) for name, folder in (places | {"DBT_LOG_PATH": tmp_path, "DBT_TARGET_PATH": tmp_path}).items()
+    }
     others, output = rows_of_others(lake, theirs.did), tmp_path / "output.txt"
 
     def forget(who: str, death: AtChange | None = None) -> int:
