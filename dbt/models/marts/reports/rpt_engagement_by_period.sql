@@ -32,7 +32,7 @@ looks_to_read as (
     where previous_observed_at is not null
     union all
     select * from {{ ref('fct_post_engagement') }}
-    where previous_observed_at is null and hours_since_posted < (select oldest.hours_since_posted from oldest)
+    where previous_observed_at is null and hours_since_posted <= (select oldest.hours_since_posted from oldest)
 ),
 
 looks as (
