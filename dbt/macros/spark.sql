@@ -160,7 +160,7 @@
 {%- endmacro %}
 
 {% macro spark__time_of_seconds(seconds) -%}
-    timestamp_micros(cast(round(cast({{ seconds }} as double) * 1e6) as bigint))
+    timestamp_micros(cast(floor(cast({{ seconds }} as decimal(20, 9)) * 1000000) as bigint))
 {%- endmacro %}
 
 {% macro spark__date_series(first_date, last_date) -%}

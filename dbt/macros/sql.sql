@@ -290,9 +290,10 @@
     {{- return(adapter.dispatch('time_of_seconds', 'bluesky_lake')(seconds)) -}}
 {% endmacro %}
 
-{#- The time so many seconds after 1970 began, which a text says. -#}
+{#- The time so many seconds after 1970 began, which a text says. As doubles, engines would round half a microsecond
+    each in its own way. -#}
 {% macro duckdb__time_of_seconds(seconds) -%}
-    to_timestamp(cast({{ seconds }} as double))
+    make_timestamptz(cast(floor(cast({{ seconds }} as decimal(20, 9)) * 1000000) as bigint))
 {%- endmacro %}
 
 

@@ -56,7 +56,7 @@ class Chance:
     def load(self, number: int) -> Load:
         """One night: some members, some pulls, some of what there is to see."""
         at = night(number)
-        load = Load(f"17724060{number:02}.5")
+        load = Load(f"17724060{number:02}.2499905")  # Half a microsecond, which engines round each in its own way.
         present = [name for name in MEMBERS if self.of(0.85)]
         handles = {name: self._handles[name, number] for name in MEMBERS}
         for pack, share in ((PACK, 1.0), (OTHER_PACK, 0.5)):
