@@ -113,7 +113,8 @@ class Pull:
 def starter_packs(pull: Pull) -> Iterator[pa.Table | None]:
     """Yield the packs and lists, as this run sees them."""
     roster = yield from pull.whole_roster()
-    yield arrow_table(STARTER_PACKS, roster.starter_packs)
+    if roster.starter_packs:  # dbt reads a file without rows again each night: nothing tells that it was read.
+        yield arrow_table(STARTER_PACKS, roster.starter_packs)
 
 
 @dlt.resource(**resource_hints(STARTER_PACK_MEMBERS))
@@ -145,7 +146,8 @@ def _some_at_a_time(members: Sequence[Row]) -> Iterator[pa.Table]:
 def profiles(pull: Pull) -> Iterator[pa.Table | None]:
     """Yield the members' profiles."""
     roster = yield from pull.whole_roster()
-    yield arrow_table(PROFILES, list(roster.profiles.values()))
+    if roster.profiles:
+        yield arrow_table(PROFILES, list(roster.profiles.values()))
 
 
 @dlt.transformer(parallelized=True, selected=False)

@@ -46,8 +46,6 @@ MODELS: Final = ("--select=path:models/staging int_posts", "--exclude=base_blues
 def history(template: dict[str, bytes], nights: int, batches: int, now: datetime) -> Iterator[tuple[str, bytes]]:
     """Give the files of a lake that is so many nights old."""
     pulled = [(path, content) for path, content in template.items() if not path.startswith(("_", "repo_", "init"))]
-    # Of single people there is no pack, and a file without rows.
-    pulled = [(path, one_row(STARTER_PACKS, "1") if "packs/" in path else content) for path, content in pulled]
     for night in range(nights, 0, -1):
         at = now - timedelta(days=night)
         load = f"{at.timestamp():.7f}"

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.lake.tables import AUTHOR_FEED, FEED_PULLS, PROFILES, RAW_TABLES, STARTER_PACK_MEMBERS, STARTER_PACKS
+from pipelines.sample.world.truth import SUSPENDED
 
 if TYPE_CHECKING:
     from pipelines.lake.tables import RawTable
@@ -43,3 +44,14 @@ def test_the_files_have_the_columns_of_the_contract_and_keys_are_unique(
         key = ", ".join(table.key)
         [count] = lake.query(f"select count(*) as all_rows, count(distinct ({key})) as keys from {table.name}")
         assert count["all_rows"] == count["keys"]
+
+
+def test_no_night_writes_a_file_without_rows(lake: Lake, sample_server: SampleServer, world: World) -> None:
+    """Such a file tells nobody that it was read, so that dbt would read it again each night."""
+    now = world.on(1).now
+    suspended = next(did for did, actor in world.actors.items() if actor.status(now) == SUSPENDED)
+    for people in ([world.actor("nils").did], [suspended]):
+        lake.pull(sample_server, actors=people)
+    files = list(lake.dataset.rglob("*.parquet"))
+    assert files
+    assert [file.name for file in files if not pq.read_metadata(file).num_rows] == []
