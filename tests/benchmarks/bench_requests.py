@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 
 from pipelines.lake.compaction import READERS_NEED, compact
 from pipelines.lake.filesystems import use_lake_filesystems
-from pipelines.lake.tables import CHECK_TABLES, REPO_EVENTS, STARTER_PACKS, RawTable
+from pipelines.lake.tables import CHECK_TABLES, REPO_EVENTS, RawTable
 from tests.benchmarks.memory_bucket import MemoryBucket
 from tests.conftest import shared_world
 from tests.dbt_command import run_dbt
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
 BUCKET: Final = "community"
 KINDS: Final = ("list", "get", "head", "put", "delete")
-STATES: Final = 100
-"""States that dlt keeps of a pipeline."""
+STATES: Final = 49
+"""Nights of two loads, or batches, of which there are states: one more, and dlt, which keeps a hundred, deletes some."""
 MODELS: Final = ("--select=path:models/staging int_posts", "--exclude=base_bluesky__repo_events+")
 """What opens files. A table of which each night reads as many files, whatever its age, takes too long to prepare."""
 
