@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 BUCKET: Final = "community"
 KINDS: Final = ("list", "get", "head", "put", "delete")
 STATES: Final = 49
-"""Nights of two loads, or batches, of which there are states: one more, and dlt, which keeps a hundred, deletes some."""
+"""Nights of two loads, or batches, of which there are states: of one more, dlt, which keeps a hundred, deletes some."""
 MODELS: Final = ("--select=path:models/staging int_posts", "--exclude=base_bluesky__repo_events+")
 """What opens files. A table of which each night reads as many files, whatever its age, takes too long to prepare."""
 
