@@ -72,7 +72,7 @@ def audit(  # noqa: PLR0917 (a process takes them by place)
 
     use_lake_filesystems()
     use_project_settings()
-    table_batch.ROWS_PER_TABLE = rows_per_table  # type: ignore[misc]
+    vars(table_batch)["ROWS_PER_TABLE"] = rows_per_table
     day = World().on(1)
     dids = list(day.followed(day.world.packs[0].list))
     states = {

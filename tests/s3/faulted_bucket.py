@@ -298,8 +298,8 @@ class FaultedBucket:
                 is_covered = ends is not None and at <= ends and (claim["reached_end"] or (begins and begins < at))
                 if claim["member_did"] == did and is_covered:
                     assert (did, uri) in items, f"{claim} claims {uri}"
-        own: dict[str, Any] = copy.state("bluesky").get("bluesky", {}).get("resources", {}).get("author_feed", {})
-        members = MemberStates(own.get("members", [])).unpacked()
+        own: Any = copy.state("bluesky").get("bluesky", {})
+        members = MemberStates(own.get("resources", {}).get("author_feed", {}).get("members", [])).unpacked()
         for (did, uri), at in feeds.items():
             if (cursor := members.get(did, {}).get("cursor")) and at <= datetime.fromisoformat(cursor):
                 assert (did, uri) in items, f"the cursor is behind {uri}"
