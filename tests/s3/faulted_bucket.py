@@ -301,7 +301,8 @@ class FaultedBucket:
         own: Any = copy.state("bluesky").get("bluesky", {})
         members = MemberStates(own.get("resources", {}).get("author_feed", {}).get("members", [])).unpacked()
         for (did, uri), at in feeds.items():
-            if (cursor := members.get(did, {}).get("cursor")) and at <= datetime.fromisoformat(cursor):
+            cursor = members[did]["cursor"] if did in members else None
+            if cursor and at <= datetime.fromisoformat(cursor):
                 assert (did, uri) in items, f"the cursor is behind {uri}"
         heard = copy.folded(LIVE_TABLES[0])
         positions = copy.state("bluesky_jetstream").get("repo_events", {}).get("positions", {})
