@@ -121,11 +121,13 @@ def starter_pack_members(pull: Pull) -> Iterator[pa.Table | None]:
     """
     kept = dlt.current.resource_state(AUTHOR_FEED.name)
     if not pull.run.load_room.is_first_load:
-        MemberStates(kept["members"]).put_together()
+        states = MemberStates(kept["members"])
+        if states.is_long:
+            states.put_together()
         yield from pull.run.load_room.waiting()
         return
     # Here, where one thread runs, the states are put in their place, if they are not there.
-    pull.run.states = member_states(dlt.current.source_state(), dlt.current.source_schema().tables).unpacked()
+    pull.run.states = member_states(dlt.current.source_state(), dlt.current.source_schema().tables).put_together()
     tried = kept.setdefault("tried", {})
     known = pull.roster()
     yield from _some_at_a_time(pull.in_turn(known.members, known, tried))

@@ -28,38 +28,45 @@ class MemberStates:
 
     dlt reads, hashes and writes the whole state a dozen times for each load. So it holds no value for each member but
     texts, each of which is the states of some of them; of two that have the same member, the later counts. A load adds
-    what it moved, and so costs the same however many members were walked before it. All are put together when the
-    later ones have become longer than the first: once a night or two, and a few times in a long first night.
+    what it moved, and so costs the same however many members were walked before it. All are put together as a night
+    begins, and when the later ones have become longer than the first: a few times in a long first night.
 
     Safe to add to from several threads.
 
     Args:
-        packs: The list that dlt's state holds.
+        texts: The list that dlt's state holds.
     """
 
-    def __init__(self, packs: list[str]) -> None:
-        self._packs = packs
+    def __init__(self, texts: list[str]) -> None:
+        self._texts = texts
 
     def update(self, moved: Mapping[str, MemberState], /) -> None:
         """Remember states of some members, in place of those before."""
         if moved:
-            self._packs.append(pack(moved))
+            self._texts.append(pack(moved))
 
     def unpacked(self) -> dict[str, MemberState]:
         """Give the states by DID. To change them there changes nothing here."""
         states: dict[str, MemberState] = {}
-        for some in self._packs:
-            states |= unpack(some)
+        for text in self._texts:
+            states |= unpack(text)
         return states
 
     def replace(self, states: Mapping[str, MemberState]) -> None:
         """Remember these states, and no others."""
-        self._packs[:] = [pack(states)]
+        self._texts[:] = [pack(states)]
 
-    def put_together(self) -> None:
-        """Make one text of all, if that is due."""
-        if sum(map(len, self._packs[1:])) > len(self._packs[0] if self._packs else ""):
-            self.replace(self.unpacked())
+    @property
+    def is_long(self) -> bool:
+        """Whether the later texts have become longer than the first."""
+        return sum(map(len, self._texts[1:])) > len(self._texts[0] if self._texts else "")
+
+    def put_together(self) -> dict[str, MemberState]:
+        """Make one text of all, and give the states as `unpacked` does."""
+        states = self.unpacked()
+        if len(self._texts) > 1:
+            self.replace(states)
+        return states
 
 
 def member_states(source_state: dict[str, Any], tables: Container[str]) -> MemberStates:
@@ -94,7 +101,6 @@ def member_states(source_state: dict[str, Any], tables: Container[str]) -> Membe
     if _HOLDS_AUDITS not in kept:
         _change_audited(members, lambda state: state["audit"].pop("collections", None))
         kept[_HOLDS_AUDITS] = True
-    members.put_together()
     return members
 
 

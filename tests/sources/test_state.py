@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 
 from pipelines import bluesky
 from pipelines.lake.loads import signal_behind
+from pipelines.lake.packed import pack
 from pipelines.lake.working_folder import open_pipeline, recover
 from pipelines.network.appview import AppView
 from pipelines.sources.clients import WORKERS
@@ -226,23 +228,37 @@ def text_state(**values: Any) -> MemberState:
 
 @given(st.lists(st.tuples(MOVED, st.booleans()), max_size=30))
 def test_the_states_of_members_are_those_that_moved_last_and_few_texts(moves: list[tuple[Any, bool]]) -> None:
-    packs: list[str] = []
+    texts: list[str] = []
     expected: dict[str, MemberState] = {}
     for moved, is_load in moves:
-        before = list(packs)
-        MemberStates(packs).update(moved)
-        assert packs[: len(before)] == before, "what was remembered before costs nothing"
-        assert all(isinstance(pack, str) for pack in packs)
+        before = list(texts)
+        MemberStates(texts).update(moved)
+        assert texts[: len(before)] == before, "what was remembered before costs nothing"
+        assert all(isinstance(text, str) for text in texts)
         expected |= moved
         if is_load:
-            MemberStates(packs).put_together()
-            assert sum(map(len, packs[1:])) <= len(packs[0] if packs else ""), "not much of it is out of date"
-        assert MemberStates(packs).unpacked() == expected
+            assert MemberStates(texts).put_together() == expected
+            assert len(texts) <= 1
+        assert MemberStates(texts).unpacked() == expected
+
+
+def test_the_states_of_a_long_first_night_are_put_together_a_few_times() -> None:
+    chance, texts, moved, times = random.Random(1), list[str](), 0, 0
+    for _ in range(200):
+        states = MemberStates(texts)
+        if states.is_long:
+            states.put_together()
+            times += 1
+        states.update({f"did:plc:{chance.getrandbits(120):x}": text_state() for _ in range(20)})
+        moved += 20
+    assert len(MemberStates(texts).unpacked()) == moved
+    assert times < 10, "fewer and fewer, the more there are"
+    assert sum(map(len, texts)) < 2 * len(pack(MemberStates(texts).unpacked()))
 
 
 def test_states_that_an_earlier_version_did_not_pack_are_packed() -> None:
     members = {f"did:plc:{letter}": text_state() for letter in "ab"}
     kept: dict[str, Any] = {"resources": {"author_feed": {"members": dict(members)}}}
     assert member_states(kept, {"author_feed"}).unpacked() == members
-    assert [type(pack) for pack in kept["resources"]["author_feed"]["members"]] == [str]
+    assert [type(text) for text in kept["resources"]["author_feed"]["members"]] == [str]
     assert member_states(kept, {"author_feed"}).unpacked() == members
