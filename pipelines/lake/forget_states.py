@@ -9,6 +9,7 @@ from dlt.common.versioned_state import compress_state, decompress_state
 
 from pipelines.lake.bucket import filesystem_client
 from pipelines.lake.deleted_posts import POSTS_UNDER_WAY
+from pipelines.lake.packed import is_packed, pack, unpack
 from pipelines.lake.people_files import PEOPLE, read_people_file, write_people_file
 
 if TYPE_CHECKING:
@@ -72,6 +73,10 @@ def _without(value: Any, scrubber: Scrubber) -> Any:
             return {key: _without(inner, scrubber) for key, inner in value.items() if not scrubber.finds(key)}
         case list():
             return [_without(inner, scrubber) for inner in value]
+        case str() if is_packed(value):
+            before = unpack(value)
+            after = _without(before, scrubber)
+            return value if after == before else pack(after)
         case str():
             return scrubber.value(value)
     return value

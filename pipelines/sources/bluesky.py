@@ -24,8 +24,8 @@ from pipelines.network.connect import Network, connect
 from pipelines.network.service_clock import ServiceClock
 from pipelines.sources.beside import beside
 from pipelines.sources.clients import WORKERS, login_from
-from pipelines.sources.feed_walk import FeedWalk, MemberState, WalkRules
-from pipelines.sources.member_states import member_states
+from pipelines.sources.feed_walk import FeedWalk, WalkRules
+from pipelines.sources.member_states import MemberStates, member_states
 from pipelines.sources.pull_run import PullRun
 from pipelines.sources.roster import Roster, RosterReader, Seeds
 from pipelines.sources.rows import Row, arrow_table, resource_hints
@@ -88,22 +88,19 @@ class Pull:
             yield None
         return self.run.whole_roster.result()
 
-    def in_turn(
-        self, members: Sequence[Row], roster: Roster, states: dict[str, MemberState], tried: dict[str, str]
-    ) -> list[Row]:
+    def in_turn(self, members: Sequence[Row], roster: Roster, tried: dict[str, str]) -> list[Row]:
         """Choose whose feeds are asked for, and put members in the order in which they are, the others last.
 
         Args:
             members: Some members of the roster; those before them have been chosen from.
             roster: The roster.
-            states: What is remembered of the members.
             tried: When the feeds were last asked for of which the last walk was not completed.
         """
         followed = set(roster.dids)
         dids = [did for did in dict.fromkeys(member["did"] for member in members) if did in followed]
         counts = {did: (roster.profiles.get(did) or {}).get("posts_count") for did in dids}
         new = [did for did in dids if did not in self.run.asked]
-        chosen = self.turns.choose(new, Known(states, tried, counts, self.run.clock(), len(followed)))
+        chosen = self.turns.choose(new, Known(self.run.states, tried, counts, self.run.clock(), len(followed)))
         self.run.asked |= frozenset(chosen)
         places = {did: place for place, did in enumerate(chosen)}
         return sorted(members, key=lambda member: places.get(member["did"], len(places)))
@@ -123,16 +120,20 @@ def starter_pack_members(pull: Pull) -> Iterator[pa.Table | None]:
 
     Who is listed comes at once, who is hidden when it is known.
     """
-    # Here, where one thread runs, the states are put in their place, if they are not there.
-    states = member_states(dlt.current.source_state(), dlt.current.source_schema().tables)
-    tried = dlt.current.resource_state(AUTHOR_FEED.name).setdefault("tried", {})
+    kept = dlt.current.resource_state(AUTHOR_FEED.name)
     if not pull.run.load_room.is_first_load:
+        states = MemberStates(kept["members"])
+        if states.is_long:
+            states.put_together()
         yield from pull.run.load_room.waiting()
         return
+    # Here, where one thread runs, the states are put in their place, if they are not there.
+    pull.run.states = member_states(dlt.current.source_state(), dlt.current.source_schema().tables).put_together()
+    tried = kept.setdefault("tried", {})
     known = pull.roster()
-    yield from _some_at_a_time(pull.in_turn(known.members, known, states, tried))
+    yield from _some_at_a_time(pull.in_turn(known.members, known, tried))
     whole = yield from pull.whole_roster()
-    yield from _some_at_a_time(pull.in_turn(whole.members[len(known.members) :], whole, states, tried))
+    yield from _some_at_a_time(pull.in_turn(whole.members[len(known.members) :], whole, tried))
 
 
 def _some_at_a_time(members: Sequence[Row]) -> Iterator[pa.Table]:
@@ -156,9 +157,8 @@ def member_feeds(some: pa.Table, pull: Pull) -> Iterator[pa.Table]:
 
     A member's state moves after both, so that dlt stores a cursor only with the rows that it stands for.
     """
-    state = dlt.current.resource_state(AUTHOR_FEED.name)
-    members: dict[str, MemberState] = state["members"]
-    batch, room = WalkBatch(members, state["tried"]), pull.run.load_room
+    kept = dlt.current.resource_state(AUTHOR_FEED.name)
+    batch, room = WalkBatch(MemberStates(kept["members"]), kept["tried"]), pull.run.load_room
     some = some.filter(pa.array([did in pull.run.asked for did in some["did"].to_pylist()], pa.bool_()))
     for place, did in enumerate(map(str, some["did"].to_pylist())):
         if not room.admit(did):
@@ -167,7 +167,8 @@ def member_feeds(some: pa.Table, pull: Pull) -> Iterator[pa.Table]:
                 break
             continue
         posts_count = pull.roster().profiles.get(did, {}).get("posts_count")
-        walk = FeedWalk(pull.network.appview, did, members.get(did), pull.turns.walks, pull.run.clock(), posts_count)
+        state = pull.run.states.get(did)
+        walk = FeedWalk(pull.network.appview, did, state, pull.turns.walks, pull.run.clock(), posts_count)
         for page in walk.pages():
             signals.raise_if_signalled()  # dlt looks for a signal when it gets a table, and that may take long.
             yield from batch.add_page(page)

@@ -1,7 +1,7 @@
 """The dlt source of the audits: members' repositories held against the lake, and what that brings into it."""
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,10 +16,10 @@ from pipelines.network.failing_services import FailingServices
 from pipelines.network.service_clock import hear_the_time
 from pipelines.sources.bluesky import author_feed, rows_of
 from pipelines.sources.clients import WORKERS
-from pipelines.sources.feed_walk import AuditState, MemberState
+from pipelines.sources.feed_walk import MemberState
 from pipelines.sources.member_audit import MemberAudit
 from pipelines.sources.member_records import KeptCollections
-from pipelines.sources.member_states import member_states
+from pipelines.sources.member_states import Remembering, member_states
 from pipelines.sources.pull_run import ITEMS_PER_LOAD
 from pipelines.sources.record_checks import RecordAsker
 from pipelines.sources.repository_comparison import KnownRecord
@@ -53,19 +53,21 @@ class Audits:
     records: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
     _waiting: deque[MemberAudit] = field(default_factory=deque, repr=False)
+    _states: Mapping[str, MemberState] = field(default_factory=dict, repr=False)
 
     @property
     def waiting_count(self) -> int:
         """Audits that wait for the next load, as the last one is full."""
         return len(self._waiting)
 
-    def begin(self, states: dict[str, MemberState], dids: Sequence[str]) -> None:
+    def begin(self, states: Mapping[str, MemberState], dids: Sequence[str]) -> None:
         """Ask of several members at once at which commit their repositories are.
 
         Args:
             states: What is remembered of the members, by DID.
             dids: Whose audit is due; at least one.
         """
+        self._states = states
         services, asker = FailingServices(), RecordAsker(self.network, self.clock)
         # The members' servers are not trusted with the time.
         hear_the_time(self.clock, lambda: self.network.appview.profiles([dids[0]]))
@@ -76,17 +78,17 @@ class Audits:
                 self._waiting.append(audit)
             list(pool.map(MemberAudit.begin, self._waiting))
 
-    def tables(self, states: dict[str, MemberState]) -> Iterator[pa.Table]:
+    def tables(self, states: Remembering) -> Iterator[pa.Table]:
         """Audit one member after the other, until the load is full: memory holds what is known of one of them.
 
         Args:
-            states: What is remembered of the members. It moves after all rows, so that dlt stores it with them.
+            states: Where the members' states go to, after all rows, so that dlt stores them with these.
 
         Yields:
             Tables of `record_checks`, `member_records` and `author_feed`, and of `feed_audits` with a row a member.
         """
         batch, row_count = TableBatch(), 0
-        next_states: dict[str, tuple[AuditState | None, bool]] = {}
+        moved: dict[str, MemberState] = {}
         while self._waiting and row_count < self.rows_per_load:
             audit = self._waiting.popleft()
             for table in audit.tables():
@@ -94,13 +96,17 @@ class Audits:
                 yield from batch.add(table)
             yield from batch.add(arrow_table(FEED_AUDITS, [audit.row()]))
             self._count(audit)
-            next_states[audit.did] = audit.next_state, audit.is_whole
+            moved[audit.did] = self._state_after(audit)
         yield from batch.hand_over()
-        for did, (next_state, is_whole) in next_states.items():
-            if next_state:
-                states[did]["audit"] = next_state
-            if is_whole:
-                states[did]["doubtful_end_uri"] = None
+        states.update(moved)
+
+    def _state_after(self, audit: MemberAudit) -> MemberState:
+        state = self._states[audit.did].copy()
+        if audit.next_state:
+            state["audit"] = audit.next_state
+        if audit.is_whole:
+            state["doubtful_end_uri"] = None
+        return state
 
     def _count(self, audit: MemberAudit) -> None:
         row: Row = audit.row()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from pipelines.lake.packed import pack, unpack
 from pipelines.lake.tables import AUTHOR_FEED, FEED_AUDITS, MEMBER_RECORDS, RECORD_CHECKS
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Callable, Container, Mapping
 
     from pipelines.sources.feed_walk import MemberState
 
@@ -15,12 +16,65 @@ _FORMER_RESOURCE: Final = "member_feeds"
 _HOLDS_AUDITS: Final = "holds_audits"
 
 
-def member_states(source_state: dict[str, Any], tables: Container[str]) -> dict[str, MemberState]:
-    """Find the members' states by DID, in the resource state of `author_feed`.
+class Remembering(Protocol):
+    """Where states of members go to: a `dict` by DID, or `MemberStates`."""
+
+    def update(self, moved: Mapping[str, MemberState], /) -> None:
+        """Remember states of some members, in place of those before."""
+
+
+class MemberStates:
+    """The members' states, packed as dlt's state holds them.
+
+    dlt reads, hashes and writes the whole state a dozen times for each load. So it holds no value for each member but
+    texts, each of which is the states of some of them; of two that have the same member, the later counts. A load adds
+    what it moved, and so costs the same however many members were walked before it. All are put together as a night
+    begins, and when the later ones have become longer than the first: a few times in a long first night.
+
+    Safe to add to from several threads.
+
+    Args:
+        texts: The list that dlt's state holds.
+    """
+
+    def __init__(self, texts: list[str]) -> None:
+        self._texts = texts
+
+    def update(self, moved: Mapping[str, MemberState], /) -> None:
+        """Remember states of some members, in place of those before."""
+        if moved:
+            self._texts.append(pack(moved))
+
+    def unpacked(self) -> dict[str, MemberState]:
+        """Give the states by DID. To change them there changes nothing here."""
+        states: dict[str, MemberState] = {}
+        for text in self._texts:
+            states |= unpack(text)
+        return states
+
+    def replace(self, states: Mapping[str, MemberState]) -> None:
+        """Remember these states, and no others."""
+        self._texts[:] = [pack(states)]
+
+    @property
+    def is_long(self) -> bool:
+        """Whether the later texts have become longer than the first."""
+        return sum(map(len, self._texts[1:])) > len(self._texts[0] if self._texts else "")
+
+    def put_together(self) -> dict[str, MemberState]:
+        """Make one text of all, and give the states as `unpacked` does."""
+        states = self.unpacked()
+        if len(self._texts) > 1:
+            self.replace(states)
+        return states
+
+
+def member_states(source_state: dict[str, Any], tables: Container[str]) -> MemberStates:
+    """Find the members' states, in the resource state of `author_feed`.
 
     `dlt pipeline bluesky drop author_feed` deletes a table and resets the state of the resource of that name; so the
     cursors go with the items that they stand for. Once they were kept under `member_feeds`, which has no table: these
-    are moved, unless the table has been dropped since.
+    are moved, unless the table has been dropped since. And once they were values by DID: these are packed.
 
     What is remembered of audits goes with `feed_audits`, and with `record_checks`, which holds what they found gone and
     what they read from repositories; which other records they kept goes with `member_records`. A table without rows is
@@ -36,16 +90,24 @@ def member_states(source_state: dict[str, Any], tables: Container[str]) -> dict[
     own = resources.setdefault(AUTHOR_FEED.name, {})
     if "members" not in own:
         own["members"] = former if AUTHOR_FEED.name in tables else {}
-    members: dict[str, MemberState] = own["members"]
+    if isinstance(own["members"], dict):
+        own["members"] = [pack(own["members"])] if own["members"] else []
+    members = MemberStates(own["members"])
     checks = resources.setdefault(RECORD_CHECKS.name, {})
     if FEED_AUDITS.name not in tables or _HOLDS_AUDITS not in checks:
-        for state in members.values():
-            state.pop("audit", None)
+        _change_audited(members, lambda state: state.pop("audit"))
         checks[_HOLDS_AUDITS] = True
     kept = resources.setdefault(MEMBER_RECORDS.name, {})
     if _HOLDS_AUDITS not in kept:
-        for state in members.values():
-            if "audit" in state:
-                state["audit"].pop("collections", None)
+        _change_audited(members, lambda state: state["audit"].pop("collections", None))
         kept[_HOLDS_AUDITS] = True
     return members
+
+
+def _change_audited(members: MemberStates, change: Callable[[Any], object]) -> None:
+    states = members.unpacked()
+    audited = [state for state in states.values() if "audit" in state]
+    for state in audited:
+        change(state)
+    if audited:
+        members.replace(states)

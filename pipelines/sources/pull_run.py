@@ -11,14 +11,14 @@ from pipelines.network.appview import RequestStats
 from pipelines.network.service_clock import utc_now
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from concurrent.futures import Future
     from datetime import datetime
 
     import pyarrow as pa
 
     from pipelines.network.connect import Network
-    from pipelines.sources.feed_walk import FeedWalk
+    from pipelines.sources.feed_walk import FeedWalk, MemberState
     from pipelines.sources.roster import Roster
     from pipelines.sources.turns import Turns
 
@@ -110,6 +110,7 @@ class PullRun:
         followed: Members who are followed.
         turns: By which rules it chooses those of them whose feeds it asks for.
         asked: Those whom it has chosen.
+        states: What was remembered of the members before the run walked any, by DID.
         outcomes: Walked members by outcome.
         notes: One line for each member whose walk `failed` or whose feed is odd.
         doubtful: Members whose feed came to an end that is not believed, and no audit has said yet that nothing lacks.
@@ -125,6 +126,7 @@ class PullRun:
     followed: frozenset[str] = frozenset()
     turns: Turns | None = None
     asked: frozenset[str] = frozenset()
+    states: Mapping[str, MemberState] = field(default_factory=dict)
     outcomes: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
     doubtful: set[str] = field(default_factory=set)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import zlib
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ _NIGHT: Final = timedelta(days=1)
 _HALF_A_DAY: Final = timedelta(days=0.5)
 """Nights begin early or late. A turn that comes within half a day has come, so that no rest gets a night longer."""
 
+_SOME_WEEK: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
 
 def silence(state: MemberState) -> timedelta | None:
     """Tell how long a member had been silent when their feed was last read; None if it was empty."""
@@ -38,6 +41,20 @@ def longest_rest(state: MemberState) -> timedelta:
     """Tell for how long a feed in which nothing is new may rest: a quarter of the silence, a week at most."""
     silent = silence(state)
     return LONGEST_REST if silent is None else min(silent / _SHARE_OF_SILENCE, LONGEST_REST)
+
+
+def weekly_turn_came(did: str, since: datetime, now: datetime) -> bool:
+    """Tell whether a member's time of the week was in between, by a night that begins early or late.
+
+    It follows from the DID alone. So members who were asked in one night are not all asked again in the same one.
+
+    Args:
+        did: Who.
+        since: When they were last asked; this turn does not count again.
+        now: The time.
+    """
+    turn = _SOME_WEEK + zlib.crc32(did.encode()) / 2**32 * LONGEST_REST
+    return (since + _HALF_A_DAY - turn) // LONGEST_REST < (now + _HALF_A_DAY - turn) // LONGEST_REST
 
 
 def longest_wait(state: MemberState, spread: int) -> timedelta:
@@ -70,9 +87,15 @@ class Known:
 
     def asked_at(self, did: str) -> datetime | None:
         """Tell when a feed was last asked for; None if it never was."""
-        times = [self.states[did]["pulled_at"]] if did in self.states else []
-        times += [self.tried[did]] if did in self.tried else []
-        return max(map(datetime.fromisoformat, times), default=None)
+        read_at = self.read_at(did)
+        if did not in self.tried:
+            return read_at
+        tried_at = datetime.fromisoformat(self.tried[did])
+        return tried_at if read_at is None else max(read_at, tried_at)
+
+    def read_at(self, did: str) -> datetime | None:
+        """Tell when a feed was last read to where walks go; None if it never was."""
+        return datetime.fromisoformat(self.states[did]["pulled_at"]) if did in self.states else None
 
     def has_news(self, did: str) -> bool:
         """Tell whether there is more to a feed than was read, as far as one can tell without reading it.
@@ -90,11 +113,14 @@ class Turns:
     Up to `ask_all_up_to` members, all of them. Of more, those are left out who rest. A member rests who had been silent
     for longer than a week and than `refresh` when their feed was last read, so that nothing in it is observed anew; as
     long as the service, in the profile, counts as many posts as it did then; for a quarter of that silence, and never
-    longer than a week. Nobody rests whose walk has to read to the end, or whom the service shows no profile of.
+    longer than a week. Those whose rest would be a week are asked at a time of the week that follows from their DID, so
+    that each night asks some of them. Nobody rests whose walk has to read to the end, or whom the service shows no
+    profile of.
 
     Where the work is spread over nights, a night takes one part of the members: who was never asked, then who has news,
-    then the others, and of each who waits longest. Whoever has not been asked for a week, or for as many nights if they
-    are more, is asked in any case, and so is whom the service shows no profile of.
+    then the others, and of each who waits longest. Whoever's feed has not been read for a week, or for as many nights
+    if they are more, is asked in any case, each night until it can be read, and so is whom the service shows no profile
+    of.
 
     Attributes:
         walks: How far the walks go.
@@ -135,8 +161,10 @@ class Turns:
             return False
         state = known.states[did]
         # Who was last asked in the future was asked by a wrong clock.
-        since = known.now - datetime.fromisoformat(state["pulled_at"])
-        is_rested = not timedelta(0) <= since < longest_rest(state) - _HALF_A_DAY
+        pulled_at, rest = datetime.fromisoformat(state["pulled_at"]), longest_rest(state)
+        is_rested = not timedelta(0) <= known.now - pulled_at < rest - _HALF_A_DAY
+        if rest == LONGEST_REST:
+            is_rested = is_rested or weekly_turn_came(did, pulled_at, known.now)
         return self._is_silent(state) and not is_rested and not self.walks.goes_to_end(state, known.now)
 
     def _is_silent(self, state: MemberState) -> bool:
@@ -147,13 +175,15 @@ class Turns:
         """Take one night's part: first whose time is up, then who was never asked, then who has news.
 
         Whom the service shows no profile of may have gone, and is asked at once: nobody is to be published for longer.
+        Of a feed that could not be read, the time is up when it was last read, not when it was last asked for.
         """
         longest = max(LONGEST_REST, self.spread * _NIGHT) - _HALF_A_DAY
         at_once: list[str] = []
         others: list[tuple[int, datetime, str]] = []
         for did in due:
-            at = known.asked_at(did)
-            if known.posts_counts.get(did) is None or (at and not timedelta(0) <= known.now - at < longest):
+            at, read_at = known.asked_at(did), known.read_at(did)
+            is_time_up = at is not None and (read_at is None or not timedelta(0) <= known.now - read_at < longest)
+            if known.posts_counts.get(did) is None or is_time_up:
                 at_once.append(did)
             elif at is None:
                 others.append((0, known.now, did))

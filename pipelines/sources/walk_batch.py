@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from pipelines.sources.feed_walk import FeedWalk, MemberState
+    from pipelines.sources.feed_walk import FeedWalk
+    from pipelines.sources.member_states import Remembering
 
 RAW_PER_TABLE: Final = 4_000_000
 """Characters of `raw` at which a table is handed over, however few rows it has: memory does not grow with what people
@@ -23,12 +24,12 @@ class WalkBatch:
     """The rows of walks that one thread makes one after the other, in tables of about `ROWS_PER_TABLE` rows.
 
     Args:
-        states: What is remembered of the members, by DID. A member's moves when dlt has all rows that it stands for.
+        states: Where the members' states go to, when dlt has all rows that they stand for.
         tried: When the feeds were last asked for, ISO 8601, by DID, of which the last walk was not completed. Moves as
             `states` do.
     """
 
-    def __init__(self, states: dict[str, MemberState], tried: dict[str, str]) -> None:
+    def __init__(self, states: Remembering, tried: dict[str, str]) -> None:
         self._states = states
         self._tried = tried
         self._items: list[Row] = []
@@ -51,9 +52,8 @@ class WalkBatch:
         yield from self._hand_over_items()
         if self._walks:
             yield arrow_table(FEED_PULLS, [walk.pull_row() for walk in self._walks])
+        self._states.update({walk.did: walk.next_state for walk in self._walks if walk.next_state})
         for walk in self._walks:
-            if walk.next_state:
-                self._states[walk.did] = walk.next_state
             if walk.is_completed:
                 self._tried.pop(walk.did, None)
             else:

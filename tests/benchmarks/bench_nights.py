@@ -4,7 +4,10 @@
 
 Of the members one in three writes every day, and two have been silent for from one day to 120. Each night is the pull
 in a process of its own, as it is where a scheduler starts it, and the server another one. CPU is the pull's, after its
-imports. `--loads N`: instead, one first night in loads of N items, and what each load costs.
+imports. `--loads N`: instead, one first night in loads of N items, from a server that costs little, and what the loads
+cost by tenths of them:
+
+    python -m tests.benchmarks.bench_nights --members 15000 --posts 334 --loads 100000
 """
 
 from __future__ import annotations
@@ -15,13 +18,12 @@ import multiprocessing
 import os
 import resource
 import shutil
-import statistics
 import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.benchmarks.bench_pull import PULL_ONLY
+from tests.benchmarks.bench_pull import PULL_ONLY, Work, server
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -39,52 +41,65 @@ def main() -> None:
     parser.add_argument("--spread", type=int, default=1, help="as the option of the job")
     parser.add_argument("--loads", type=int, help="only a first night, in loads of so many items")
     options = parser.parse_args()
-    told, telling = _processes.Pipe()
-    server = _processes.Process(target=serve, args=(options.members, options.posts, telling), daemon=True)
-    server.start()
-    url, pack = told.recv()
     folder = Path(tempfile.mkdtemp())
     try:
-        for day in range(1, 2 if options.loads else options.nights + 1):
-            told.send(day)
-            told.recv()
-            ready, result = _processes.Pipe()
-            settings = {"ask_all_up_to": 10**9 if options.ask_all else 500, "spread": options.spread}
-            job = _processes.Process(target=night, args=(url, pack, folder, day, settings, options.loads, result))
-            job.start()
-            measured = ready.recv()
-            job.join()
-            loads = measured.pop("loads")
-            print(
-                f"night {day:>2}: " + ", ".join(f"{value:,.1f} {name}" for name, value in measured.items()), flush=True
-            )
-            if options.loads:
-                show(loads)
+        (first_night_in_loads if options.loads else nights)(options, folder)
     finally:
-        server.kill()
         shutil.rmtree(folder)
 
 
-def show(loads: list[tuple[float, int]]) -> None:
-    """Print what the first, the middle and the last tenth of the loads cost."""
+def nights(options: argparse.Namespace, folder: Path) -> None:
+    """Measure one night after the other."""
+    told, telling = _processes.Pipe()
+    serving = _processes.Process(target=serve, args=(options.members, options.posts, telling), daemon=True)
+    serving.start()
+    url, pack = told.recv()
+    settings = {
+        "service": url,
+        "plc_directory": url,
+        "starter_packs": json.dumps([pack]),
+        "ask_all_up_to": 10**9 if options.ask_all else 500,
+        "spread": options.spread,
+    }
+    try:
+        for day in range(1, options.nights + 1):
+            told.send(day)
+            told.recv()
+            measure(folder, day, settings, None)
+    finally:
+        serving.kill()
+
+
+def first_night_in_loads(options: argparse.Namespace, folder: Path) -> None:
+    """Measure one first night of actors, load by load."""
+    with server(options.posts) as (url, _):
+        actors = Work(url, options.members, options.posts, folder).dids
+        settings = {"service": url, "starter_packs": "[]", "actors": json.dumps(actors)}
+        loads = measure(folder, 1, settings, options.loads)
     full = loads[1:-1]  # The first reads the profiles, the last is not full.
-    tenth = max(1, len(full) // 10)
-    middle = len(full) // 2
-    for name, some in (("first", full[:tenth]), ("middle", full[middle : middle + tenth]), ("last", full[-tenth:])):
-        cost = statistics.mean(1e6 * seconds / items for seconds, items in some)
-        print(f"  {name} tenth of {len(loads)} loads: {cost:,.0f} us of CPU an item")
+    for tenth in range(10):
+        some = full[tenth * len(full) // 10 : (tenth + 1) * len(full) // 10]
+        cost = 1e6 * sum(seconds for seconds, _ in some) / max(1, sum(items for _, items in some))
+        print(f"  {tenth + 1:>2}. tenth of {len(loads)} loads: {cost:,.1f} us of CPU an item")
 
 
-def night(  # noqa: PLR0917 (a process takes them by place)
-    url: str, pack: str, folder: Path, day: int, settings: dict[str, Any], items_per_load: int | None, told: Connection
-) -> None:
+def measure(folder: Path, day: int, settings: dict[str, Any], items_per_load: int | None) -> list[tuple[float, int]]:
+    """Pull a night in a process of its own, print what it cost, and give the seconds and items of its loads."""
+    ready, result = _processes.Pipe()
+    job = _processes.Process(target=night, args=(folder, day, settings, items_per_load, result))
+    job.start()
+    measured = ready.recv()
+    job.join()
+    loads: list[tuple[float, int]] = measured.pop("loads")
+    print(f"night {day:>2}: " + ", ".join(f"{value:,.1f} {name}" for name, value in measured.items()), flush=True)
+    return loads
+
+
+def night(folder: Path, day: int, settings: dict[str, Any], items_per_load: int | None, told: Connection) -> None:
     """Pull one night, and tell what it cost."""
     os.environ |= {
         "DLT_DATA_DIR": str(folder / "dlt"),
         "DLT_LOCAL_DIR": str(folder),
-        "SOURCES__BLUESKY__SERVICE": url,
-        "SOURCES__BLUESKY__PLC_DIRECTORY": url,
-        "SOURCES__BLUESKY__STARTER_PACKS": json.dumps([pack]),
         "SOURCES__BLUESKY__REQUESTS_PER_SECOND": "1000000",
     } | {f"SOURCES__BLUESKY__{name.upper()}": str(value) for name, value in settings.items()}
     from pipelines import bluesky  # noqa: PLC0415

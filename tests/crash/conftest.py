@@ -13,6 +13,7 @@ import duckdb
 import pytest
 from dlt.common.versioned_state import decompress_state
 
+from pipelines.sources.member_states import MemberStates
 from tests.conftest import built_once
 from tests.crash.commands import Commands
 from tests.dbt.warehouses import new_project
@@ -112,7 +113,7 @@ class Nights:
         if not files:
             return {}
         state: Any = decompress_state(json.loads(files[-1].read_text())["state"])
-        members = state["sources"]["bluesky"]["resources"]["author_feed"]["members"]
+        members = MemberStates(state["sources"]["bluesky"]["resources"]["author_feed"]["members"]).unpacked()
         return {did: datetime.fromisoformat(kept["cursor"]) for did, kept in members.items() if kept["cursor"]}
 
     def assert_whole(self) -> None:

@@ -25,6 +25,7 @@ from pipelines.lake.working_folder import open_pipeline, recover
 from pipelines.retention import keep_no_longer
 from pipelines.sample.streams.events import StreamEvent
 from pipelines.sample.world.days import evening
+from pipelines.sources.member_states import MemberStates
 from pipelines.sources.repo_events import Batch, repo_events
 
 if TYPE_CHECKING:
@@ -125,7 +126,10 @@ def contents(folder: Path) -> Iterator[tuple[str, str]]:
                 for (name,) in warehouse.execute("select table_name from duckdb_tables()").fetchall():
                     yield f"{path} ({name})", all_of(warehouse.sql(f'from "{name}"').to_arrow_table())
         elif path.suffix == ".jsonl" and "_dlt_pipeline_state" in str(path):
-            yield f"{path} (state)", json.dumps(decompress_state(json.loads(raw)["state"]), default=str)
+            state = decompress_state(json.loads(raw)["state"])
+            yield f"{path} (state)", json.dumps(state, default=str)
+            members = state.get("sources", {}).get("bluesky", {}).get("resources", {}).get("author_feed", {})
+            yield f"{path} (members)", json.dumps(MemberStates(members.get("members", [])).unpacked())
         elif path.suffix == ".sqlite":
             with sqlite3.connect(path) as spool:
                 yield f"{path} (events)", str(spool.execute("select body from events").fetchall())

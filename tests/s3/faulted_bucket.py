@@ -32,6 +32,7 @@ from pipelines.sample.appview.server import SampleServer
 from pipelines.sample.streams.events import StreamEvent
 from pipelines.sample.streams.jetstream import SampleJetstream
 from pipelines.sample.world.days import evening
+from pipelines.sources.member_states import MemberStates
 from pipelines.sources.pull_run import PullRun
 from pipelines.sources.repo_events import POST
 from tests.conftest import isolated_lake
@@ -297,11 +298,11 @@ class FaultedBucket:
                 is_covered = ends is not None and at <= ends and (claim["reached_end"] or (begins and begins < at))
                 if claim["member_did"] == did and is_covered:
                     assert (did, uri) in items, f"{claim} claims {uri}"
-        members = (
-            copy.state("bluesky").get("bluesky", {}).get("resources", {}).get("author_feed", {}).get("members", {})
-        )
+        own: Any = copy.state("bluesky").get("bluesky", {})
+        members = MemberStates(own.get("resources", {}).get("author_feed", {}).get("members", [])).unpacked()
         for (did, uri), at in feeds.items():
-            if (cursor := members.get(did, {}).get("cursor")) and at <= datetime.fromisoformat(cursor):
+            cursor = members[did]["cursor"] if did in members else None
+            if cursor and at <= datetime.fromisoformat(cursor):
                 assert (did, uri) in items, f"the cursor is behind {uri}"
         heard = copy.folded(LIVE_TABLES[0])
         positions = copy.state("bluesky_jetstream").get("repo_events", {}).get("positions", {})

@@ -470,7 +470,9 @@ def test_an_audit_takes_the_doubt_away_and_leaves_the_known_end(
             sample_server.faults.mutate(lambda car: car[:-100], nsid=GET_REPO)
         audits = Audits(network, lambda: now, lambda did: known_on_day_one(sample_server.world, did), NOTHING_KEPT)
         audits.begin({did: state}, [did])
-        list(audits.tables({did: state}))
+        states = {did: state}
+        list(audits.tables(states))
+        state = states[did]
         sample_server.faults.clear()
         assert list(audits.outcomes) == ["refused" if refused else "unchanged" if is_unchanged else "verified"]
         assert state["end_uri"] == "the oldest"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -14,14 +15,17 @@ import pytest
 from dlt.common.runtime import signals
 from dlt.extract.state import reset_resource_state
 from dlt.pipeline.exceptions import PipelineStepFailed
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipelines import bluesky
 from pipelines.lake.loads import signal_behind
+from pipelines.lake.packed import pack
 from pipelines.lake.working_folder import open_pipeline, recover
 from pipelines.network.appview import AppView
 from pipelines.sources.clients import WORKERS
 from pipelines.sources.feed_walk import AuditState, MemberState
-from pipelines.sources.member_states import member_states
+from pipelines.sources.member_states import MemberStates, member_states
 
 if TYPE_CHECKING:
     from pipelines.sample.appview.server import SampleServer
@@ -168,7 +172,8 @@ def test_cursors_that_an_earlier_version_kept_elsewhere_are_taken_over(
     pipeline = recover(open_pipeline(lake.pipeline_name))
     with pipeline.managed_state(extract_state=True) as state:
         resources = state["sources"]["bluesky"]["resources"]
-        resources["member_feeds"] = resources.pop("author_feed")
+        members = MemberStates(resources.pop("author_feed")["members"]).unpacked()
+        resources["member_feeds"] = {"members": members, "tried": {}}
     pipeline.normalize()
     pipeline.load()
     known = set(bluesky.member_states(pipeline))
@@ -179,7 +184,9 @@ def test_cursors_that_an_earlier_version_kept_elsewhere_are_taken_over(
 
 
 def test_cursors_of_an_earlier_version_are_given_up_with_a_table_that_was_dropped() -> None:
-    assert member_states({"resources": {"member_feeds": {"members": {"did:plc:x": {}}}}}, {"feed_pulls"}) == {}
+    assert (
+        member_states({"resources": {"member_feeds": {"members": {"did:plc:x": {}}}}}, {"feed_pulls"}).unpacked() == {}
+    )
 
 
 @pytest.mark.parametrize(
@@ -191,11 +198,11 @@ def test_what_is_remembered_of_audits_goes_with_each_table_that_they_write(dropp
     state = MemberState(cursor=None, pulled_at="", swept_at="", end_uri=None, doubtful_end_uri=None)
     kept: dict[str, Any] = {"resources": {"author_feed": {"members": {"did:plc:x": state}}}}
     tables = {"author_feed", "feed_audits"}
-    member_states(kept, tables)["did:plc:x"]["audit"] = audit
-    assert member_states(kept, tables)["did:plc:x"]["audit"] == audit
+    member_states(kept, tables).update({"did:plc:x": {**state, "audit": audit}})
+    assert member_states(kept, tables).unpacked()["did:plc:x"]["audit"] == audit
     reset_resource_state(dropped, kept)
     tables = tables | {"record_checks"} if is_back else tables - {dropped}
-    assert "audit" not in member_states(kept, tables)["did:plc:x"]
+    assert "audit" not in member_states(kept, tables).unpacked()["did:plc:x"]
 
 
 def test_what_audits_kept_is_read_anew_where_it_was_dropped_and_the_audits_stand() -> None:
@@ -203,8 +210,55 @@ def test_what_audits_kept_is_read_anew_where_it_was_dropped_and_the_audits_stand
     state = MemberState(cursor=None, pulled_at="", swept_at="", end_uri=None, doubtful_end_uri=None)
     kept: dict[str, Any] = {"resources": {"author_feed": {"members": {"did:plc:x": state}}}}
     tables = {"author_feed", "feed_audits", "record_checks", "member_records"}
-    member_states(kept, tables)["did:plc:x"]["audit"] = audit
-    assert member_states(kept, tables)["did:plc:x"]["audit"] == audit
+    member_states(kept, tables).update({"did:plc:x": {**state, "audit": audit}})
+    assert member_states(kept, tables).unpacked()["did:plc:x"]["audit"] == audit
     reset_resource_state("member_records", kept)
-    left = member_states(kept, tables - {"member_records"})["did:plc:x"]["audit"]
+    left = member_states(kept, tables - {"member_records"}).unpacked()["did:plc:x"]["audit"]
     assert (left["rev"], "collections" in left) == ("3kabc", False)
+
+
+DIDS = st.sampled_from([f"did:plc:{letter}" for letter in "abcde"])
+MOVED = st.dictionaries(DIDS, st.integers(0, 9).map(lambda count: text_state(posts_count=count)), max_size=5)
+
+
+def text_state(**values: Any) -> MemberState:
+    state = MemberState(cursor=None, pulled_at="", swept_at="", end_uri="\\ \u2713 'x'", doubtful_end_uri=None)
+    return state | values  # type: ignore[return-value]
+
+
+@given(st.lists(st.tuples(MOVED, st.booleans()), max_size=30))
+def test_the_states_of_members_are_those_that_moved_last_and_few_texts(moves: list[tuple[Any, bool]]) -> None:
+    texts: list[str] = []
+    expected: dict[str, MemberState] = {}
+    for moved, is_load in moves:
+        before = list(texts)
+        MemberStates(texts).update(moved)
+        assert texts[: len(before)] == before, "what was remembered before costs nothing"
+        assert all(isinstance(text, str) for text in texts)
+        expected |= moved
+        if is_load:
+            assert MemberStates(texts).put_together() == expected
+            assert len(texts) <= 1
+        assert MemberStates(texts).unpacked() == expected
+
+
+def test_the_states_of_a_long_first_night_are_put_together_a_few_times() -> None:
+    chance, texts, moved, times = random.Random(1), list[str](), 0, 0
+    for _ in range(200):
+        states = MemberStates(texts)
+        if states.is_long:
+            states.put_together()
+            times += 1
+        states.update({f"did:plc:{chance.getrandbits(120):x}": text_state() for _ in range(20)})
+        moved += 20
+    assert len(MemberStates(texts).unpacked()) == moved
+    assert times < 10, "fewer and fewer, the more there are"
+    assert sum(map(len, texts)) < 2 * len(pack(MemberStates(texts).unpacked()))
+
+
+def test_states_that_an_earlier_version_did_not_pack_are_packed() -> None:
+    members = {f"did:plc:{letter}": text_state() for letter in "ab"}
+    kept: dict[str, Any] = {"resources": {"author_feed": {"members": dict(members)}}}
+    assert member_states(kept, {"author_feed"}).unpacked() == members
+    assert [type(text) for text in kept["resources"]["author_feed"]["members"]] == [str]
+    assert member_states(kept, {"author_feed"}).unpacked() == members

@@ -16,7 +16,7 @@ from pipelines.lake.tables import AUTHOR_FEED, FEED_PULLS
 from pipelines.network.appview import FeedPage, ServiceUnreachable
 from pipelines.sources.feed_walk import FeedWalk, MemberState, WalkRules
 from pipelines.sources.rows import arrow_table
-from pipelines.sources.turns import Known, Turns
+from pipelines.sources.turns import Known, Turns, weekly_turn_came
 from pipelines.sources.walk_batch import WalkBatch
 from tests.sources.member_feed import text_of
 
@@ -202,7 +202,9 @@ def test_who_posted_is_in_the_lake_within_a_week_and_nothing_is_claimed_of_who_w
             week = max(WEEK, (spread - 0.5) * DAY)
             for did in DIDS if well >= spread else ():
                 assert now - lake.last_asked_at(did) < week, "asked within a week, however long somebody was silent"
-                # Whose walks fail is asked again when their turn comes, of which a spread night says when.
+                is_unread = did not in lake.walked or now - lake.walked[did] >= week
+                assert did in failing or not is_unread, "whoever can be read was read within a week"
+                # Whose walks fail is asked again when their turn comes, and each night when it was a week ago.
                 since = now - week if did not in failed else lake.walked.get(did)
                 assert {
                     act.uri for act in acts if act.did == did and since and act.at <= since and act.stands(now)
@@ -244,15 +246,41 @@ def test_who_is_silent_for_months_is_asked_once_a_week_and_again_in_the_night_of
     for night in range(29):
         lake.night(FIRST_NIGHT + night * DAY)
     asked = {did: [(at - FIRST_NIGHT).days for member, at in lake.asked if member == did] for did in DIDS}
-    assert asked[nobody] == [0, 7, 14, 21, 28]
+
+    def turns(did: str) -> list[int]:
+        return [day for day in range(1, 29) if weekly_turn_came(did, *(FIRST_NIGHT + n * DAY for n in (day - 1, day)))]
+
+    assert [turns(did)[:2] for did in DIDS[:3]] == [[5, 12], [2, 9], [6, 13]]
+    assert asked[nobody] == [0, *turns(nobody)]
     assert asked[busy] == list(range(29))
-    assert asked[writer][:3] == [0, 7, 10], "the service counts one post more"
-    assert asked[reposter][:3] == [0, 7, 14], "no profile counts reposts"
+    assert asked[writer][:4] == [0, 2, 9, 10], "the service counts one post more"
+    assert asked[reposter][:3] == [0, 6, 13], "no profile counts reposts"
     # Whoever has news is asked each night for as long as it is observed anew, and then less and less often.
-    for did, first in ((writer, 10), (reposter, 14)):
-        observed = list(range(first, 18))
-        assert asked[did][2 : 2 + len(observed)] == observed
-        assert asked[did][2 + len(observed) :] == [19, 21, 24, 28]
+    for did, first in ((writer, 10), (reposter, 13)):
+        assert [day for day in asked[did] if day >= first] == [*range(first, 18), 19, 21, 24, 28]
+
+
+def test_members_of_one_first_night_come_due_night_by_night_and_then_once_a_week() -> None:
+    dids = [f"did:plc:{number:024}" for number in range(350)]
+    lake = Nights(dids, [long_silent(did) for did in dids], Turns(WALKS, ask_all_up_to=0))
+    nights = [set(lake.night(FIRST_NIGHT + night * DAY + night % 3 * timedelta(minutes=1))) for night in range(22)]
+    assert nights[0] == set(dids)
+    for week in (1, 8, 15):
+        parts = nights[week : week + 7]
+        assert sum(map(len, parts)) == len(set[str]().union(*parts)) == len(dids), "each once a week"
+        assert max(map(len, parts)) < 1.5 * len(dids) / 7
+
+
+def test_a_feed_that_fails_is_asked_for_each_night_once_it_has_been_unread_for_a_week() -> None:
+    dids = [f"did:plc:m{number:02}" for number in range(20)]
+    acts = [Act(did, f"b{day}", FIRST_NIGHT + day * DAY) for did in dids for day in range(-9, 60)]
+    lake = Nights(dids, acts, Turns(WALKS, ask_all_up_to=0, spread=5))
+    first = [did for night in range(5) for did in lake.night(FIRST_NIGHT + night * DAY)]
+    fails = first[0]
+    asked = [night for night in range(5, 20) if fails in lake.night(FIRST_NIGHT + night * DAY, failing=[fails])]
+    assert asked == [5, *range(7, 20)]
+    assert fails in lake.night(FIRST_NIGHT + 20 * DAY)
+    assert fails not in lake.night(FIRST_NIGHT + 21 * DAY)
 
 
 @pytest.mark.parametrize(
@@ -313,7 +341,7 @@ def test_who_rests_is_followed_and_who_is_gone_is_not() -> None:
         lake.night(FIRST_NIGHT + night * DAY)
         assert set(followed(lake.states, 1)) == set(DIDS[:2])
     lake.dids = DIDS[1:2]
-    for night in range(7, 12):
+    for night in range(7, 17):
         lake.night(FIRST_NIGHT + night * DAY)
     assert set(followed(lake.states, 1)) == set(DIDS[1:2])
 
