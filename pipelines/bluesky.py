@@ -268,7 +268,7 @@ def _clock_from(start: datetime) -> Callable[[], datetime]:
 def member_states(pipeline: dlt.Pipeline) -> dict[str, MemberState]:
     """Read the cursors from the pipeline's state, by DID."""
     tables = pipeline.schemas["bluesky"].tables if "bluesky" in pipeline.schemas else {}
-    return find_member_states(pipeline.state.get("sources", {}).get("bluesky", {}), tables).unpacked()
+    return find_member_states(pipeline.state.get("sources", {}).get("bluesky", {}), tables).by_did()
 
 
 def newest_pull(pipeline: dlt.Pipeline) -> datetime | None:

@@ -113,7 +113,7 @@ class Nights:
         if not files:
             return {}
         state: Any = decompress_state(json.loads(files[-1].read_text())["state"])
-        members = MemberStates(state["sources"]["bluesky"]["resources"]["author_feed"]["members"]).unpacked()
+        members = MemberStates(state["sources"]["bluesky"]["resources"]["author_feed"]["members"]).by_did()
         return {did: datetime.fromisoformat(kept["cursor"]) for did, kept in members.items() if kept["cursor"]}
 
     def assert_whole(self) -> None:

@@ -129,7 +129,7 @@ def contents(folder: Path) -> Iterator[tuple[str, str]]:
             state = decompress_state(json.loads(raw)["state"])
             yield f"{path} (state)", json.dumps(state, default=str)
             members = state.get("sources", {}).get("bluesky", {}).get("resources", {}).get("author_feed", {})
-            yield f"{path} (members)", json.dumps(MemberStates(members.get("members", [])).unpacked())
+            yield f"{path} (members)", json.dumps(MemberStates(members.get("members", [])).by_did())
         elif path.suffix == ".sqlite":
             with sqlite3.connect(path) as spool:
                 yield f"{path} (events)", str(spool.execute("select body from events").fetchall())

@@ -26,6 +26,7 @@ from pipelines.network.connect import Network
 from pipelines.network.pacing import Pacer
 from pipelines.network.repositories import Repositories
 from pipelines.sample.appview.server import SampleServer
+from pipelines.sources import member_states
 from pipelines.sources.audience import AudienceAsker, AudiencePost, audience
 from pipelines.sources.rows import arrow_table, resource_hints
 from tests.conftest import isolated_lake, shared_world
@@ -114,6 +115,7 @@ def forgetful(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forgetful]:
     did = world.actor("mikkel").did
     with isolated_lake(folder) as lake, SampleServer(world) as server, pytest.MonkeyPatch.context() as patch:
         patch.setattr(forgetting, "PROJECT_ROOT", lake.folder)
+        patch.setattr(member_states, "MOST_IN_THE_OPEN", 0)  # As of many members: the lake of ten nights has few.
         pull(lake, server)
         ask_who_reacts(server, did)
         assert lake.query(f"from reactions where actor_did = '{did}'")

@@ -299,7 +299,7 @@ class FaultedBucket:
                 if claim["member_did"] == did and is_covered:
                     assert (did, uri) in items, f"{claim} claims {uri}"
         own: Any = copy.state("bluesky").get("bluesky", {})
-        members = MemberStates(own.get("resources", {}).get("author_feed", {}).get("members", [])).unpacked()
+        members = MemberStates(own.get("resources", {}).get("author_feed", {}).get("members", [])).by_did()
         for (did, uri), at in feeds.items():
             cursor = members[did]["cursor"] if did in members else None
             if cursor and at <= datetime.fromisoformat(cursor):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import random
 import shutil
@@ -25,7 +26,7 @@ from pipelines.lake.working_folder import open_pipeline, recover
 from pipelines.network.appview import AppView
 from pipelines.sources.clients import WORKERS
 from pipelines.sources.feed_walk import AuditState, MemberState
-from pipelines.sources.member_states import MemberStates, member_states
+from pipelines.sources.member_states import MOST_IN_THE_OPEN, MemberStates, member_states
 
 if TYPE_CHECKING:
     from pipelines.sample.appview.server import SampleServer
@@ -172,7 +173,7 @@ def test_cursors_that_an_earlier_version_kept_elsewhere_are_taken_over(
     pipeline = recover(open_pipeline(lake.pipeline_name))
     with pipeline.managed_state(extract_state=True) as state:
         resources = state["sources"]["bluesky"]["resources"]
-        members = MemberStates(resources.pop("author_feed")["members"]).unpacked()
+        members = MemberStates(resources.pop("author_feed")["members"]).by_did()
         resources["member_feeds"] = {"members": members, "tried": {}}
     pipeline.normalize()
     pipeline.load()
@@ -184,9 +185,7 @@ def test_cursors_that_an_earlier_version_kept_elsewhere_are_taken_over(
 
 
 def test_cursors_of_an_earlier_version_are_given_up_with_a_table_that_was_dropped() -> None:
-    assert (
-        member_states({"resources": {"member_feeds": {"members": {"did:plc:x": {}}}}}, {"feed_pulls"}).unpacked() == {}
-    )
+    assert member_states({"resources": {"member_feeds": {"members": {"did:plc:x": {}}}}}, {"feed_pulls"}).by_did() == {}
 
 
 @pytest.mark.parametrize(
@@ -199,10 +198,10 @@ def test_what_is_remembered_of_audits_goes_with_each_table_that_they_write(dropp
     kept: dict[str, Any] = {"resources": {"author_feed": {"members": {"did:plc:x": state}}}}
     tables = {"author_feed", "feed_audits"}
     member_states(kept, tables).update({"did:plc:x": {**state, "audit": audit}})
-    assert member_states(kept, tables).unpacked()["did:plc:x"]["audit"] == audit
+    assert member_states(kept, tables).by_did()["did:plc:x"]["audit"] == audit
     reset_resource_state(dropped, kept)
     tables = tables | {"record_checks"} if is_back else tables - {dropped}
-    assert "audit" not in member_states(kept, tables).unpacked()["did:plc:x"]
+    assert "audit" not in member_states(kept, tables).by_did()["did:plc:x"]
 
 
 def test_what_audits_kept_is_read_anew_where_it_was_dropped_and_the_audits_stand() -> None:
@@ -211,9 +210,9 @@ def test_what_audits_kept_is_read_anew_where_it_was_dropped_and_the_audits_stand
     kept: dict[str, Any] = {"resources": {"author_feed": {"members": {"did:plc:x": state}}}}
     tables = {"author_feed", "feed_audits", "record_checks", "member_records"}
     member_states(kept, tables).update({"did:plc:x": {**state, "audit": audit}})
-    assert member_states(kept, tables).unpacked()["did:plc:x"]["audit"] == audit
+    assert member_states(kept, tables).by_did()["did:plc:x"]["audit"] == audit
     reset_resource_state("member_records", kept)
-    left = member_states(kept, tables - {"member_records"}).unpacked()["did:plc:x"]["audit"]
+    left = member_states(kept, tables - {"member_records"}).by_did()["did:plc:x"]["audit"]
     assert (left["rev"], "collections" in left) == ("3kabc", False)
 
 
@@ -227,38 +226,42 @@ def text_state(**values: Any) -> MemberState:
 
 
 @given(st.lists(st.tuples(MOVED, st.booleans()), max_size=30))
-def test_the_states_of_members_are_those_that_moved_last_and_few_texts(moves: list[tuple[Any, bool]]) -> None:
-    texts: list[str] = []
+def test_the_states_of_members_are_those_that_moved_last(moves: list[tuple[Any, bool]]) -> None:
+    parts: list[Any] = []
     expected: dict[str, MemberState] = {}
     for moved, is_load in moves:
-        before = list(texts)
-        MemberStates(texts).update(moved)
-        assert texts[: len(before)] == before, "what was remembered before costs nothing"
-        assert all(isinstance(text, str) for text in texts)
+        before = copy.deepcopy(parts)
+        MemberStates(parts).update(moved)
+        assert parts[: len(before)] == before, "what was remembered before costs nothing"
         expected |= moved
         if is_load:
-            assert MemberStates(texts).put_together() == expected
-            assert len(texts) <= 1
-        assert MemberStates(texts).unpacked() == expected
+            assert MemberStates(parts).put_together() == expected
+            assert len(parts) <= 1
+        assert MemberStates(parts).by_did() == expected
+
+
+@pytest.mark.parametrize(("count", "kinds"), [(MOST_IN_THE_OPEN, {dict}), (MOST_IN_THE_OPEN + 1, {str})])
+def test_the_states_of_many_members_are_packed_and_those_of_few_can_be_read(count: int, kinds: set[type]) -> None:
+    """Also those of an earlier version, which had no parts."""
+    members = {f"did:plc:{number}": text_state() for number in range(count)}
+    kept: dict[str, Any] = {"resources": {"author_feed": {"members": dict(members)}}}
+    for _ in range(2):
+        states = member_states(kept, {"author_feed"})
+        assert states.put_together() == members
+        states.update({"did:plc:1": text_state()})
+        assert {type(part) for part in kept["resources"]["author_feed"]["members"]} == kinds
 
 
 def test_the_states_of_a_long_first_night_are_put_together_a_few_times() -> None:
-    chance, texts, moved, times = random.Random(1), list[str](), 0, 0
+    chance, parts, moved, times = random.Random(1), list[Any](), 0, 0
     for _ in range(200):
-        states = MemberStates(texts)
+        states = MemberStates(parts)
         if states.is_long:
             states.put_together()
             times += 1
         states.update({f"did:plc:{chance.getrandbits(120):x}": text_state() for _ in range(20)})
         moved += 20
-    assert len(MemberStates(texts).unpacked()) == moved
-    assert times < 10, "fewer and fewer, the more there are"
-    assert sum(map(len, texts)) < 2 * len(pack(MemberStates(texts).unpacked()))
-
-
-def test_states_that_an_earlier_version_did_not_pack_are_packed() -> None:
-    members = {f"did:plc:{letter}": text_state() for letter in "ab"}
-    kept: dict[str, Any] = {"resources": {"author_feed": {"members": dict(members)}}}
-    assert member_states(kept, {"author_feed"}).unpacked() == members
-    assert [type(text) for text in kept["resources"]["author_feed"]["members"]] == [str]
-    assert member_states(kept, {"author_feed"}).unpacked() == members
+    assert len(MemberStates(parts).by_did()) == moved
+    assert times < 12, "fewer and fewer, the more there are"
+    assert all(isinstance(part, str) for part in parts)
+    assert sum(map(len, parts)) < 2 * len(pack(MemberStates(parts).by_did()))
