@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pipelines.sources.feed_walk import MemberState
 
 MOST_IN_THE_OPEN: Final = 500
-"""Members whose states dlt holds as they are, for whoever looks into its state. Those of more cost each load too much."""
+"""So many members' states dlt holds as they are, for whoever looks into its state. More would make each load dearer."""
 
 _FORMER_RESOURCE: Final = "member_feeds"
 _HOLDS_AUDITS: Final = "holds_audits"

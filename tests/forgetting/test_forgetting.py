@@ -117,6 +117,7 @@ def forgetful(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forgetful]:
         patch.setattr(forgetting, "PROJECT_ROOT", lake.folder)
         patch.setattr(member_states, "MOST_IN_THE_OPEN", 0)  # As of many members: the lake of ten nights has few.
         pull(lake, server)
+        pull(lake, server)
         ask_who_reacts(server, did)
         assert lake.query(f"from reactions where actor_did = '{did}'")
         assert lake.query(f"from reactions where post_uri like '%{did}%' and actor_did != '{did}'")
@@ -250,4 +251,4 @@ def test_nothing_brings_them_back(forgetful: Forgetful) -> None:
     recover(open_pipeline("bluesky"))
     for place in forgetful.places:
         assert found_in(place, forgetful.person.strings) == []
-    assert lake.query("select count(distinct observed_at) as nights from feed_pulls") == [{"nights": 2}]
+    assert lake.query("select count(distinct observed_at) as nights from feed_pulls") == [{"nights": 3}]
