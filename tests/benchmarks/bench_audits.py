@@ -35,7 +35,7 @@ def main() -> None:
     serving.start()
     url = told.recv()
     try:
-        for is_first in (True, False):
+        for is_first in (False, True):
             for name, rows in _WAYS.items():
                 folder = Path(tempfile.mkdtemp())
                 ready, result = _processes.Pipe()

@@ -110,6 +110,33 @@ def test_a_long_first_night_is_loaded_in_parts(lake: Lake, sample_server: Sample
     assert again.requests["getAuthorFeed"] == len(pulls)
 
 
+@pytest.mark.parametrize("is_folder_lost", [False, True])
+def test_a_long_first_night_that_dies_in_its_second_load_is_gone_on_with(
+    lake: Lake, sample_server: SampleServer, world: World, monkeypatch: pytest.MonkeyPatch, is_folder_lost: bool
+) -> None:
+    lake.items_per_load = 200
+    pack, own_load, loads = world.packs[1], bluesky.Night.load, list[object]()
+
+    def dies(night: bluesky.Night, *arguments: Any) -> None:
+        loads.append(night)
+        if len(loads) == 2:
+            raise MemoryError
+        own_load(night, *arguments)
+
+    monkeypatch.setattr(bluesky.Night, "load", dies)
+    with pytest.raises(MemoryError):
+        lake.pull(sample_server, starter_packs=[pack.uri])
+    first = landed(lake)
+    assert first
+    if is_folder_lost:
+        shutil.rmtree(os.environ["DLT_DATA_DIR"])
+    again = lake.pull(sample_server, starter_packs=[pack.uri])
+    everything = truth(world, world.on(1).followed(pack.list))
+    assert first < everything
+    assert landed(lake) == everything
+    assert again.run.new_item_count == len(everything) - len(first), "nothing that the first load had is new"
+
+
 def test_a_signal_ends_the_walks_at_their_next_page_though_dlt_has_no_table_yet(
     lake: Lake, sample_server: SampleServer, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

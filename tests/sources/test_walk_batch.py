@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pyarrow as pa
 import pytest
@@ -92,6 +92,24 @@ def test_small_tables_go_together_each_row_once_and_in_order(sizes: list[tuple[s
         assert all(table.num_rows < ROWS + 7 for table in tables)
         assert len(tables) <= len(rows) // ROWS + 1
     assert not list(batch.hand_over())
+
+
+class MockTable:
+    """An empty table that counts how often somebody asks for its size."""
+
+    schema, num_rows, asked = "a schema", 0, 0
+
+    @property
+    def nbytes(self) -> int:
+        self.asked += 1
+        return 0
+
+
+def test_a_table_is_measured_once_however_many_wait_with_it() -> None:
+    batch, tables = TableBatch(), [MockTable() for _ in range(50)]
+    for table in tables:
+        assert not list(batch.add(cast("pa.Table", table)))
+    assert {table.asked for table in tables} == {1}
 
 
 @given(
