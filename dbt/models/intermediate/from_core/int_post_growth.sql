@@ -28,6 +28,8 @@ the_day_before as (
     from {{ ref('fct_post_engagement') }} as engagement
     inner join clock on engagement.observed_at <= clock.night_from
     inner join posts on engagement.post_uri = posts.post_uri
+    -- Older ones add nothing: the engine need not look through all of history.
+    where engagement.observed_at > (select clock.previous_day_from from clock)
     group by engagement.post_uri
 )
 
