@@ -158,6 +158,7 @@
                 member_did as did,
                 item_at,
                 item_uri,
+                item_rkey,
                 post_uri,
                 author_did,
                 batch_number
@@ -168,6 +169,7 @@
                 reposter_did as did,
                 reposted_at as item_at,
                 repost_uri as item_uri,
+                {{ rkey_of('repost_uri') }} as item_rkey,
                 post_uri,
                 post_author_did as author_did,
                 0 as batch_number
@@ -182,7 +184,11 @@
             where is_in_own_feed and batch_number > {{ last }}
             union all
             select author_did, posted_at from {{ ref('int_posts') }}
-            where post_uri in (select subject from changed where kind in ('gone', 'in_doubt', 'live_post'))
+            where
+                post_uri in (
+                    select subject from changed
+                    where kind in ('gone', 'in_doubt', 'live_post') and subject like '%/app.bsky.feed.post/%'
+                )
             union all
             select author_did, posted_at from {{ ref('int_posts') }}
             where author_did in (select did from whole)
@@ -193,10 +199,19 @@
             where batch_number > {{ last }}
             union all
             select did, item_at from reposts
-            where item_uri in (select subject from changed where kind in ('gone', 'in_doubt', 'missed_repost'))
+            -- By the record key too, in whose order they are stored.
+            where
+                (item_uri, item_rkey) in (
+                    select subject, {{ rkey_of('subject') }} from changed
+                    where kind in ('gone', 'in_doubt', 'missed_repost') and subject like '%/app.bsky.feed.repost/%'
+                )
             union all
             select did, item_at from reposts
-            where post_uri in (select subject from changed where kind in ('gone', 'in_doubt'))
+            where
+                post_uri in (
+                    select subject from changed
+                    where kind in ('gone', 'in_doubt') and subject like '%/app.bsky.feed.post/%'
+                )
             union all
             select did, item_at from reposts
             where author_did in (select subject from changed where kind = 'author')

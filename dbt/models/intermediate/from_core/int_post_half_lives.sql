@@ -17,11 +17,7 @@ with engagement as (
         end as previous_count
     from {{ ref('fct_post_engagement') }} as engagement
     inner join {{ ref('int_recent_posts') }} as posts on engagement.post_uri = posts.post_uri
-    where
-        engagement.engagement_count is not null
-        and engagement.hours_since_posted >= 0
-        -- Nobody saw these posts before: the engine need not look through all of history.
-        and engagement.observed_at > (select clock.recent_from from {{ ref('int_clock') }} as clock)
+    where engagement.engagement_count is not null and engagement.hours_since_posted >= 0
 ),
 
 finals as (

@@ -12,42 +12,12 @@ with pulls as (
     where is_coverage
 ),
 
--- Only what a pull read again can be missed: what is newer than where any pull began that did not read the feed to its
--- end, and what was last seen before one that did. The rest is nearly all of history.
-bounds as (
-    select min(covered_from) as covered_from
-    from pulls
-    where not reached_end
-),
-
-last_whole_pulls as (
-    select
-        member_did,
-        max(observed_at) as observed_at
-    from pulls
-    where reached_end
-    group by member_did
-),
-
-items_read_again as (
-    select *
-    from {{ ref('int_feed_items') }}
-    where item_at > (select bounds.covered_from from bounds)
-    union all
-    select items.*
-    from {{ ref('int_feed_items') }} as items
-    inner join last_whole_pulls
-        on items.member_did = last_whole_pulls.member_did and items.last_observed_at < last_whole_pulls.observed_at
-    cross join bounds
-    where items.item_at is null or bounds.covered_from is null or items.item_at <= bounds.covered_from
-),
-
 -- For all items that one pull saw last: the furthest that any later pull of the feed covers.
 sightings as (
     select distinct
         member_did,
         last_observed_at
-    from items_read_again
+    from {{ ref('int_feed_items') }}
 ),
 
 coverage_after as (
@@ -64,14 +34,32 @@ coverage_after as (
     group by sightings.member_did, sightings.last_observed_at
 ),
 
+oldest_coverage as (
+    select min(covered_from) as covered_from
+    from coverage_after
+    where not reached_end
+),
+
+-- Items older than all that was read again cannot be missing. This filter leaves out most of history at once.
 unseen as (
     select items.*
-    from items_read_again as items
+    from {{ ref('int_feed_items') }} as items
     inner join coverage_after
         on
             items.member_did = coverage_after.member_did
             and items.last_observed_at = coverage_after.last_observed_at
-    where coverage_after.reached_end or items.item_at > coverage_after.covered_from
+    where
+        not coverage_after.reached_end
+        and items.item_at > coverage_after.covered_from
+        and items.item_at > (select oldest_coverage.covered_from from oldest_coverage)
+    union all
+    select items.*
+    from {{ ref('int_feed_items') }} as items
+    inner join coverage_after
+        on
+            items.member_did = coverage_after.member_did
+            and items.last_observed_at = coverage_after.last_observed_at
+    where coverage_after.reached_end
 ),
 
 -- The feed places a repost at its record's own time, which no pull is told: where neither an event nor an answer told
@@ -161,10 +149,7 @@ seen_elsewhere as (
         max(items.last_observed_at) as last_observed_at
     from {{ ref('int_feed_items') }} as items
     inner join missed on items.post_uri = missed.uri
-    where
-        (items.is_repost or items.member_did != items.author_did)
-        -- What was seen before all of these were says nothing more of them.
-        and items.last_observed_at > (select min(all_missed.last_known_at) from missed as all_missed)
+    where items.is_repost or items.member_did != items.author_did
     group by items.post_uri
 ),
 
