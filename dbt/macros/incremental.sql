@@ -248,10 +248,8 @@
 
 {#- Condition of a query of what is counted. The time alone is looked at first: most of history is left out by it. -#}
 {% macro is_on_day_to_count(did, date_day, oldest_day, timestamp=none) -%}
-    {%- if is_incremental() -%}
-        and {{ timestamp or date_day }} >= cast('{{ oldest_day }}' as {{ 'timestamptz' if timestamp else 'date' }})
+    {{ timestamp or date_day }} >= cast('{{ oldest_day }}' as {{ 'timestamptz' if timestamp else 'date' }})
         and ({{ did }}, {{ date_day }}) in (select did, date_day from days_to_count)
-    {%- endif -%}
 {%- endmacro %}
 
 {% macro counted_states() %}

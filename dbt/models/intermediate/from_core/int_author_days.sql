@@ -45,7 +45,9 @@ actions as (
         posted_at is not null
         and not is_deleted
         and not is_in_doubt
-        {{ is_on_day_to_count('author_did', 'posted_date', oldest_day, 'posted_at') }}
+    {% if is_incremental() -%}
+        and {{ is_on_day_to_count('author_did', 'posted_date', oldest_day, 'posted_at') }}
+    {%- endif %}
     union all
     select
         reposter_did as did,
@@ -57,7 +59,9 @@ actions as (
     from {{ ref('int_reposts') }}
     where
         reposted_at is not null
-        {{ is_on_day_to_count('reposter_did', 'reposted_date', oldest_day, 'reposted_at') }}
+    {% if is_incremental() -%}
+        and {{ is_on_day_to_count('reposter_did', 'reposted_date', oldest_day, 'reposted_at') }}
+    {%- endif %}
 ),
 
 -- The largest scan of the model: one pass, with `count`, which is twice as fast as a sum of ones.
@@ -96,7 +100,9 @@ profile_days as (
     select * from profiles
     where
         place_of_day = 1
-        {{ is_on_day_to_count('did', 'date_day', oldest_day) }}
+    {% if is_incremental() -%}
+        and {{ is_on_day_to_count('did', 'date_day', oldest_day) }}
+    {%- endif %}
 ),
 
 engagement_days as (
@@ -107,7 +113,9 @@ engagement_days as (
     from {{ ref('fct_post_engagement') }}
     where
         engagement_change is not null
-        {{ is_on_day_to_count('author_did', 'observed_date', oldest_day) }}
+    {% if is_incremental() -%}
+        and {{ is_on_day_to_count('author_did', 'observed_date', oldest_day) }}
+    {%- endif %}
     group by author_did, observed_date
 ),
 

@@ -7,7 +7,7 @@ select
     subject_uri as subject,
     cast(null as {{ dbt.type_string() }}) as did,
     cast(null as date) as date_day,
-    cast(null as {{ dbt.type_string() }}) as content
+    cast(null as {{ dbt.type_string() }}) as state_text
 from {{ ref('int_deletions') }}
 where subject_type in ('post', 'repost')
 union all
@@ -16,7 +16,7 @@ select
     uri as subject,
     null as did,
     null as date_day,
-    null as content
+    null as state_text
 from {{ ref('int_records_in_doubt') }}
 union all
 select
@@ -24,7 +24,7 @@ select
     uri as subject,
     null as did,
     null as date_day,
-    {{ as_text('is_of_own_post') }} as content
+    {{ as_text('is_of_own_post') }} as state_text
 from {{ ref('int_missed_reposts') }}
 union all
 select
@@ -32,7 +32,7 @@ select
     post_uri as subject,
     author_did as did,
     {{ utc_date('posted_at') }} as date_day,
-    kind || coalesce({{ as_text('engagement_count') }}, '') || coalesce({{ as_text('posted_at') }}, '') as content
+    kind || coalesce({{ as_text('engagement_count') }}, '') || coalesce({{ as_text('posted_at') }}, '') as state_text
 from {{ ref('int_live_posts') }}
 union all
 select
@@ -40,7 +40,7 @@ select
     repost_uri as subject,
     reposter_did as did,
     {{ utc_date('reposted_at') }} as date_day,
-    post_uri || coalesce({{ as_text('reposted_at') }}, '') as content
+    post_uri || coalesce({{ as_text('reposted_at') }}, '') as state_text
 from {{ ref('int_unpulled_reposts') }}
 union all
 select
@@ -48,7 +48,7 @@ select
     did as subject,
     did,
     null as date_day,
-    {{ as_text('is_member and is_publishable') }} || {{ as_text('is_name_withheld') }} as content
+    {{ as_text('is_member and is_publishable') }} || {{ as_text('is_name_withheld') }} as state_text
 from {{ ref('int_publishable_authors') }}
 union all
 select distinct
@@ -56,5 +56,5 @@ select distinct
     did as subject,
     did,
     null as date_day,
-    cast(null as {{ dbt.type_string() }}) as content
+    cast(null as {{ dbt.type_string() }}) as state_text
 from {{ ref('int_membership_spans') }}

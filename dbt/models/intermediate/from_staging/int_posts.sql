@@ -57,7 +57,8 @@ with sightings as (
         file_row_number,
         min(observed_at) over (partition by post_uri) as first_observed_at,
         bool_or(member_did = author_did) over (partition by post_uri) as is_in_own_feed,
-        {{ batch_of_rows('max(batch_number) over (partition by post_uri)', ref('stg_bluesky__author_feed')) }} as batch_number,
+        {{ batch_of_rows('max(batch_number) over (partition by post_uri)', ref('stg_bluesky__author_feed')) }}
+            as batch_number,
         row_number() over (
             partition by post_uri
             order by observed_at desc, source_file desc, file_row_number desc
