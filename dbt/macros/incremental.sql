@@ -14,6 +14,16 @@
 {% endmacro %}
 
 
+{#- Batch number of the rows of a model that newer rows change in place. What is built anew has read all batches, so that
+    all its rows are of the newest: who read them before that batch reads them anew, as what they were before is not
+    known any more. -#}
+{% macro batch_of_rows(newest, input) -%}
+    {%- if is_incremental() -%} {{ newest }}
+    {%- else -%} (select max(batch_number) from {{ input }})
+    {%- endif -%}
+{%- endmacro %}
+
+
 {#- Number for the files that a dbt run finds. No number is given twice: where the list of files is made anew, it goes on
     above all that the warehouse holds. -#}
 {% macro next_batch() %}
@@ -38,19 +48,29 @@
     {{- return(dbt.should_full_refresh() or target.type != 'duckdb' or is_input_all_new()) -}}
 {% endmacro %}
 
-{#- `meta.input` names the model whose batches a model reads. -#}
+{#- `meta.input` names the model whose batches a model reads, or several; `meta.newest_column` the column that a
+    warehouse of before has not. -#}
 {% macro is_input_all_new() %}
     {%- set input = model.config.meta.get('input') -%}
     {%- if not input or load_relation(this) is none -%}
         {{- return(false) -}}
     {%- endif -%}
+    {%- set newest_column = model.config.meta.get('newest_column', 'batch_number') -%}
+    {%- if not has_column(this, newest_column) -%}
+        {{- return(true) -}}
+    {%- endif -%}
+    {%- for name in ([input] if input is string else input) -%}
+        {%- if is_all_new(name) -%}
+            {{- return(true) -}}
+        {%- endif -%}
+    {%- endfor -%}
+    {{- return(false) -}}
+{% endmacro %}
+
+{% macro is_all_new(input) %}
     {%- set input_relation = relation_of(graph.nodes['model.' ~ project_name ~ '.' ~ input]) -%}
     {%- if input_relation is none -%}
         {{- return(false) -}}
-    {%- endif -%}
-    {#- A warehouse of before marts had batches. -#}
-    {%- if not has_batches(this) -%}
-        {{- return(true) -}}
     {%- endif -%}
     {%- set query -%}
         select 1
@@ -97,5 +117,154 @@
         select post_uri from {{ ref('int_posts') }}
         where batch_number > {{ last_batch() }}
     );
+    {{ get_incremental_append_sql(arguments) }}
+{% endmacro %}
+
+
+{#- What follows is of int_author_days alone: which of its days it counts anew, and how. A row of its inputs that is newer
+    than what it has read names its day. What decides from elsewhere whether something counts is compared with the copy
+    of it that the last count left. Where a version of another day came, the day before is not known any more, so that
+    all days of this member are counted; so are they where something about the member changed. -#}
+{% macro find_days_to_count() -%}
+    {%- set last = last_batch() -%}
+    {%- set query -%}
+        create or replace temp table days_to_count as
+        with changed as (
+            (from {{ ref('int_counted_states') }} except from {{ counted_states() }})
+            union
+            (from {{ counted_states() }} except from {{ ref('int_counted_states') }})
+        ),
+
+        whole as (
+            select did
+            from (
+                select did from changed
+                where kind in ('author', 'member')
+                union
+                select author_did from {{ ref('int_posts') }}
+                where redated_in > {{ last }}
+                union
+                select member_did from {{ ref('int_feed_items') }}
+                where redated_in > {{ last }} and is_repost
+            )
+            semi join {{ ref('int_membership_spans') }} using (did)
+            union
+            select did from changed
+            where kind = 'member'
+        ),
+
+        reposts as (
+            select
+                member_did as did,
+                item_at,
+                item_uri,
+                item_rkey,
+                post_uri,
+                author_did,
+                batch_number
+            from {{ ref('int_feed_items') }}
+            where is_repost
+            union all
+            select
+                reposter_did as did,
+                reposted_at as item_at,
+                repost_uri as item_uri,
+                {{ rkey_of('repost_uri') }} as item_rkey,
+                post_uri,
+                post_author_did as author_did,
+                0 as batch_number
+            from {{ ref('int_unpulled_reposts') }}
+        ),
+
+        times as (
+            select
+                author_did as did,
+                posted_at as counted_at
+            from {{ ref('int_posts') }}
+            where is_in_own_feed and batch_number > {{ last }}
+            union all
+            select author_did, posted_at from {{ ref('int_posts') }}
+            where
+                post_uri in (
+                    select subject from changed
+                    where kind in ('gone', 'in_doubt', 'live_post') and subject like '%/app.bsky.feed.post/%'
+                )
+            union all
+            select author_did, posted_at from {{ ref('int_posts') }}
+            where author_did in (select did from whole)
+            union all
+            select author_did, posted_at from {{ ref('int_live_posts') }}
+            union all
+            select did, item_at from reposts
+            where batch_number > {{ last }}
+            union all
+            select did, item_at from reposts
+            -- By the record key too, in whose order they are stored.
+            where
+                (item_uri, item_rkey) in (
+                    select subject, {{ rkey_of('subject') }} from changed
+                    where kind in ('gone', 'in_doubt', 'missed_repost') and subject like '%/app.bsky.feed.repost/%'
+                )
+            union all
+            select did, item_at from reposts
+            where
+                post_uri in (
+                    select subject from changed
+                    where kind in ('gone', 'in_doubt') and subject like '%/app.bsky.feed.post/%'
+                )
+            union all
+            select did, item_at from reposts
+            where author_did in (select subject from changed where kind = 'author')
+            union all
+            select did, item_at from reposts
+            where did in (select did from whole)
+            union all
+            select did, observed_at from {{ ref('stg_bluesky__profiles') }}
+            where batch_number > {{ last }} or did in (select did from whole)
+        )
+
+        select
+            did,
+            date_day
+        from (
+            select did, {{ utc_date('counted_at') }} as date_day from times
+            union
+            select did, date_day from changed
+            union
+            select author_did, observed_date from {{ ref('fct_post_engagement') }}
+            where batch_number > {{ last }}
+            union
+            select author_did, observed_date from {{ ref('fct_post_engagement') }}
+            where author_did in (select did from whole)
+            union
+            select did, date_day from {{ this }}
+            where did in (select did from whole)
+        )
+        where date_day is not null
+    {%- endset -%}
+    {%- do run_query(query) -%}
+    {{- return(run_query('select coalesce(min(date_day), current_date) from days_to_count').columns[0].values()[0]) -}}
+{%- endmacro %}
+
+{#- Condition of a query of what is counted. The time alone is looked at first: most of history is left out by it. -#}
+{% macro is_on_day_to_count(did, date_day, oldest_day, timestamp=none) -%}
+    {{ timestamp or date_day }} >= cast('{{ oldest_day }}' as {{ 'timestamptz' if timestamp else 'date' }})
+        and ({{ did }}, {{ date_day }}) in (select did, date_day from days_to_count)
+{%- endmacro %}
+
+{% macro counted_states() %}
+    {{- return(this.incorporate(path={'identifier': this.identifier ~ '__states'})) -}}
+{% endmacro %}
+
+{% macro keep_counted_states() -%}
+    {%- if target.type == 'duckdb' -%}
+        create or replace table {{ counted_states() }} as
+        from {{ ref('int_counted_states') }}
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro get_incremental_replace_days_sql(arguments) %}
+    delete from {{ arguments.target_relation }}
+    where (did, date_day) in (select did, date_day from days_to_count);
     {{ get_incremental_append_sql(arguments) }}
 {% endmacro %}

@@ -132,7 +132,7 @@ def _contents(warehouse: Warehouse, but: Collection[str]) -> set[tuple[str, Row]
     for table, column, data_type in warehouse.rows("""
         select table_name, column_name, data_type
         from duckdb_columns()
-        where database_name = 'bluesky' and column_name != 'batch_number'
+        where database_name = 'bluesky' and column_name not in ('batch_number', 'redated_in')
     """):
         if column in but:
             continue

@@ -1,6 +1,35 @@
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='replace_days',
+        on_schema_change='fail',
+        meta={'input': ['int_posts', 'int_feed_items']},
+        post_hook='{{ keep_counted_states() }}'
+    )
+}}
+-- depends_on: {{ ref('int_counted_states') }}
+-- depends_on: {{ ref('int_live_posts') }}
+-- depends_on: {{ ref('int_unpulled_reposts') }}
+
+{#- A day is counted anew when something of it moved. dbt finds these days first, as everything below asks for them. -#}
+{%- if is_incremental() -%}
+    {%- set oldest_day = find_days_to_count() -%}
+{%- endif %}
+
 with members as (
     select distinct did
     from {{ ref('int_membership_spans') }}
+),
+
+-- Whatever each of these holds up to the least of these batches is counted.
+inputs as (
+    select coalesce(max(batch_number), 0) as batch_number from {{ ref('int_posts') }}
+    union all
+    select coalesce(max(batch_number), 0) as batch_number from {{ ref('int_feed_items') }}
+    union all
+    select coalesce(max(batch_number), 0) as batch_number from {{ ref('fct_post_engagement') }}
+    union all
+    select coalesce(max(batch_number), 0) as batch_number from {{ ref('stg_bluesky__profiles') }}
 ),
 
 actions as (
@@ -12,7 +41,13 @@ actions as (
         engagement_count,
         {{ nullable('true') }} as is_publishable
     from {{ ref('fct_posts') }}
-    where posted_at is not null and not is_deleted and not is_in_doubt
+    where
+        posted_at is not null
+        and not is_deleted
+        and not is_in_doubt
+    {% if is_incremental() -%}
+        and {{ is_on_day_to_count('author_did', 'posted_date', oldest_day, 'posted_at') }}
+    {%- endif %}
     union all
     select
         reposter_did as did,
@@ -22,7 +57,11 @@ actions as (
         null as engagement_count,
         is_publishable
     from {{ ref('int_reposts') }}
-    where reposted_at is not null
+    where
+        reposted_at is not null
+    {% if is_incremental() -%}
+        and {{ is_on_day_to_count('reposter_did', 'reposted_date', oldest_day, 'reposted_at') }}
+    {%- endif %}
 ),
 
 -- The largest scan of the model: one pass, with `count`, which is twice as fast as a sum of ones.
@@ -59,7 +98,11 @@ profiles as (
 
 profile_days as (
     select * from profiles
-    where place_of_day = 1
+    where
+        place_of_day = 1
+    {% if is_incremental() -%}
+        and {{ is_on_day_to_count('did', 'date_day', oldest_day) }}
+    {%- endif %}
 ),
 
 engagement_days as (
@@ -68,7 +111,11 @@ engagement_days as (
         observed_date as date_day,
         sum(engagement_change) as engagement_gained
     from {{ ref('fct_post_engagement') }}
-    where engagement_change is not null
+    where
+        engagement_change is not null
+    {% if is_incremental() -%}
+        and {{ is_on_day_to_count('author_did', 'observed_date', oldest_day) }}
+    {%- endif %}
     group by author_did, observed_date
 ),
 
@@ -97,6 +144,8 @@ days as (
             and coalesce(action_days.date_day, profile_days.date_day) = engagement_days.date_day
 )
 
-select days.*
+select
+    days.*,
+    cast((select min(inputs.batch_number) from inputs) as integer) as batch_number
 from days
 inner join members on days.did = members.did

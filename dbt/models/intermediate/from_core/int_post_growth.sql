@@ -26,7 +26,9 @@ the_day_before as (
         {{ newest_known('engagement.engagement_count', 'engagement.observed_at') }} as engagement_count,
         {{ newest_known('engagement.like_count', 'engagement.observed_at') }} as like_count
     from {{ ref('fct_post_engagement') }} as engagement
-    inner join clock on engagement.observed_at <= clock.night_from
+    -- Older ones add nothing: the engine need not look through all of history.
+    inner join clock
+        on engagement.observed_at > clock.previous_day_from and engagement.observed_at <= clock.night_from
     inner join posts on engagement.post_uri = posts.post_uri
     group by engagement.post_uri
 )

@@ -6,7 +6,7 @@
         materialized='incremental',
         incremental_strategy='merge',
         unique_key=['member_did', 'item_uri', 'item_rkey'],
-        merge_update_columns=['item_at', 'first_observed_at', 'last_observed_at', 'batch_number'],
+        merge_update_columns=['item_at', 'first_observed_at', 'last_observed_at', 'batch_number', 'redated_in'],
         merge_update_set_expressions={
             'item_at': 'case
                 when DBT_INTERNAL_SOURCE.last_observed_at >= DBT_INTERNAL_DEST.last_observed_at
@@ -14,10 +14,17 @@
                 else DBT_INTERNAL_DEST.item_at
             end',
             'first_observed_at': 'least(DBT_INTERNAL_DEST.first_observed_at, DBT_INTERNAL_SOURCE.first_observed_at)',
-            'last_observed_at': 'greatest(DBT_INTERNAL_DEST.last_observed_at, DBT_INTERNAL_SOURCE.last_observed_at)'
+            'last_observed_at': 'greatest(DBT_INTERNAL_DEST.last_observed_at, DBT_INTERNAL_SOURCE.last_observed_at)',
+            'redated_in': 'case
+                when DBT_INTERNAL_SOURCE.last_observed_at >= DBT_INTERNAL_DEST.last_observed_at
+                    and ' ~ utc_date('DBT_INTERNAL_SOURCE.item_at') ~ ' is distinct from '
+                        ~ utc_date('DBT_INTERNAL_DEST.item_at') ~ '
+                    then DBT_INTERNAL_SOURCE.batch_number
+                else DBT_INTERNAL_DEST.redated_in
+            end'
         },
         on_schema_change='fail',
-        meta={'input': 'base_bluesky__author_feed'}
+        meta={'input': 'base_bluesky__author_feed', 'newest_column': 'redated_in'}
     )
 }}
 
@@ -32,7 +39,8 @@ select
     {{ value_at_newest('item_at', 'observed_at') }} as item_at,
     min(observed_at) as first_observed_at,
     max(observed_at) as last_observed_at,
-    max(batch_number) as batch_number
+    {{ batch_of_rows('max(batch_number)', ref('stg_bluesky__author_feed')) }} as batch_number,
+    cast(null as integer) as redated_in
 from {{ ref('stg_bluesky__author_feed') }}
 {% if is_incremental() -%}
 where batch_number > {{ last_batch() }}

@@ -9,6 +9,13 @@
     )',
     'batch_number': 'DBT_INTERNAL_SOURCE.batch_number'
 } -%}
+{%- set of_another_day = {
+    'redated_in': 'case
+        when ' ~ utc_date('DBT_INTERNAL_SOURCE.posted_at') ~ ' is distinct from '
+            ~ utc_date('DBT_INTERNAL_DEST.posted_at') ~ ' then DBT_INTERNAL_SOURCE.batch_number
+        else DBT_INTERNAL_DEST.redated_in
+    end'
+} -%}
 {{
     config(
         materialized='incremental',
@@ -29,14 +36,14 @@
                         )',
                     'action': 'update',
                     'mode': 'explicit',
-                    'update': {'exclude': ['post_uri'], 'set_expressions': seen}
+                    'update': {'exclude': ['post_uri'], 'set_expressions': dict(seen, **of_another_day)}
                 },
                 {'action': 'update', 'mode': 'explicit', 'update': {'include': seen | list, 'set_expressions': seen}}
             ],
             'when_not_matched': [{'action': 'insert', 'mode': 'by_name'}]
         },
         on_schema_change='fail',
-        meta={'input': 'base_bluesky__author_feed'}
+        meta={'input': 'base_bluesky__author_feed', 'newest_column': 'redated_in'}
     )
 }}
 -- depends_on: {{ source('bluesky', 'author_feed') }}
@@ -50,7 +57,8 @@ with sightings as (
         file_row_number,
         min(observed_at) over (partition by post_uri) as first_observed_at,
         bool_or(member_did = author_did) over (partition by post_uri) as is_in_own_feed,
-        max(batch_number) over (partition by post_uri) as batch_number,
+        {{ batch_of_rows('max(batch_number) over (partition by post_uri)', ref('stg_bluesky__author_feed')) }}
+            as batch_number,
         row_number() over (
             partition by post_uri
             order by observed_at desc, source_file desc, file_row_number desc
@@ -132,5 +140,6 @@ select
     {{ grapheme_count('text') }} as text_length,
     lower({{ regexp_first(first_element('langs'), '^([A-Za-z]{2,3})') }}) as primary_language,
     {{ element_count('media') }} as media_count,
-    {{ engagement() }} as engagement_count
+    {{ engagement() }} as engagement_count,
+    cast(null as integer) as redated_in
 from with_addresses

@@ -42,8 +42,8 @@ observations as (
         max(quote_count) as quote_count,
         max(bookmark_count) as bookmark_count,
         max(source_file) as source_file,
-        -- The rows can be ahead of int_posts, where dbt ran a part alone: what that has not read is still to come.
-        least(max(batch_number), (select max(posts.batch_number) from posts)) as batch_number
+        max(batch_number) as batch_number,
+        min(case when member_did = author_did then batch_number end) as own_batch_number
     from feed_items
     group by post_uri, observed_at
 ),
@@ -61,7 +61,8 @@ of_members as (
         observations.bookmark_count,
         {{ engagement('observations.') }} as engagement_count,
         observations.source_file,
-        observations.batch_number
+        observations.batch_number,
+        observations.own_batch_number
     from observations
     inner join posts on observations.post_uri = posts.post_uri
 )
@@ -86,7 +87,16 @@ select
     bookmark_count - lag(bookmark_count) over post_history as bookmark_change,
     engagement_count - lag(engagement_count) over post_history as engagement_change,
     source_file,
-    batch_number
+    -- Newest batch that the row's values come from, its changes and its being here included.
+    least(
+        greatest(
+            batch_number,
+            lag(batch_number) over post_history,
+            min(own_batch_number) over (partition by post_uri)
+        ),
+        -- The rows can be ahead of int_posts, where dbt ran a part alone: what that has not read is still to come.
+        (select max(posts.batch_number) from posts)
+    ) as batch_number
 from of_members
 window post_history as (partition by post_uri order by observed_at)
 -- Reports ask for recent observations of young posts: sorted so, DuckDB skips the many old ones of the first night.

@@ -34,14 +34,21 @@ shown as (
     inner join {{ ref('dim_authors') }} as authors on posts.author_did = authors.did
     left join {{ ref('int_report_members') }} as members
         on posts.author_did = members.did and tops.pack_uri = members.pack_uri
-    left join {{ ref('int_stale_posts') }} as stale on conversations.post_uri = stale.post_uri
+    cross join {{ ref('int_clock') }} as clock
     where
         authors.is_publishable
         and authors.handle is not null
         and not posts.is_deleted
         and not posts.is_in_doubt
-        and stale.post_uri is null
-        and (members.did is not null or not authors.is_member)
+        -- A post of somebody in no pack that nobody has looked at lately is stale (int_stale_posts). Asked here by its
+        -- time, it need not be looked for among all posts.
+        and (
+            members.did is not null
+            or (
+                not authors.is_member
+                and posts.last_observed_at >= {{ before('clock.newest_observed_at', var('publish_within_days')) }}
+            )
+        )
         and {{ names_nobody_withheld(['posts.text', as_text('posts.labels')]) }}
 )
 

@@ -80,14 +80,16 @@ ranked as (
     from counted
     inner join {{ ref('int_posts') }} as posts on counted.post_uri = posts.post_uri
     inner join strangers on posts.author_did = strangers.did
-    left join {{ ref('int_stale_posts') }} as stale on counted.post_uri = stale.post_uri
     left join {{ ref('int_deletions') }} as deletions
         on counted.post_uri = deletions.subject_uri and deletions.subject_type = 'post'
     left join {{ ref('int_records_in_doubt') }} as in_doubt on counted.post_uri = in_doubt.uri
     where
         deletions.subject_uri is null
         and in_doubt.uri is null
-        and stale.post_uri is null
+        -- What nobody has looked at lately is stale (int_stale_posts): asked here by its time, which leaves out most of
+        -- history at once.
+        and posts.last_observed_at
+        >= (select {{ before('clock.newest_observed_at', var('publish_within_days')) }} from clock)
         and {{ names_nobody_withheld(['posts.text', as_text('posts.labels')]) }}
 )
 
