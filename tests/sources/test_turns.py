@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipelines.audits import followed
@@ -189,6 +189,7 @@ NIGHTS = st.lists(
 
 
 @given(acts=ACTS, nights=NIGHTS, spread=st.integers(1, 9))
+@example(acts=[], nights=[(20, {DIDS[0]}, None), (20, set(), None)], spread=2)
 def test_who_posted_is_in_the_lake_within_a_week_and_nothing_is_claimed_of_who_was_not_asked(
     acts: list[Act], nights: list[tuple[int, set[str], int | None]], spread: int
 ) -> None:
