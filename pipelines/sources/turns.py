@@ -192,7 +192,8 @@ class Turns:
         others.sort(key=lambda other: other[:2])
         # Whose time is up may be as many as a night takes. The others have their part of it all the same, or a member
         # who joins would never be asked.
-        size = max(math.ceil(count / self.spread) - len(at_once), math.ceil(len(others) / self.spread))
+        counted = sum(did not in known.tried for did in at_once)  # What is tried again takes nobody's place.
+        size = max(math.ceil(count / self.spread) - counted, math.ceil(len(others) / self.spread))
         return at_once + [did for _, _, did in others[:size]]
 
     def nights_between(self, state: MemberState | None, member_count: int) -> int:
