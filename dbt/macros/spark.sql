@@ -1,4 +1,4 @@
-{#- How Spark and Sail say what the other files leave to the engine. What reads words (names, domains, hashtags, graphemes)
+{#- How Spark and Sail say what the other files leave to the engine. What reads words (names, domains, hashtags, letters)
     is a function of the session, made of the DuckDB macro of the same name (`pipelines/lake/spark_functions.py`): a rule
     stands once. The job gives the session what DuckDB's plugin tells DuckDB: views of the lake's files, and who is left
     out (`pipelines/lake/spark_session.py`). -#}
@@ -70,6 +70,10 @@
 {% macro spark__domain_of(url) -%} domain_of({{ url }}) {%- endmacro %}
 
 {% macro spark__hashtag_of(tag) -%} hashtag_of({{ tag }}) {%- endmacro %}
+
+{% macro spark__small_letters(text) -%} small_letters({{ text }}) {%- endmacro %}
+
+{% macro spark__trimmed(text) -%} trimmed({{ text }}) {%- endmacro %}
 
 {% macro spark__grapheme_count(text) -%} grapheme_count({{ text }}) {%- endmacro %}
 
