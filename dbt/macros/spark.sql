@@ -218,10 +218,10 @@
                 where replies.post_uri != trees.top_post_uri
                 {%- endif %}
             {%- endset -%}
-            {%- set folder = config.get('location_root') ~ '/' ~ this.identifier ~ '__round_' ~ depth -%}
+            {%- set folder = tables_folder() ~ '/' ~ this.identifier ~ '__round_' ~ depth -%}
             {%- call statement('drop_round') -%} drop table if exists {{ table }} {%- endcall -%}
             {%- call statement('make_round') -%}
-                create table {{ table }} using parquet location {{ text_literal(folder) }} as {{ query }}
+                create table if not exists {{ table }} using parquet location {{ text_literal(folder) }} as {{ query }}
             {%- endcall -%}
             {%- set count = run_query('select count(*) as n from ' ~ table).columns[0].values()[0] -%}
             {%- do rounds.append({'table': table, 'is_more': count > 0}) -%}
@@ -235,6 +235,21 @@
     {%- endif -%}
 {%- endmacro %}
 
+
+{#- Where the engine writes its tables, each in a folder of its own, as the session was told. -#}
+{% macro tables_folder() %}
+    {{- return(run_query('select folder from lake_tables_folder').columns[0].values()[0]) -}}
+{% endmacro %}
+
+{% macro spark__location_clause() -%}
+    location {{ text_literal(tables_folder() ~ '/' ~ this.identifier) }}
+{%- endmacro %}
+
+{#- A client that lost the answer to a statement sends it again. What it made is there then. -#}
+{% macro spark__create_table_as(temporary, relation, compiled_code, language='sql') -%}
+    {{- dbt.spark__create_table_as(temporary, relation, compiled_code, language)
+        | replace('create table ', 'create table if not exists ', 1) -}}
+{%- endmacro %}
 
 {#- Tables live as long as the session that builds them, so that each run builds all of them anew. -#}
 {% materialization incremental, adapter='spark' -%}

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 NIGHTS = range(1, 11)
 MARTS = ("fct_", "dim_", "bridge_", "rpt_")
 BUILD = PROJECT_ROOT / "tests" / "servers" / "build_on_sail.py"
+ENGINE = os.environ.get("ENGINE_UNDER_TEST", "sail")
+"""Or a server of Spark Connect that is up, to hold it to the same: see CONTRIBUTING.md."""
 CLUSTER = {
     "SAIL_MODE": "local-cluster",
     "SAIL_CLUSTER__WORKER_INITIAL_COUNT": "4",
@@ -34,6 +36,17 @@ CLUSTER = {
     "SAIL_RUNTIME__STACK_SIZE": str(16 << 20),
     "RUST_LOG": "error",
 }
+
+ASK_FOR_NOTHING = """
+from pipelines.lake.bucket import LakeError
+from pipelines.lake.spark_session import open_session
+
+try:
+    with open_session("sail") as spark:
+        spark.sql("select * from nothing").collect()
+except LakeError as error:
+    print(error)
+"""
 
 
 class OnSail:
@@ -54,8 +67,17 @@ class OnSail:
             output, _ = job.communicate()
             assert job.returncode == 0, output
 
-    def begin(self, engine: str = "sail") -> subprocess.Popen[str]:
+    def begin(self, engine: str = ENGINE) -> subprocess.Popen[str]:
         """Begin to build all."""
+        return self._run(self.python, "-W", "ignore", BUILD, engine=engine)
+
+    def dbt(self, *arguments: str) -> subprocess.Popen[str]:
+        """Begin to run dbt, as somebody without the job would."""
+        dbt = self.python.with_name("dbt")
+        places = [f"--{kind}-dir={PROJECT_ROOT / 'dbt'}" for kind in ("project", "profiles")]
+        return self._run(dbt, "--no-use-colors", *arguments, "--target=sail_sample", *places)
+
+    def _run(self, *command: str | Path, engine: str = ENGINE) -> subprocess.Popen[str]:
         folder = self.warehouse.folder
         env = {name: value for name, value in os.environ.items() if "__" not in name.strip("_")} | {
             "DLT_PROJECT_DIR": str(folder),
@@ -68,7 +90,7 @@ class OnSail:
             **CLUSTER,
         }
         return subprocess.Popen(
-            [self.python, "-W", "ignore", BUILD],
+            command,
             cwd=PROJECT_ROOT,
             env=env,
             stdout=subprocess.PIPE,
@@ -128,21 +150,11 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Python that has the extra. In the tests' own, DuckDB would import pandas in each process."""
     folder = tmp_path_factory.mktemp("sail") / "venv"
     new = folder / "bin" / "python"
+    install: list[str | Path] = ["uv", "pip", "install", "--quiet", "--python", new]
     commands: tuple[list[str | Path], ...] = (
         ["uv", "venv", "--quiet", "--python", sys.executable, folder],
-        ["uv", "pip", "install", "--quiet", "--python", new, "--requirements", "requirements.lock"],
-        [
-            "uv",
-            "pip",
-            "install",
-            "--quiet",
-            "--python",
-            new,
-            "--constraints",
-            "requirements.lock",
-            "--editable",
-            ".[sail]",
-        ],
+        [*install, "--requirements", "requirements-sail.lock"],
+        [*install, "--no-deps", "--editable", "."],
     )
     for command in commands:
         subprocess.run(command, cwd=PROJECT_ROOT, check=True)
@@ -187,6 +199,25 @@ def test_sail_builds_what_duckdb_builds_also_after_it_or_its_cluster_was_killed(
         assert job.returncode == 0, output
     assert_equal(sail.warehouse, duckdb)
     assert not sail.tables.exists()
+
+
+def test_dbt_builds_and_tests_by_itself_and_leaves_nothing(two: tuple[OnSail, Warehouse]) -> None:
+    sail, _ = two
+    Chance(0).load(1).write(sail.warehouse.dataset)
+    with sail.dbt("build", "--select", "staging", "int_periods") as job:
+        output, _ = job.communicate()
+    assert job.returncode == 0, output
+    assert "ERROR=0" in output
+    assert not sail.tables.exists()
+
+
+def test_what_the_engine_refuses_is_an_error_of_one_line(python: Path) -> None:
+    ask = [python, "-W", "ignore", "-"]
+    said = subprocess.run(
+        ask, input=ASK_FOR_NOTHING, cwd=PROJECT_ROOT, stdout=subprocess.PIPE, text=True, check=True
+    ).stdout
+    assert "cannot go on" in said
+    assert len(said.splitlines()) == 1
 
 
 @pytest.mark.parametrize("seed", seeds(6, by_default=1, on_each_change=2))
