@@ -28,7 +28,7 @@ class SparkSessionPlugin(dbtPlugin):
 
     def initialize(self) -> None:
         """Open it, unless the job has."""
-        pipeline_name = PIPELINES.get(get_flags().TARGET)
+        pipeline_name = PIPELINES.get(get_flags().TARGET)  # type: ignore[no-untyped-call]
         if pipeline_name is None or _is_open():
             return
         name = engine()

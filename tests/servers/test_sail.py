@@ -212,10 +212,8 @@ def test_dbt_builds_and_tests_by_itself_and_leaves_nothing(two: tuple[OnSail, Wa
 
 
 def test_what_the_engine_refuses_is_an_error_of_one_line(python: Path) -> None:
-    ask = [python, "-W", "ignore", "-"]
-    said = subprocess.run(
-        ask, input=ASK_FOR_NOTHING, cwd=PROJECT_ROOT, stdout=subprocess.PIPE, text=True, check=True
-    ).stdout
+    ask: list[str | Path] = [python, "-W", "ignore", "-"]
+    said = subprocess.check_output(ask, input=ASK_FOR_NOTHING, cwd=PROJECT_ROOT, text=True)
     assert "cannot go on" in said
     assert len(said.splitlines()) == 1
 
