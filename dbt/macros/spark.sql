@@ -155,6 +155,11 @@
 
 {% macro spark__iso_weekday(date) -%} ((dayofweek({{ date }}) + 5) % 7 + 1) {%- endmacro %}
 
+{#- Sail 0.7 fails at `date_trunc` of a day before 1677, which has no nanoseconds. -#}
+{% macro spark__month_start(date) -%} make_date(year({{ date }}), month({{ date }}), 1) {%- endmacro %}
+
+{% macro spark__week_start(date) -%} date_sub({{ date }}, (dayofweek({{ date }}) + 5) % 7) {%- endmacro %}
+
 {% macro spark__hours_between(start, end) -%}
     (unix_micros({{ end }}) - unix_micros({{ start }})) / cast(3600000000 as double)
 {%- endmacro %}
@@ -221,7 +226,7 @@
             {%- set folder = tables_folder() ~ '/' ~ this.identifier ~ '__round_' ~ depth -%}
             {%- call statement('drop_round') -%} drop table if exists {{ table }} {%- endcall -%}
             {%- call statement('make_round') -%}
-                create table if not exists {{ table }} using parquet location {{ text_literal(folder) }} as {{ query }}
+                create table {{ table }} using parquet location {{ text_literal(folder) }} as {{ query }}
             {%- endcall -%}
             {%- set count = run_query('select count(*) as n from ' ~ table).columns[0].values()[0] -%}
             {%- do rounds.append({'table': table, 'is_more': count > 0}) -%}
@@ -243,12 +248,6 @@
 
 {% macro spark__location_clause() -%}
     location {{ text_literal(tables_folder() ~ '/' ~ this.identifier) }}
-{%- endmacro %}
-
-{#- A client that lost the answer to a statement sends it again. What it made is there then. -#}
-{% macro spark__create_table_as(temporary, relation, compiled_code, language='sql') -%}
-    {{- dbt.spark__create_table_as(temporary, relation, compiled_code, language)
-        | replace('create table ', 'create table if not exists ', 1) -}}
 {%- endmacro %}
 
 {#- Tables live as long as the session that builds them, so that each run builds all of them anew. -#}

@@ -288,6 +288,26 @@
 {%- endmacro %}
 
 
+{% macro month_start(date) %}
+    {{- return(adapter.dispatch('month_start', 'bluesky_lake')(date)) -}}
+{% endmacro %}
+
+{#- The first day of a day's month. -#}
+{% macro duckdb__month_start(date) -%}
+    cast(date_trunc('month', {{ date }}) as date)
+{%- endmacro %}
+
+
+{% macro week_start(date) %}
+    {{- return(adapter.dispatch('week_start', 'bluesky_lake')(date)) -}}
+{% endmacro %}
+
+{#- The Monday of a day's week. -#}
+{% macro duckdb__week_start(date) -%}
+    cast(date_trunc('week', {{ date }}) as date)
+{%- endmacro %}
+
+
 {% macro hours_between(start, end) %}
     {{- return(adapter.dispatch('hours_between', 'bluesky_lake')(start, end)) -}}
 {% endmacro %}
