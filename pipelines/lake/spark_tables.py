@@ -75,13 +75,12 @@ def _copy(spark: SparkSession, model: Any, folder: Path, warehouse: duckdb.DuckD
         return
     built = f"{model.schema}.{model.alias}"
     if model.config.materialized == "view":
-        rows = spark.table(built)
-        built = f"parquet.`{folder / model.alias}`"
-        rows.write.parquet(str(folder / model.alias))
-    # The engine says which files count: a task that was lost may have left some.
-    files = [as_pattern(unquote(urlsplit(file).path)) for file in spark.table(built).inputFiles()]
+        spark.table(built).write.parquet(str(folder / model.alias))
+        files = [str(file) for file in (folder / model.alias).glob("*.parquet")]
+    else:  # The engine says which files count: a task that was lost may have left some.
+        files = [unquote(urlsplit(file).path) for file in spark.table(built).inputFiles()]
     if files:
-        names = ", ".join("'" + name.replace("'", "''") + "'" for name in files)
+        names = ", ".join("'" + as_pattern(file).replace("'", "''") + "'" for file in files)
         source = f"read_parquet([{names}])"
     else:  # Of no rows, Sail writes no file.
         warehouse.register("no_rows", spark.table(built).limit(0).toArrow())
