@@ -204,7 +204,7 @@ def test_sail_builds_what_duckdb_builds_also_after_it_or_its_cluster_was_killed(
 def test_dbt_builds_and_tests_by_itself_and_leaves_nothing(two: tuple[OnSail, Warehouse]) -> None:
     sail, _ = two
     Chance(0).load(1).write(sail.warehouse.dataset)
-    with sail.dbt("build", "--select", "staging", "int_periods") as job:
+    with sail.dbt("build", "--select", "staging", "+int_periods") as job:
         output, _ = job.communicate()
     assert job.returncode == 0, output
     assert "ERROR=0" in output
