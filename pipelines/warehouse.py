@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import errno
-import importlib.util
-import json
 import os
 import re
 import time
@@ -20,7 +18,7 @@ from pipelines.lake.duckdb_settings import duckdb_settings, explain_warehouse_er
 from pipelines.lake.forget_warehouse import begin_anew_after_forgetting
 from pipelines.lake.loads import causes
 from pipelines.lake.local_disk import explain_disk_error, has_no_room
-from pipelines.lake.spark_session import REMOTE, open_session, tell_session
+from pipelines.lake.spark_session import REMOTE, check_client, open_session, tell_session
 from pipelines.lake.spark_tables import publish_tables, tables_folder
 
 if TYPE_CHECKING:
@@ -110,7 +108,7 @@ def _run_dbt(is_sample: bool, *command: str) -> BuildOutcome:
     settings = duckdb_settings(pipeline_name)
     settings.open_warehouse().close()
     builder = engine()
-    target = SAIL if builder != DUCKDB else "sample" if is_sample else "bluesky"
+    target = (("bluesky", "sample") if builder == DUCKDB else ("sail", "sail_sample"))[is_sample]
     flags = ["--target", target, "--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)]
     said: list[str] = []
 
@@ -118,8 +116,8 @@ def _run_dbt(is_sample: bool, *command: str) -> BuildOutcome:
         if event.info.level == "error":
             said.append(event.info.msg)
 
-    def invoke(*more: str) -> dbtRunnerResult:
-        return dbtRunner(callbacks=[keep_error]).invoke(["--quiet", "--log-level=none", *command, *flags, *more])
+    def invoke() -> dbtRunnerResult:
+        return dbtRunner(callbacks=[keep_error]).invoke(["--quiet", "--log-level=none", *command, *flags])
 
     outcome = invoke() if builder == DUCKDB else _on_engine(builder, invoke, pipeline_name, settings)
     # Else this process would hold the file until its end, and nobody could open it.
@@ -148,19 +146,19 @@ def engine() -> str:
     name = dlt.config.get("warehouse.engine", str) or DUCKDB
     if name not in {DUCKDB, SAIL} and not name.startswith(REMOTE):
         raise LakeError(f"engine in [warehouse] is {name!r}: it is {DUCKDB}, {SAIL}, or {REMOTE}host:port.")
-    if name != DUCKDB and importlib.util.find_spec("pyspark") is None:
-        raise LakeError(f"The client of the engine {name} is not installed: uv sync --extra sail")
+    if name != DUCKDB:
+        check_client(name)
     return name
 
 
 def _on_engine(
-    name: str, invoke: Callable[..., dbtRunnerResult], pipeline_name: str, settings: DuckDBSettings
+    name: str, invoke: Callable[[], dbtRunnerResult], pipeline_name: str, settings: DuckDBSettings
 ) -> dbtRunnerResult:
     """Build all of the models on another engine, and copy them into the warehouse if all went well."""
     begin_anew_after_forgetting(settings)
     with open_session(name) as spark, tables_folder(settings) as folder:
-        tell_session(spark, pipeline_name)
-        outcome = invoke("--vars", json.dumps({"tables_folder": str(folder)}))
+        tell_session(spark, pipeline_name, folder)
+        outcome = invoke()
         if outcome.success:
             results = cast("Any", outcome.result).results
             models = [result.node for result in results if result.node.resource_type == "model"]

@@ -1,4 +1,4 @@
-{#- How Spark and Sail say what the other files leave to the engine. What reads words (names, domains, hashtags, graphemes)
+{#- How Spark and Sail say what the other files leave to the engine. What reads words (names, domains, hashtags, letters)
     is a function of the session, made of the DuckDB macro of the same name (`pipelines/lake/spark_functions.py`): a rule
     stands once. The job gives the session what DuckDB's plugin tells DuckDB: views of the lake's files, and who is left
     out (`pipelines/lake/spark_session.py`). -#}
@@ -70,6 +70,10 @@
 {% macro spark__domain_of(url) -%} domain_of({{ url }}) {%- endmacro %}
 
 {% macro spark__hashtag_of(tag) -%} hashtag_of({{ tag }}) {%- endmacro %}
+
+{% macro spark__small_letters(text) -%} small_letters({{ text }}) {%- endmacro %}
+
+{% macro spark__trimmed(text) -%} trimmed({{ text }}) {%- endmacro %}
 
 {% macro spark__grapheme_count(text) -%} grapheme_count({{ text }}) {%- endmacro %}
 
@@ -151,6 +155,11 @@
 
 {% macro spark__iso_weekday(date) -%} ((dayofweek({{ date }}) + 5) % 7 + 1) {%- endmacro %}
 
+{#- Sail 0.7 fails at `date_trunc` of a day before 1677, which has no nanoseconds. -#}
+{% macro spark__month_start(date) -%} make_date(year({{ date }}), month({{ date }}), 1) {%- endmacro %}
+
+{% macro spark__week_start(date) -%} date_sub({{ date }}, (dayofweek({{ date }}) + 5) % 7) {%- endmacro %}
+
 {% macro spark__hours_between(start, end) -%}
     (unix_micros({{ end }}) - unix_micros({{ start }})) / cast(3600000000 as double)
 {%- endmacro %}
@@ -214,7 +223,7 @@
                 where replies.post_uri != trees.top_post_uri
                 {%- endif %}
             {%- endset -%}
-            {%- set folder = config.get('location_root') ~ '/' ~ this.identifier ~ '__round_' ~ depth -%}
+            {%- set folder = tables_folder() ~ '/' ~ this.identifier ~ '__round_' ~ depth -%}
             {%- call statement('drop_round') -%} drop table if exists {{ table }} {%- endcall -%}
             {%- call statement('make_round') -%}
                 create table {{ table }} using parquet location {{ text_literal(folder) }} as {{ query }}
@@ -231,6 +240,15 @@
     {%- endif -%}
 {%- endmacro %}
 
+
+{#- Where the engine writes its tables, each in a folder of its own, as the session was told. -#}
+{% macro tables_folder() %}
+    {{- return(run_query('select folder from lake_tables_folder').columns[0].values()[0]) -}}
+{% endmacro %}
+
+{% macro spark__location_clause() -%}
+    location {{ text_literal(tables_folder() ~ '/' ~ this.identifier) }}
+{%- endmacro %}
 
 {#- Tables live as long as the session that builds them, so that each run builds all of them anew. -#}
 {% materialization incremental, adapter='spark' -%}

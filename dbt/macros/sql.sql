@@ -132,6 +132,27 @@
 {%- endmacro %}
 
 
+{% macro small_letters(text) %}
+    {{- return(adapter.dispatch('small_letters', 'bluesky_lake')(text)) -}}
+{% endmacro %}
+
+{#- Letter by letter: other engines make two letters of `İ`, and another one of a `Σ` at a word's end. What can have no
+    other letters than `a` to `z` needs no macro. -#}
+{% macro duckdb__small_letters(text) -%}
+    lower({{ text }})
+{%- endmacro %}
+
+
+{% macro trimmed(text) %}
+    {{- return(adapter.dispatch('trimmed', 'bluesky_lake')(text)) -}}
+{% endmacro %}
+
+{#- Without the spaces around it, of which Unicode has more than one: other engines know `U+0020` alone. -#}
+{% macro duckdb__trimmed(text) -%}
+    trim({{ text }})
+{%- endmacro %}
+
+
 {#- DID in an at:// URI. -#}
 {% macro did_of(uri) -%}
     {{ regexp_first(uri, '^at://(did:[^/]+)') }}
@@ -264,6 +285,26 @@
 {#- 1 is Monday. -#}
 {% macro duckdb__iso_weekday(date) -%}
     cast(isodow({{ date }}) as integer)
+{%- endmacro %}
+
+
+{% macro month_start(date) %}
+    {{- return(adapter.dispatch('month_start', 'bluesky_lake')(date)) -}}
+{% endmacro %}
+
+{#- The first day of a day's month. -#}
+{% macro duckdb__month_start(date) -%}
+    cast(date_trunc('month', {{ date }}) as date)
+{%- endmacro %}
+
+
+{% macro week_start(date) %}
+    {{- return(adapter.dispatch('week_start', 'bluesky_lake')(date)) -}}
+{% endmacro %}
+
+{#- The Monday of a day's week. -#}
+{% macro duckdb__week_start(date) -%}
+    cast(date_trunc('week', {{ date }}) as date)
 {%- endmacro %}
 
 

@@ -36,6 +36,8 @@ _OF_A_TEXT: Final[dict[str, tuple[tuple[str, *tuple[str | int, ...]], str, pa.Da
     "linked_post_2": (("linked_post", "value", 2), "string", pa.string()),
     "domain_of": (("domain_of", "value"), "string", pa.string()),
     "hashtag_of": (("hashtag_of", "value"), "string", pa.string()),
+    "small_letters": (("small_letters", "value"), "string", pa.string()),
+    "trimmed": (("trimmed", "value"), "string", pa.string()),
     "grapheme_count": (("grapheme_count", "value"), "bigint", pa.int64()),
 }
 _GROUP: Final = pa.list_(pa.struct([("did", pa.string()), ("group_did", pa.string()), ("betweenness", pa.float64())]))

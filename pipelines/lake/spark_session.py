@@ -6,6 +6,7 @@ for each raw table, of all its files, in which each row has its place, and views
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Final
@@ -21,6 +22,7 @@ from pipelines.lake.tables import CHECK_TABLES, LIVE_TABLES, RAW_TABLES, SOURCE_
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from pyspark.sql import SparkSession
 
@@ -31,6 +33,7 @@ REMOTE: Final = "sc://"
 https://spark.apache.org/docs/latest/spark-connect-overview.html."""
 
 _RETRIES: Final = 3
+_MOST_LETTERS: Final = 300
 _STACK: Final = "SAIL_RUNTIME__STACK_SIZE"
 _LOADS: Final = {
     "load_id": "varchar",
@@ -49,6 +52,16 @@ _VERSIONS: Final = {
 }
 
 
+def check_client(engine: str) -> None:
+    """See that the client of Spark Connect is there.
+
+    Raises:
+        LakeError: It is not installed.
+    """
+    if importlib.util.find_spec("pyspark") is None:
+        raise LakeError(f"The client of the engine {engine} is not installed: uv sync --extra sail")
+
+
 @contextmanager
 def open_session(engine: str) -> Iterator[SparkSession]:
     """Open a session of an engine.
@@ -58,8 +71,9 @@ def open_session(engine: str) -> Iterator[SparkSession]:
             which is up already.
 
     Raises:
-        LakeError: The server cannot be reached.
+        LakeError: The client is not installed; the server cannot be reached, or does not do what it is asked.
     """
+    check_client(engine)
     from pyspark.errors import PySparkException  # noqa: PLC0415  (the extra `sail` brings it)
     from pyspark.sql import SparkSession  # noqa: PLC0415
     from pyspark.sql.connect.client.retries import DefaultPolicy  # noqa: PLC0415
@@ -71,12 +85,18 @@ def open_session(engine: str) -> Iterator[SparkSession]:
         try:
             session = builder.config("spark.sql.session.timeZone", "UTC").getOrCreate()
         except PySparkException as error:
-            reason = str(error).splitlines()[0]
-            raise LakeError(f"The engine at {address} cannot be reached: is it up? ({reason})") from error
+            raise LakeError(f"The engine at {address} cannot be reached: is it up? ({_reason(error)})") from error
         stack.callback(session.stop)
         # Of an engine that is gone, PySpark would ask for ten minutes, at each statement.
         session.client.set_retry_policies([DefaultPolicy(max_retries=_RETRIES)])
-        yield session
+        try:
+            yield session
+        except PySparkException as error:
+            raise LakeError(f"The engine at {address} cannot go on: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)[:_MOST_LETTERS]
 
 
 @contextmanager
@@ -98,8 +118,13 @@ def _sail() -> Iterator[str]:
         server.stop()
 
 
-def tell_session(spark: SparkSession, pipeline_name: str) -> None:
+def tell_session(spark: SparkSession, pipeline_name: str, tables: Path) -> None:
     """Tell a session what is in the lake and who is left out, and give it our functions.
+
+    Args:
+        spark: The session.
+        pipeline_name: Whose lake it is.
+        tables: Where the engine is to write its tables.
 
     Raises:
         LakeError: The lake or the settings cannot be read.
@@ -110,6 +135,7 @@ def tell_session(spark: SparkSession, pipeline_name: str) -> None:
         pa.schema([("did", pa.string()), ("name", pa.string())]),
     )
     _view(spark, "lake_left_out", left_out)
+    _view(spark, "lake_tables_folder", pa.table({"folder": [str(tables)]}))
     try:
         with duckdb.connect() as connection:
             connection.execute("set timezone = 'UTC'")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote, urlsplit
 
 import duckdb
 
@@ -73,11 +74,14 @@ def _copy(spark: SparkSession, model: Any, folder: Path, warehouse: duckdb.DuckD
     if model.name == _LIST_OF_FILES:
         return
     built = f"{model.schema}.{model.alias}"
-    files = folder / model.alias
     if model.config.materialized == "view":
-        spark.table(built).write.parquet(str(files))
-    if any(files.glob("*.parquet")):
-        source = "read_parquet('" + as_pattern(str(files)).replace("'", "''") + "/*.parquet')"
+        spark.table(built).write.parquet(str(folder / model.alias))
+        files = [str(file) for file in (folder / model.alias).glob("*.parquet")]
+    else:  # The engine says which files count: a task that was lost may have left some.
+        files = [unquote(urlsplit(file).path) for file in spark.table(built).inputFiles()]
+    if files:
+        names = ", ".join("'" + as_pattern(file).replace("'", "''") + "'" for file in files)
+        source = f"read_parquet([{names}])"
     else:  # Of no rows, Sail writes no file.
         warehouse.register("no_rows", spark.table(built).limit(0).toArrow())
         source = "no_rows"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from tests.dbt.warehouses import WHAT_IS_KEPT, Warehouse, differences_of, new_pr
 from tests.seeds import seeds
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 MEMBERS = "abcd"
@@ -27,24 +28,48 @@ OF_DLTS_FILES = {"base_lake__files", "base_dlt__loads"}
 """What dlt notes of a load is read again where it was compacted: it is in two files, of which one is there."""
 AUDITS = ["verified", "unchanged", "listed", "refused", "unavailable", "failed"]
 
+# What two engines may each read, order, round or write in a way of its own.
+TAGS = [
+    "T",
+    "t",
+    "İstanbul",
+    "istanbul",
+    "ΟΔΟΣ",
+    "οδοσ",
+    "οδος",
+    "STRAẞE",
+    "straße",
+    "￥",
+    "😀",
+    "\u3000é\u200b",
+    "%_\\'",
+]
+ALTS = ["words", "", None, " ", "\u00a0\u3000", "\t\n"]
+LANGUAGES = [None, ["pt-BR"], [], ["PT", "en"], [""], ["İt"]]
+COUNTS = [None, 0, 1, 5, 7, 2**53, 2**53 + 1, -1]
+NAMES = [None, "", "One", "Other", 'İ\\ "O\'Neil"\n%_']
+LINKS = ["https://x.test/1", "https://ÉÇ.x.test/\\?a='b'", "HTTPS://WWW.X_Y.test:1/%_", "no address"]
+TEXTS = ["@a0.test says so", "@t1.test and I", "words alone", "👩\u200d🚀é\n\0 @A0.TEST İ", ""]
+LONG_AGO = [datetime(1969, 12, 31, 23, 59, 59, 999_999, UTC), datetime(1582, 10, 10, 0, 30, tzinfo=UTC)]
+
 
 class Chance:
     """A network without any habits, the same for the same seed."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, nights: Sequence[int] = NIGHTS) -> None:
         self.random = Random(seed)
         self._posted = {
-            (author, rkey): night(self.random.choice(NIGHTS[:3]), self.random.randrange(24))
+            (author, rkey): night(self.random.choice(nights[:3]), self.random.randrange(24))
             for author in AUTHORS
             for rkey in ("p0", "p1", "p2")
         }
         self._handles = {
-            (name, number): f"{name}{self.random.randrange(2)}.test" for name in AUTHORS for number in NIGHTS
+            (name, number): f"{name}{self.random.randrange(2)}.test" for name in AUTHORS for number in nights
         }
         self._looks = {
             at: {
                 "author_handle": self.random.choice([handle, handle, "handle.invalid"]),
-                "author_display_name": self.random.choice([None, "", "One", "Other"]),
+                "author_display_name": self.random.choice(NAMES),
                 "author_labels": self.random.choice([[], [], HIDDEN, ["!hide"]]),
             }
             for at, handle in self._handles.items()
@@ -135,30 +160,30 @@ class Chance:
     def _about(self, time: datetime) -> datetime | None:
         """A time, sometimes another one, sometimes none."""
         if self.of(0.1):
-            return None
+            return self.random.choice([None, None, *LONG_AGO])
         return time + timedelta(hours=self.random.randint(-40, 40)) if self.of(0.15) else time
 
     def _content(self) -> dict[str, Any]:
         place = {"byte_start": 0, "byte_end": 8}
         mentioned = did(self.random.choice(AUTHORS))
-        features = [("tag", "T"), ("tag", "t"), ("link", "https://x.test/1"), ("mention", mentioned), ("new", None)]
+        tags = [("tag", self.random.choice(TAGS)) for _ in range(3)]
+        links = [("link", self.random.choice(LINKS)) for _ in range(2)]
+        features = [*tags, *links, ("mention", mentioned), ("new", None)]
         parent, quoted = (post_uri(self.random.choice(AUTHORS), "p0") for _ in range(2))
         content: dict[str, Any] = {
-            "text": self.random.choice(["@a0.test says so", "@t1.test and I", "words alone"]),
+            "text": self.random.choice(TEXTS),
             "facets": [{"feature": kind, "value": value, **place} for kind, value in features if self.of(0.3)] or None,
-            "tags": self.random.choice([None, [], ["t", "outline"]]),
-            "media": self.random.choice(
-                [None, [], [{"kind": "image", "alt": self.random.choice(["words", "", None])}]]
-            ),
-            "link_uri": self.random.choice([None, "https://x.test/1"]),
+            "tags": self.random.choice([None, [], self.random.sample(TAGS, 2), ["t", "outline", ""]]),
+            "media": self.random.choice([None, [], [{"kind": "image", "alt": self.random.choice(ALTS)}]]),
+            "link_uri": self.random.choice([None, *LINKS]),
             "reply_parent_uri": self.random.choice([None, parent]),
             "quoted_uri": self.random.choice([None, quoted]),
-            "langs": self.random.choice([None, ["pt-BR"]]),
+            "langs": self.random.choice(LANGUAGES),
             "issues": self.random.choice([None, ["text"]]),
             "post_cid": f"bafy{self.random.randrange(3)}",
         }
         counts = ("like_count", "repost_count", "reply_count", "quote_count")
-        return content | {count: self.random.choice([None, 0, 1, 5]) for count in counts}
+        return content | {count: self.random.choice(COUNTS) for count in counts}
 
 
 @pytest.mark.parametrize("seed", seeds(3, by_default=0, on_each_change=1))

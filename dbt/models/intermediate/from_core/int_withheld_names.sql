@@ -82,17 +82,24 @@ names as (
 ),
 
 in_small_letters as (
-    select distinct lower(withheld_name) as withheld_name
+    select distinct {{ small_letters('withheld_name') }} as withheld_name
     from names
+),
+
+published_handles as (
+    select
+        {{ small_letters('handle') }} as handle,
+        is_current_member
+    from {{ ref('dim_authors') }}
+    where is_publishable and handle is not null
 ),
 
 known_handles as (
     select
-        lower(handle) as handle,
+        handle,
         bool_or(is_current_member) as is_in_use
-    from {{ ref('dim_authors') }}
-    where is_publishable and handle is not null
-    group by lower(handle)
+    from published_handles
+    group by handle
 )
 
 select known.withheld_name

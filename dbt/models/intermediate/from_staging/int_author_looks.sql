@@ -40,8 +40,9 @@ select
     max(looked_at) as last_looked_at,
     coalesce(max(asked_to_be_hidden_at) = max(looked_at), false) as asks_to_be_hidden,
     coalesce(max(hidden_by_moderation_at) = max(looked_at), false) as is_hidden_by_moderation,
-    {{ newest_known("case when handle != 'handle.invalid' then handle end", 'looked_at') }} as valid_handle,
-    {{ newest_known('handle', 'looked_at') }} as handle,
-    {{ newest_known('display_name', 'looked_at') }} as display_name
+    -- Of two names that were seen at one moment, engines would take either.
+    {{ newest_known("case when handle != 'handle.invalid' then handle end", '(looked_at, handle)') }} as valid_handle,
+    {{ newest_known('handle', '(looked_at, handle)') }} as handle,
+    {{ newest_known('display_name', '(looked_at, display_name)') }} as display_name
 from looks
 group by did

@@ -47,7 +47,7 @@ borne_out as (
         on
             claims.did = pulled.did
             and claims.next_pulled_at = pulled.observed_at
-            and lower(claims.handle) = lower(pulled.handle)
+            and {{ small_letters('claims.handle') }} = {{ small_letters('pulled.handle') }}
 ),
 
 sightings as (

@@ -35,8 +35,8 @@ select
     date_day,
     extract(year from date_day) as year_number,
     extract(month from date_day) as month_number,
-    cast(date_trunc('month', date_day) as date) as month_start,
-    cast(date_trunc('week', date_day) as date) as week_start,
+    {{ month_start('date_day') }} as month_start,
+    {{ week_start('date_day') }} as week_start,
     {{ iso_weekday('date_day') }} as iso_weekday,
     {{ iso_weekday('date_day') }} in (6, 7) as is_weekend
 from dates

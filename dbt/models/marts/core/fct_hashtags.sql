@@ -35,16 +35,23 @@ tags as (
     from outline_tags
 ),
 
+in_small_letters as (
+    select
+        *,
+        {{ small_letters('tag') }} as hashtag
+    from tags
+    where tag != ''
+),
+
 -- Tags differ in case alone (#DuckDB, #duckdb): they are one tag.
 folded as (
     select
         post_uri,
-        lower(tag) as hashtag,
+        hashtag,
         min(tag) as tag_as_written,
         bool_or(is_in_text) as is_in_text
-    from tags
-    where tag != ''
-    group by post_uri, lower(tag)
+    from in_small_letters
+    group by post_uri, hashtag
 )
 
 select

@@ -21,7 +21,7 @@ select
     media.media_number,
     media.medium.kind,
     media.medium.alt as alt_text,
-    coalesce(trim(media.medium.alt) != '', false) as has_alt_text,
+    coalesce({{ trimmed('media.medium.alt') }} != '', false) as has_alt_text,
     posts.author_did,
     posts.posted_at,
     posts.source_file,

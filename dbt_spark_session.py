@@ -1,0 +1,50 @@
+"""What makes `dbt build --target sail` work by itself: at each start, dbt asks modules whose names begin with `dbt_`.
+
+The job opens the session of Spark Connect before it calls dbt, and copies what was built into the warehouse. Whoever
+calls dbt themselves gets a session here. What dbt builds then is gone when it ends.
+"""
+
+from __future__ import annotations
+
+import atexit
+import importlib.util
+from contextlib import ExitStack
+from typing import Final
+
+from dbt.flags import get_flags
+from dbt.plugins.manager import dbtPlugin
+
+from pipelines.lake.duckdb_settings import duckdb_settings
+from pipelines.lake.spark_session import open_session, tell_session
+from pipelines.lake.spark_tables import tables_folder
+from pipelines.warehouse import DUCKDB, SAIL, engine
+
+PIPELINES: Final = {"sail": "bluesky", "sail_sample": "bluesky_sample"}
+"""Whose lake a target reads."""
+
+
+class SparkSessionPlugin(dbtPlugin):
+    """Opens a session for a target that needs one."""
+
+    def initialize(self) -> None:
+        """Open it, unless the job has."""
+        pipeline_name = PIPELINES.get(get_flags().TARGET)  # type: ignore[no-untyped-call]
+        if pipeline_name is None or _is_open():
+            return
+        name = engine()
+        stack = ExitStack()
+        spark = stack.enter_context(open_session(SAIL if name == DUCKDB else name))
+        folder = stack.enter_context(tables_folder(duckdb_settings(pipeline_name)))
+        tell_session(spark, pipeline_name, folder)
+        atexit.register(stack.close)
+
+
+def _is_open() -> bool:
+    if importlib.util.find_spec("pyspark") is None:
+        return False
+    from pyspark.sql import SparkSession  # noqa: PLC0415  (the extra `sail` brings it)
+
+    return SparkSession.getActiveSession() is not None
+
+
+plugins = [SparkSessionPlugin]
