@@ -9,6 +9,8 @@ from __future__ import annotations
 import atexit
 import importlib.util
 from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 from dbt.flags import get_flags
@@ -16,7 +18,6 @@ from dbt.plugins.manager import dbtPlugin
 
 from pipelines.lake.duckdb_settings import duckdb_settings
 from pipelines.lake.spark_session import open_session, tell_session
-from pipelines.lake.spark_tables import tables_folder
 from pipelines.warehouse import DUCKDB, SAIL, engine
 
 PIPELINES: Final = {"sail": "bluesky", "sail_sample": "bluesky_sample"}
@@ -34,8 +35,11 @@ class SparkSessionPlugin(dbtPlugin):
         name = engine()
         stack = ExitStack()
         spark = stack.enter_context(open_session(SAIL if name == DUCKDB else name))
-        folder = stack.enter_context(tables_folder(duckdb_settings(pipeline_name)))
-        tell_session(spark, pipeline_name, folder)
+        warehouse = duckdb_settings(pipeline_name).warehouse_path
+        warehouse.parent.mkdir(parents=True, exist_ok=True)
+        # Beside the warehouse, as the engine may be elsewhere; and not the job's folder, which may be building.
+        folder = stack.enter_context(TemporaryDirectory(prefix=f"{warehouse.name}.dbt-", dir=warehouse.parent))
+        tell_session(spark, pipeline_name, Path(folder))
         atexit.register(stack.close)
 
 

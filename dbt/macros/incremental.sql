@@ -49,7 +49,7 @@
 {% endmacro %}
 
 {#- `meta.input` names the model whose batches a model reads, or several; `meta.newest_column` the column that a
-    warehouse of before has not. -#}
+    warehouse of before has not. A warehouse that another engine filled has no copy of counted states. -#}
 {% macro is_input_all_new() %}
     {%- set input = model.config.meta.get('input') -%}
     {%- if not input or load_relation(this) is none -%}
@@ -57,6 +57,9 @@
     {%- endif -%}
     {%- set newest_column = model.config.meta.get('newest_column', 'batch_number') -%}
     {%- if not has_column(this, newest_column) -%}
+        {{- return(true) -}}
+    {%- endif -%}
+    {%- if model.config.meta.get('counts_states') and load_relation(counted_states()) is none -%}
         {{- return(true) -}}
     {%- endif -%}
     {%- for name in ([input] if input is string else input) -%}

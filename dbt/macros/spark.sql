@@ -169,7 +169,7 @@
 {%- endmacro %}
 
 {% macro spark__time_of_seconds(seconds) -%}
-    timestamp_micros(cast(floor(cast({{ seconds }} as decimal(20, 9)) * 1000000) as bigint))
+    timestamp_micros(cast(floor(cast({{ seconds }} as decimal(24, 9)) * 1000000) as bigint))
 {%- endmacro %}
 
 {% macro spark__date_series(first_date, last_date) -%}

@@ -334,7 +334,7 @@
 {#- The time so many seconds after 1970 began, which a text says. As doubles, engines would round half a microsecond
     each in its own way. -#}
 {% macro duckdb__time_of_seconds(seconds) -%}
-    make_timestamptz(cast(floor(cast({{ seconds }} as decimal(20, 9)) * 1000000) as bigint))
+    make_timestamptz(cast(floor(cast({{ seconds }} as decimal(24, 9)) * 1000000) as bigint))
 {%- endmacro %}
 
 

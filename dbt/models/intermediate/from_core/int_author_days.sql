@@ -3,7 +3,7 @@
         materialized='incremental',
         incremental_strategy='replace_days',
         on_schema_change='fail',
-        meta={'input': ['int_posts', 'int_feed_items']},
+        meta={'input': ['int_posts', 'int_feed_items'], 'counts_states': true},
         post_hook='{{ keep_counted_states() }}'
     )
 }}
