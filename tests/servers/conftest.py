@@ -36,6 +36,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
             item.add_marker(pytest.mark.slow)
+    # A worker has a whole file, and this one takes the longest: begun last, it would keep all others waiting.
+    items.sort(key=lambda item: item.path.name != "test_sail.py")
 
 
 @pytest.fixture(scope="session")
