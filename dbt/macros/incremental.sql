@@ -122,3 +122,65 @@
     );
     {{ get_incremental_append_sql(arguments) }}
 {% endmacro %}
+
+
+{#- Incremental strategy of int_posts: a newer row replaces the post's version; a row that arrives late moves
+    first_observed_at and is_in_own_feed alone. The known posts are found in one look through post_uri, which DuckDB's
+    merge takes through all columns that it compares. -#}
+{% macro get_incremental_newest_version_sql(arguments) %}
+    {%- set target, new = arguments.target_relation, arguments.temp_relation -%}
+    create or replace temp table known_posts as
+    select
+        known.rowid as place,
+        known.post_uri,
+        known.first_observed_at,
+        known.is_in_own_feed,
+        known.posted_at,
+        known.redated_in,
+        coalesce(
+            (new.last_observed_at, new.source_file, new.file_row_number)
+            > (known.last_observed_at, known.source_file, known.file_row_number),
+            false
+        ) as is_replaced
+    from {{ target }} as known
+    inner join {{ new }} as new on known.post_uri = new.post_uri;
+
+    delete from {{ target }}
+    where rowid in (select place from known_posts where is_replaced);
+
+    {%- set seen -%}
+        least(known.first_observed_at, new.first_observed_at) as first_observed_at,
+        coalesce(known.is_in_own_feed or new.is_in_own_feed, known.is_in_own_feed, new.is_in_own_feed)
+            as is_in_own_feed
+    {%- endset %}
+    insert into {{ target }} by name
+    select
+        new.* replace (
+            {{ seen }},
+            case
+                when known.post_uri is null then new.redated_in
+                when {{ utc_date('new.posted_at') }} is distinct from {{ utc_date('known.posted_at') }}
+                    then new.batch_number
+                else known.redated_in
+            end as redated_in
+        )
+    from {{ new }} as new
+    left join known_posts as known on new.post_uri = known.post_uri
+    where coalesce(known.is_replaced, true);
+
+    update {{ target }} as posts
+    set
+        first_observed_at = seen.first_observed_at,
+        is_in_own_feed = seen.is_in_own_feed,
+        batch_number = seen.batch_number
+    from (
+        select
+            known.place,
+            {{ seen }},
+            new.batch_number
+        from known_posts as known
+        inner join {{ new }} as new on known.post_uri = new.post_uri
+        where not known.is_replaced
+    ) as seen
+    where posts.rowid = seen.place;
+{% endmacro %}

@@ -56,8 +56,16 @@
     {{- return(adapter.dispatch('rows_to_fetch', 'bluesky_lake')(table_name, base)) -}}
 {% endmacro %}
 
+{#- Of the files that the base model has read: where dbt ran a part alone, there may be newer ones. -#}
 {% macro duckdb__rows_to_fetch(table_name, base) %}
-    {{- return(read_lake_files(table_name, unread_files(table_name).files)) -}}
+    (
+        select * from {{ read_lake_files(table_name, unread_files(table_name).files) }}
+        where
+            source_file in (
+                select source_file from {{ base }}
+                where batch_number > {{ last_batch() if is_incremental() else 0 }}
+            )
+    )
 {% endmacro %}
 
 

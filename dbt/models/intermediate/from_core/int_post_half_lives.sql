@@ -17,7 +17,14 @@ with engagement as (
         end as previous_count
     from {{ ref('fct_post_engagement') }} as engagement
     inner join {{ ref('int_recent_posts') }} as posts on engagement.post_uri = posts.post_uri
-    where engagement.engagement_count is not null and engagement.hours_since_posted >= 0
+    where
+        engagement.engagement_count is not null
+        and engagement.hours_since_posted >= 0
+        -- No observation of these posts is later than so: what is older, the engine need not look through.
+        and engagement.hours_since_posted <= (
+            select {{ hours_between('min(oldest.posted_at)', 'max(oldest.last_observed_at)') }}
+            from {{ ref('int_recent_posts') }} as oldest
+        )
 ),
 
 finals as (

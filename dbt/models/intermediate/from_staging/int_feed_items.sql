@@ -32,8 +32,12 @@ select
     member_did,
     item_uri,
     {{ rkey_of('item_uri') }} as item_rkey,
-    max(post_uri) as post_uri,
-    max(author_did) as author_did,
+    -- Of reposts alone these differ from the key. DuckDB keeps texts that it compares outside its limit of memory.
+    coalesce(max(case when post_uri != item_uri then post_uri end), item_uri) as post_uri,
+    coalesce(
+        max(case when author_did != member_did then author_did end),
+        case when bool_or(author_did = member_did) then member_did end
+    ) as author_did,
     bool_or(is_repost) as is_repost,
     -- An edit can change a post's time, or make it unreadable: the newest observation decides, null included.
     {{ value_at_newest('item_at', 'observed_at') }} as item_at,

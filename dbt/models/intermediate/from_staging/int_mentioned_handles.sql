@@ -11,7 +11,7 @@
 
 with posts as (
     select * from {{ ref('int_posts') }}
-    where {{ is_own_post_to_read() }}
+    where {{ is_own_post_to_read() }} and facets is not null
 ),
 
 facets as (

@@ -1,47 +1,7 @@
-{#- dbt merges new rows into the posts that are there. A newer row replaces the post's version; a row that arrives late
-    moves first_observed_at and is_in_own_feed alone. -#}
-{%- set seen = {
-    'first_observed_at': 'least(DBT_INTERNAL_DEST.first_observed_at, DBT_INTERNAL_SOURCE.first_observed_at)',
-    'is_in_own_feed': 'coalesce(
-        DBT_INTERNAL_DEST.is_in_own_feed or DBT_INTERNAL_SOURCE.is_in_own_feed,
-        DBT_INTERNAL_DEST.is_in_own_feed,
-        DBT_INTERNAL_SOURCE.is_in_own_feed
-    )',
-    'batch_number': 'DBT_INTERNAL_SOURCE.batch_number'
-} -%}
-{%- set of_another_day = {
-    'redated_in': 'case
-        when ' ~ utc_date('DBT_INTERNAL_SOURCE.posted_at') ~ ' is distinct from '
-            ~ utc_date('DBT_INTERNAL_DEST.posted_at') ~ ' then DBT_INTERNAL_SOURCE.batch_number
-        else DBT_INTERNAL_DEST.redated_in
-    end'
-} -%}
 {{
     config(
         materialized='incremental',
-        incremental_strategy='merge',
-        unique_key='post_uri',
-        merge_clauses={
-            'when_matched': [
-                {
-                    'condition': '
-                        (
-                            DBT_INTERNAL_SOURCE.last_observed_at,
-                            DBT_INTERNAL_SOURCE.source_file,
-                            DBT_INTERNAL_SOURCE.file_row_number
-                        ) > (
-                            DBT_INTERNAL_DEST.last_observed_at,
-                            DBT_INTERNAL_DEST.source_file,
-                            DBT_INTERNAL_DEST.file_row_number
-                        )',
-                    'action': 'update',
-                    'mode': 'explicit',
-                    'update': {'exclude': ['post_uri'], 'set_expressions': dict(seen, **of_another_day)}
-                },
-                {'action': 'update', 'mode': 'explicit', 'update': {'include': seen | list, 'set_expressions': seen}}
-            ],
-            'when_not_matched': [{'action': 'insert', 'mode': 'by_name'}]
-        },
+        incremental_strategy='newest_version',
         on_schema_change='fail',
         meta={'input': 'base_bluesky__author_feed', 'newest_column': 'redated_in'}
     )
@@ -49,29 +9,28 @@
 -- depends_on: {{ source('bluesky', 'author_feed') }}
 -- depends_on: {{ ref('base_lake__files') }}
 
-{#- The query finds the newest row of each post on narrow columns, then reads the wide columns of these rows. #}
-with sightings as (
+{#- The query finds on narrow columns which posts have several rows, and the newest row of each, then reads the wide
+    columns. Most posts of a first night have one row: only the others are put in order. #}
+{%- set last = last_batch() if is_incremental() else 0 %}
+with seen_again as (
+    select post_uri from {{ ref('stg_bluesky__author_feed') }}
+    where batch_number > {{ last }}
+    group by post_uri
+    having count(*) > 1
+),
+
+sightings as (
     select
-        post_uri,
         source_file,
         file_row_number,
         min(observed_at) over (partition by post_uri) as first_observed_at,
         bool_or(member_did = author_did) over (partition by post_uri) as is_in_own_feed,
-        {{ batch_of_rows('max(batch_number) over (partition by post_uri)', ref('stg_bluesky__author_feed')) }}
-            as batch_number,
         row_number() over (
             partition by post_uri
             order by observed_at desc, source_file desc, file_row_number desc
         ) as place_from_newest
     from {{ ref('stg_bluesky__author_feed') }}
-    {% if is_incremental() -%}
-    where batch_number > {{ last_batch() }}
-    {%- endif %}
-),
-
-newest_rows as (
-    select * from sightings
-    where place_from_newest = 1
+    where batch_number > {{ last }} and post_uri in (select seen_again.post_uri from seen_again)
 ),
 
 rows_of_files as (
@@ -80,7 +39,7 @@ rows_of_files as (
 
 versions as (
     select
-        newest_rows.post_uri,
+        rows_of_files.post_uri,
         rows_of_files.post_cid,
         rows_of_files.author_did,
         rows_of_files.author_handle,
@@ -105,16 +64,23 @@ versions as (
         rows_of_files.self_labels,
         rows_of_files.issues is not null as has_issues,
         rows_of_files.observed_at as last_observed_at,
-        newest_rows.first_observed_at,
-        newest_rows.is_in_own_feed,
-        newest_rows.source_file,
-        newest_rows.file_row_number,
-        newest_rows.batch_number
+        coalesce(sightings.first_observed_at, rows_of_files.observed_at) as first_observed_at,
+        case
+            when sightings.place_from_newest is null then rows_of_files.member_did = rows_of_files.author_did
+            else sightings.is_in_own_feed
+        end as is_in_own_feed,
+        rows_of_files.source_file,
+        rows_of_files.file_row_number,
+        (select max(batches.batch_number) from {{ ref('stg_bluesky__author_feed') }} as batches) as batch_number
     from rows_of_files
-    inner join newest_rows
+    left join sightings
         on
-            rows_of_files.source_file = newest_rows.source_file
-            and rows_of_files.file_row_number = newest_rows.file_row_number
+            rows_of_files.source_file = sightings.source_file
+            and rows_of_files.file_row_number = sightings.file_row_number
+    where
+        rows_of_files.item_uri is not null
+        and rows_of_files.post_uri is not null
+        and coalesce(sightings.place_from_newest, 1) = 1
 ),
 
 with_addresses as (

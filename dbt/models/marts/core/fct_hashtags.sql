@@ -8,8 +8,16 @@
 }}
 
 with posts as (
-    select * from {{ ref('int_posts') }}
-    where {{ is_own_post_to_read() }}
+    select
+        post_uri,
+        author_did,
+        posted_at,
+        facets,
+        tags,
+        source_file,
+        batch_number
+    from {{ ref('int_posts') }}
+    where {{ is_own_post_to_read() }} and (facets is not null or tags is not null)
 ),
 
 facets as (

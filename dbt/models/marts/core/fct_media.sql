@@ -8,8 +8,15 @@
 }}
 
 with posts as (
-    select * from {{ ref('int_posts') }}
-    where {{ is_own_post_to_read() }}
+    select
+        post_uri,
+        author_did,
+        posted_at,
+        media,
+        source_file,
+        batch_number
+    from {{ ref('int_posts') }}
+    where {{ is_own_post_to_read() }} and media is not null
 ),
 
 media as (
