@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -61,15 +62,15 @@ class OnSail:
         """Where Sail writes its tables while it builds."""
         return tables_folder_of(self.warehouse.path)
 
-    def build(self) -> None:
+    def build(self, *arguments: Path) -> None:
         """Build all."""
-        with self.begin() as job:
+        with self.begin(*arguments) as job:
             output, _ = job.communicate()
             assert job.returncode == 0, output
 
-    def begin(self, engine: str = ENGINE) -> subprocess.Popen[str]:
+    def begin(self, *arguments: Path, engine: str = ENGINE) -> subprocess.Popen[str]:
         """Begin to build all."""
-        return self._run(self.python, "-W", "ignore", BUILD, engine=engine)
+        return self._run(self.python, "-W", "ignore", BUILD, *arguments, engine=engine)
 
     def dbt(self, *arguments: str) -> subprocess.Popen[str]:
         """Begin to run dbt, as somebody without the job would."""
@@ -179,7 +180,7 @@ def test_sail_builds_what_duckdb_builds_also_after_it_or_its_cluster_was_killed(
     before = sail.marts()
     duckdb.pull(NIGHTS[-1])
     duckdb.dbt("run")
-    with sail.cluster() as (cluster, address), sail.begin(address) as job:
+    with sail.cluster() as (cluster, address), sail.begin(engine=address) as job:
         while not (sail.tables / "int_posts").exists():
             assert job.poll() is None
             time.sleep(0.1)
@@ -194,11 +195,25 @@ def test_sail_builds_what_duckdb_builds_also_after_it_or_its_cluster_was_killed(
             time.sleep(0.1)
         job.send_signal(signal.SIGKILL)
     assert sail.marts() == before
-    with sail.cluster() as (_, address), sail.begin(address) as job:
+    with sail.cluster() as (_, address), sail.begin(engine=address) as job:
         output, _ = job.communicate()
         assert job.returncode == 0, output
     assert_equal(sail.warehouse, duckdb)
     assert not sail.tables.exists()
+
+
+def test_names_are_looked_for_in_what_reports_show_and_not_in_all_of_history(
+    two: tuple[OnSail, Warehouse], tmp_path: Path
+) -> None:
+    sail, duckdb = two
+    duckdb.pull(NIGHTS[0])
+    sail.build(tmp_path / "asked.jsonl")
+    lines = (tmp_path / "asked.jsonl").read_text(encoding="utf-8").splitlines()
+    asked = {text for line in lines for text in json.loads(line) if text is not None}
+    posts = {text for (text,) in sail.warehouse.rows("select text from fct_posts where text != ''")}
+    shown = {text for (text,) in sail.warehouse.rows("select text from rpt_latest_posts where text != ''")}
+    assert shown <= asked
+    assert len(posts & asked) < len(posts) / 3
 
 
 def test_dbt_builds_and_tests_by_itself_and_leaves_nothing(two: tuple[OnSail, Warehouse]) -> None:
