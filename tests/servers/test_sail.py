@@ -11,6 +11,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import duckdb
 import pytest
 
 from pipelines.lake.bucket import PROJECT_ROOT
@@ -50,6 +51,28 @@ except LakeError as error:
 """
 
 
+ASK_FOR_PLACES = """
+import sys
+from pathlib import Path
+
+from pipelines.lake.spark_session import open_session, tell_session
+
+with open_session("sail") as spark:
+    tell_session(spark, "bluesky_sample", Path(sys.argv[1]))
+    query = "select item_uri, source_file, file_row_number from lake_author_feed order by 1"
+    print(*((*row,) for row in spark.sql(query).collect()), sep="\\n")
+"""
+
+LARGE_FILE = """
+copy (
+    select
+        (row * 7919 % 40000)::varchar as item_uri,
+        array_to_string(list_transform(range(8), lambda n: md5((8 * row + n)::varchar)), '') as raw
+    from range(40000) as rows(row)
+) to '{path}' (format parquet, row_group_size 8192)
+"""
+
+
 class OnSail:
     """A warehouse of a lake that has one of DuckDB's too, built in a Python of its own."""
 
@@ -77,6 +100,15 @@ class OnSail:
         dbt = self.python.with_name("dbt")
         places = [f"--{kind}-dir={PROJECT_ROOT / 'dbt'}" for kind in ("project", "profiles")]
         return self._run(dbt, "--no-use-colors", *arguments, "--target=sail_sample", *places)
+
+    def ask(self, script: str, *arguments: Path) -> str:
+        """Run a script, and give what it says."""
+        file = self.warehouse.folder / "ask.py"
+        file.write_text(script, encoding="utf-8")
+        with self._run(self.python, "-W", "ignore", file, *arguments) as job:
+            output, _ = job.communicate()
+            assert job.returncode == 0, output
+            return output
 
     def _run(self, *command: str | Path, engine: str = ENGINE) -> subprocess.Popen[str]:
         folder = self.warehouse.folder
@@ -214,6 +246,22 @@ def test_names_are_looked_for_in_what_reports_show_and_not_in_all_of_history(
     shown = {text for (text,) in sail.warehouse.rows("select text from rpt_latest_posts where text != ''")}
     assert shown <= asked
     assert len(posts & asked) < len(posts) / 3
+
+
+def test_a_row_has_the_place_that_it_has_in_its_file(two: tuple[OnSail, Warehouse], tmp_path: Path) -> None:
+    sail, warehouse = two
+    file = warehouse.dataset / "author_feed" / "night" / "large.parquet"
+    file.parent.mkdir(parents=True)
+    duckdb.execute(LARGE_FILE.format(path=file))
+    assert file.stat().st_size > 10 << 20  # What is smaller, Sail reads from its beginning to its end.
+    places = duckdb.sql(
+        f"""
+        select item_uri, 'author_feed/night/large.parquet', file_row_number
+        from read_parquet('{file}', file_row_number = true)
+        order by 1
+        """
+    ).fetchall()
+    assert sail.ask(ASK_FOR_PLACES, tmp_path / "tables").splitlines() == [str(place) for place in places]
 
 
 def test_dbt_builds_and_tests_by_itself_and_leaves_nothing(two: tuple[OnSail, Warehouse]) -> None:
