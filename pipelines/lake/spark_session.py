@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import duckdb
 import pyarrow as pa
 
-from pipelines.lake.bucket import LakeError, explain_lake_error
+from pipelines.lake.bucket import PROJECT_ROOT, LakeError, explain_lake_error
 from pipelines.lake.duckdb_settings import as_pattern, duckdb_settings
 from pipelines.lake.left_out import read_left_out
 from pipelines.lake.spark_functions import register_functions
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 REMOTE: Final = "sc://"
 """How the address of a server of Spark Connect begins, see
 https://spark.apache.org/docs/latest/spark-connect-overview.html."""
+
+_SCHEMA: Final = "bluesky"
+"""Where dbt makes the tables: `schema` in `dbt/profiles.yml`."""
 
 _RETRIES: Final = 3
 _READ_WHOLE_BELOW: Final = 10 << 20
@@ -148,6 +151,18 @@ def tell_session(spark: SparkSession, pipeline_name: str, tables: Path) -> None:
         reason = explain_lake_error(error) or f"The lake cannot be read: {str(error).splitlines()[0]}"
         raise LakeError(reason) from error
     register_functions(spark)
+    _drop_tables(spark)
+
+
+def _drop_tables(spark: SparkSession) -> None:
+    """Drop what a run before left in a server's catalogue: its files are gone, and Delta refuses to replace it."""
+    if not spark.catalog.databaseExists(_SCHEMA):
+        return
+    models = {file.stem for file in (PROJECT_ROOT / "dbt" / "models").rglob("*") if file.suffix in {".sql", ".py"}}
+    for table in spark.catalog.listTables(_SCHEMA):
+        if table.name in models:
+            kind = "view" if table.tableType == "VIEW" else "table"
+            spark.sql(f"drop {kind} if exists {_SCHEMA}.{table.name}")
 
 
 def _tell_files(

@@ -63,6 +63,22 @@ with open_session("sail") as spark:
     print(*((*row,) for row in spark.sql(query).collect()), sep="\\n")
 """
 
+ASK_WHAT_IS_LEFT = """
+import sys
+from pathlib import Path
+
+from pipelines.lake.spark_session import open_session, tell_session
+
+with open_session("sail") as spark:
+    spark.sql("create schema bluesky")
+    for table in ("fct_posts", "mine"):
+        place = f"{sys.argv[1]}/{table}"
+        spark.sql(f"create table bluesky.{table} using parquet location '{place}' as select 1 as a")
+    spark.sql("create view bluesky.fct_media as select 1 as a")
+    tell_session(spark, "bluesky_sample", Path(sys.argv[1]))
+    print(*(row.tableName for row in spark.sql("show tables in bluesky").collect() if not row.isTemporary))
+"""
+
 LARGE_FILE = """
 copy (
     select
@@ -262,6 +278,11 @@ def test_a_row_has_the_place_that_it_has_in_its_file(two: tuple[OnSail, Warehous
         """
     ).fetchall()
     assert sail.ask(ASK_FOR_PLACES, tmp_path / "tables").splitlines() == [str(place) for place in places]
+
+
+def test_models_of_a_run_before_are_dropped_and_nothing_else(two: tuple[OnSail, Warehouse], tmp_path: Path) -> None:
+    sail, _ = two
+    assert sail.ask(ASK_WHAT_IS_LEFT, tmp_path / "tables") == "mine\n"
 
 
 def test_dbt_builds_and_tests_by_itself_and_leaves_nothing(two: tuple[OnSail, Warehouse]) -> None:
