@@ -1,10 +1,15 @@
 {#- Whether none of the texts names somebody who is withheld, by handle or DID, in whatever case, and with `%40` for `@`
-    as in addresses. Each word of other people that a report shows goes through it. -#}
-{% macro names_nobody_withheld(texts) %}
-    {{- return(adapter.dispatch('names_nobody_withheld', 'bluesky_lake')(texts)) -}}
+    as in addresses. Each word of other people that a report shows goes through it.
+
+    Where `among` is given, the rows have to meet it too, and no other rows are asked. It is about what a row got by being
+    chosen, such as its rank: engines take a condition of one table to where that table is read, which is all of history,
+    and this one is dear. -#}
+{% macro names_nobody_withheld(texts, among=none) %}
+    {{- return(adapter.dispatch('names_nobody_withheld', 'bluesky_lake')(texts, among)) -}}
 {% endmacro %}
 
-{% macro duckdb__names_nobody_withheld(texts) -%}
+{% macro duckdb__names_nobody_withheld(texts, among) -%}
+    {%- if among %}{{ among }} and {% endif -%}
     not exists (
         select 1
         from (

@@ -49,10 +49,17 @@
 {%- endmacro %}
 
 
-{% macro spark__names_nobody_withheld(texts) -%}
+{#- A text that depends on `among` is known, and asked, where `among` is. -#}
+{% macro spark__names_nobody_withheld(texts, among) -%}
+    {%- if among %}{{ among }} and {% endif -%}
     not coalesce(
         arrays_overlap(
-            concat({% for text in texts %}{{ names_in(text) }}{{ ', ' if not loop.last }}{% endfor %}),
+            concat(
+                {%- for text in texts %}
+                {{ names_in('case when ' ~ among ~ ' then ' ~ text ~ ' end' if among else text) }}
+                {{- ',' if not loop.last }}
+                {%- endfor %}
+            ),
             (select collect_list(withheld_name) from {{ ref('int_withheld_names') }})
         ),
         false

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any, Final
 import duckdb
 import pyarrow as pa
 
-from pipelines.lake.bucket import LakeError, explain_lake_error
-from pipelines.lake.duckdb_settings import duckdb_settings
+from pipelines.lake.bucket import PROJECT_ROOT, LakeError, explain_lake_error
+from pipelines.lake.duckdb_settings import as_pattern, duckdb_settings
 from pipelines.lake.left_out import read_left_out
 from pipelines.lake.spark_functions import register_functions
 from pipelines.lake.tables import CHECK_TABLES, LIVE_TABLES, RAW_TABLES, SOURCE_FILE, SOURCE_ROW
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from pyspark.sql import SparkSession
@@ -32,7 +32,13 @@ REMOTE: Final = "sc://"
 """How the address of a server of Spark Connect begins, see
 https://spark.apache.org/docs/latest/spark-connect-overview.html."""
 
+_SCHEMA: Final = "bluesky"
+"""Where dbt makes the tables: `schema` in `dbt/profiles.yml`."""
+
 _RETRIES: Final = 3
+_READ_WHOLE_BELOW: Final = 10 << 20
+"""Bytes from which on Sail reads parts of a file side by side: `repartition_file_min_size` in
+https://datafusion.apache.org/user-guide/configs.html."""
 _MOST_LETTERS: Final = 300
 _STACK: Final = "SAIL_RUNTIME__STACK_SIZE"
 _LOADS: Final = {
@@ -140,14 +146,28 @@ def tell_session(spark: SparkSession, pipeline_name: str, tables: Path) -> None:
         with duckdb.connect() as connection:
             connection.execute("set timezone = 'UTC'")
             settings.configure(connection)
-            _tell_files(spark, settings, connection)
+            _tell_files(spark, settings, connection, tables)
     except duckdb.Error as error:
         reason = explain_lake_error(error) or f"The lake cannot be read: {str(error).splitlines()[0]}"
         raise LakeError(reason) from error
     register_functions(spark)
+    _drop_tables(spark)
 
 
-def _tell_files(spark: SparkSession, settings: DuckDBSettings, connection: duckdb.DuckDBPyConnection) -> None:
+def _drop_tables(spark: SparkSession) -> None:
+    """Drop what a run before left in a server's catalogue: its files are gone, and Delta refuses to replace it."""
+    if not spark.catalog.databaseExists(_SCHEMA):
+        return
+    models = {file.stem for file in (PROJECT_ROOT / "dbt" / "models").rglob("*") if file.suffix in {".sql", ".py"}}
+    for table in spark.catalog.listTables(_SCHEMA):
+        if table.name in models:
+            kind = "view" if table.tableType == "VIEW" else "table"
+            spark.sql(f"drop {kind} if exists {_SCHEMA}.{table.name}")
+
+
+def _tell_files(
+    spark: SparkSession, settings: DuckDBSettings, connection: duckdb.DuckDBPyConnection, tables: Path
+) -> None:
     connection.execute("set variable lake_path = $1", [settings.lake_path])
     connection.execute("set variable lake_pattern = $1", [settings.lake_pattern])
     connection.execute("""
@@ -173,7 +193,8 @@ def _tell_files(spark: SparkSession, settings: DuckDBSettings, connection: duckd
         _view(spark, f"lake_{name}", _json_rows(connection, files, columns))
     for table in (*RAW_TABLES, *CHECK_TABLES, *LIVE_TABLES):
         files = _files(connection, f"starts_with(source_file, '{table.name}/') and source_file like '%.parquet'")
-        query = _rows_of_files(connection, settings, table.schema, files)
+        numbered = _number_rows(connection, files, tables / "numbered" / table.name)
+        query = _rows_of_files(connection, settings, table.schema, files, numbered)
         spark.sql(query).createOrReplaceTempView(f"lake_{table.name}")
 
 
@@ -198,8 +219,39 @@ def _json_rows(connection: duckdb.DuckDBPyConnection, files: Sequence[str], colu
     ).to_arrow_table()
 
 
+def _number_rows(connection: duckdb.DuckDBPyConnection, files: Sequence[str], folder: Path) -> dict[str, Path]:
+    """Copy files of which the engine cannot tell the order of rows, with each row's place, and give each one's copy.
+
+    Sail reads the row groups of a larger file side by side, in an order of its own. Compacted files say the place.
+    """
+    if not files:
+        return {}
+    found = connection.execute(
+        """
+        select file_name
+        from parquet_file_metadata($1)
+        where
+            file_size_bytes >= $2
+            and num_row_groups > 1
+            and file_name not in (select file_name from parquet_schema($1) where name = $3)
+        order by file_name
+        """,
+        [files, _READ_WHOLE_BELOW, SOURCE_ROW],
+    ).fetchall()
+    copies = {path: folder / f"{number}.parquet" for number, (path,) in enumerate(found)}
+    for path, copy in copies.items():
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        source = connection.sql("from read_parquet($1, file_row_number = true)", params=[as_pattern(path)])
+        source.write_parquet(str(copy), compression="zstd")
+    return copies
+
+
 def _rows_of_files(
-    connection: duckdb.DuckDBPyConnection, settings: DuckDBSettings, schema: pa.Schema, files: Sequence[str]
+    connection: duckdb.DuckDBPyConnection,
+    settings: DuckDBSettings,
+    schema: pa.Schema,
+    files: Sequence[str],
+    numbered: Mapping[str, Path],
 ) -> str:
     """Write a query of the rows of some files, each with its file and its place there.
 
@@ -221,6 +273,8 @@ def _rows_of_files(
         file = path[len(settings.lake_path) + 1 :]
         name = file.replace("'", "\\'")
         row = "row_number() over (order by monotonically_increasing_id()) - 1"
+        if path in numbered:
+            row = "`file_row_number`"
         source, place = (
             (f"'{name}'", row)
             if SOURCE_FILE not in columns
@@ -232,7 +286,7 @@ def _rows_of_files(
         ]
         selects.append(
             f"select {', '.join(cells)}, '{name}' as lake_file, {source} as source_file"
-            f", cast({place} as bigint) as file_row_number from parquet.`{path}`"
+            f", cast({place} as bigint) as file_row_number from parquet.`{numbered.get(path, path)}`"
         )
     return " union all ".join(selects)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import duckdb
 import pytest
 
 from pipelines.lake.bucket import PROJECT_ROOT
@@ -49,6 +51,44 @@ except LakeError as error:
 """
 
 
+ASK_FOR_PLACES = """
+import sys
+from pathlib import Path
+
+from pipelines.lake.spark_session import open_session, tell_session
+
+with open_session("sail") as spark:
+    tell_session(spark, "bluesky_sample", Path(sys.argv[1]))
+    query = "select item_uri, source_file, file_row_number from lake_author_feed order by 1"
+    print(*((*row,) for row in spark.sql(query).collect()), sep="\\n")
+"""
+
+ASK_WHAT_IS_LEFT = """
+import sys
+from pathlib import Path
+
+from pipelines.lake.spark_session import open_session, tell_session
+
+with open_session("sail") as spark:
+    spark.sql("create schema bluesky")
+    for table in ("fct_posts", "mine"):
+        place = f"{sys.argv[1]}/{table}"
+        spark.sql(f"create table bluesky.{table} using parquet location '{place}' as select 1 as a")
+    spark.sql("create view bluesky.fct_media as select 1 as a")
+    tell_session(spark, "bluesky_sample", Path(sys.argv[1]))
+    print(*(row.tableName for row in spark.sql("show tables in bluesky").collect() if not row.isTemporary))
+"""
+
+LARGE_FILE = """
+copy (
+    select
+        (row * 7919 % 40000)::varchar as item_uri,
+        array_to_string(list_transform(range(8), lambda n: md5((8 * row + n)::varchar)), '') as raw
+    from range(40000) as rows(row)
+) to '{path}' (format parquet, row_group_size 8192)
+"""
+
+
 class OnSail:
     """A warehouse of a lake that has one of DuckDB's too, built in a Python of its own."""
 
@@ -61,21 +101,30 @@ class OnSail:
         """Where Sail writes its tables while it builds."""
         return tables_folder_of(self.warehouse.path)
 
-    def build(self) -> None:
+    def build(self, *arguments: Path) -> None:
         """Build all."""
-        with self.begin() as job:
+        with self.begin(*arguments) as job:
             output, _ = job.communicate()
             assert job.returncode == 0, output
 
-    def begin(self, engine: str = ENGINE) -> subprocess.Popen[str]:
+    def begin(self, *arguments: Path, engine: str = ENGINE) -> subprocess.Popen[str]:
         """Begin to build all."""
-        return self._run(self.python, "-W", "ignore", BUILD, engine=engine)
+        return self._run(self.python, "-W", "ignore", BUILD, *arguments, engine=engine)
 
     def dbt(self, *arguments: str) -> subprocess.Popen[str]:
         """Begin to run dbt, as somebody without the job would."""
         dbt = self.python.with_name("dbt")
         places = [f"--{kind}-dir={PROJECT_ROOT / 'dbt'}" for kind in ("project", "profiles")]
         return self._run(dbt, "--no-use-colors", *arguments, "--target=sail_sample", *places)
+
+    def ask(self, script: str, *arguments: Path) -> str:
+        """Run a script, and give what it says."""
+        file = self.warehouse.folder / "ask.py"
+        file.write_text(script, encoding="utf-8")
+        with self._run(self.python, "-W", "ignore", file, *arguments) as job:
+            output, _ = job.communicate()
+            assert job.returncode == 0, output
+            return output
 
     def _run(self, *command: str | Path, engine: str = ENGINE) -> subprocess.Popen[str]:
         folder = self.warehouse.folder
@@ -179,7 +228,7 @@ def test_sail_builds_what_duckdb_builds_also_after_it_or_its_cluster_was_killed(
     before = sail.marts()
     duckdb.pull(NIGHTS[-1])
     duckdb.dbt("run")
-    with sail.cluster() as (cluster, address), sail.begin(address) as job:
+    with sail.cluster() as (cluster, address), sail.begin(engine=address) as job:
         while not (sail.tables / "int_posts").exists():
             assert job.poll() is None
             time.sleep(0.1)
@@ -194,11 +243,46 @@ def test_sail_builds_what_duckdb_builds_also_after_it_or_its_cluster_was_killed(
             time.sleep(0.1)
         job.send_signal(signal.SIGKILL)
     assert sail.marts() == before
-    with sail.cluster() as (_, address), sail.begin(address) as job:
+    with sail.cluster() as (_, address), sail.begin(engine=address) as job:
         output, _ = job.communicate()
         assert job.returncode == 0, output
     assert_equal(sail.warehouse, duckdb)
     assert not sail.tables.exists()
+
+
+def test_names_are_looked_for_in_what_reports_show_and_not_in_all_of_history(
+    two: tuple[OnSail, Warehouse], tmp_path: Path
+) -> None:
+    sail, duckdb = two
+    duckdb.pull(NIGHTS[0])
+    sail.build(tmp_path / "asked.jsonl")
+    lines = (tmp_path / "asked.jsonl").read_text(encoding="utf-8").splitlines()
+    asked = {text for line in lines for text in json.loads(line) if text is not None}
+    posts = {text for (text,) in sail.warehouse.rows("select text from fct_posts where text != ''")}
+    shown = {text for (text,) in sail.warehouse.rows("select text from rpt_latest_posts where text != ''")}
+    assert shown <= asked
+    assert len(posts & asked) < len(posts) / 3
+
+
+def test_a_row_has_the_place_that_it_has_in_its_file(two: tuple[OnSail, Warehouse], tmp_path: Path) -> None:
+    sail, warehouse = two
+    file = warehouse.dataset / "author_feed" / "night" / "large.parquet"
+    file.parent.mkdir(parents=True)
+    duckdb.execute(LARGE_FILE.format(path=file))
+    assert file.stat().st_size > 10 << 20  # What is smaller, Sail reads from its beginning to its end.
+    places = duckdb.sql(
+        f"""
+        select item_uri, 'author_feed/night/large.parquet', file_row_number
+        from read_parquet('{file}', file_row_number = true)
+        order by 1
+        """
+    ).fetchall()
+    assert sail.ask(ASK_FOR_PLACES, tmp_path / "tables").splitlines() == [str(place) for place in places]
+
+
+def test_models_of_a_run_before_are_dropped_and_nothing_else(two: tuple[OnSail, Warehouse], tmp_path: Path) -> None:
+    sail, _ = two
+    assert sail.ask(ASK_WHAT_IS_LEFT, tmp_path / "tables") == "mine\n"
 
 
 def test_dbt_builds_and_tests_by_itself_and_leaves_nothing(two: tuple[OnSail, Warehouse]) -> None:

@@ -49,7 +49,7 @@ shown as (
                 and posts.last_observed_at >= {{ before('clock.newest_observed_at', var('publish_within_days')) }}
             )
         )
-        and {{ names_nobody_withheld(['posts.text', as_text('posts.labels')]) }}
+        and {{ names_nobody_withheld(['posts.text', as_text('posts.labels')], among='conversations.order_number > 0') }}
 )
 
 select

@@ -42,4 +42,4 @@ select
     ) as rank_number
 from counted
 left join {{ ref('int_domain_types') }} as domain_types on counted.domain = domain_types.domain
-where {{ names_nobody_withheld(['counted.domain']) }}
+where {{ names_nobody_withheld(['counted.domain'], among='counted.post_count + counted.previous_post_count > 0') }}

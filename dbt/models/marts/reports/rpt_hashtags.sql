@@ -43,4 +43,4 @@ select
             )
     end as falling_rank_number
 from counted
-where {{ names_nobody_withheld(['counted.hashtag']) }}
+where {{ names_nobody_withheld(['counted.hashtag'], among='counted.post_count + counted.previous_post_count > 0') }}

@@ -90,7 +90,7 @@ ranked as (
         -- history at once.
         and posts.last_observed_at
         >= (select {{ before('clock.newest_observed_at', var('publish_within_days')) }} from clock)
-        and {{ names_nobody_withheld(['posts.text', as_text('posts.labels')]) }}
+        and {{ names_nobody_withheld(['posts.text', as_text('posts.labels')], among='counted.member_count >= 3') }}
 )
 
 select *

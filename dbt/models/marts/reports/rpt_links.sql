@@ -70,7 +70,7 @@ ranked as (
     from linked
     left join {{ ref('int_domain_types') }} as domain_types on linked.domain = domain_types.domain
     where
-        {{ names_nobody_withheld(['linked.link_uri', 'linked.title']) }}
+        {{ names_nobody_withheld(['linked.link_uri', 'linked.title'], among='linked.candidate_number <= 110') }}
         and not exists (
             select 1
             from hidden_posts

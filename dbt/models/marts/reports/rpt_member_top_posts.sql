@@ -36,8 +36,7 @@ ranked as (
     inner join {{ ref('rpt_members') }} as members on posts.author_did = members.did
     left join {{ ref('int_post_growth') }} as growth on candidates.post_uri = growth.post_uri
     where
-        candidates.candidate_number <= 10
-        and {{ names_nobody_withheld(['posts.text', as_text('posts.labels')]) }}
+        {{ names_nobody_withheld(['posts.text', as_text('posts.labels')], among='candidates.candidate_number <= 10') }}
 )
 
 select *

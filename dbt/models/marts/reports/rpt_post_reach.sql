@@ -117,8 +117,7 @@ ranked as (
     inner join {{ ref('rpt_members') }} as members on posts.author_did = members.did
     left join conversations on posts.post_uri = conversations.top_post_uri
     where
-        candidates.candidate_number <= 35
-        and {{ names_nobody_withheld(['posts.text', as_text('posts.labels')]) }}
+        {{ names_nobody_withheld(['posts.text', as_text('posts.labels')], among='candidates.candidate_number <= 35') }}
 )
 
 select *
