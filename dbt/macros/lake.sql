@@ -62,7 +62,7 @@
         select * from {{ read_lake_files(table_name, unread_files(table_name).files) }}
         where
             source_file in (
-                select source_file from {{ base }}
+                select distinct source_file from {{ base }}
                 where batch_number > {{ last_batch() if is_incremental() else 0 }}
             )
     )
