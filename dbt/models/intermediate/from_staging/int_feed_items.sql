@@ -33,8 +33,10 @@ select
     item_uri,
     {{ rkey_of('item_uri') }} as item_rkey,
     -- Of reposts alone these differ from the key. DuckDB keeps texts that it compares outside its limit of memory.
-    coalesce(max(case when post_uri != item_uri then post_uri end), item_uri) as post_uri,
-    coalesce(
+    greatest(
+        max(case when post_uri != item_uri then post_uri end), case when bool_or(post_uri = item_uri) then item_uri end
+    ) as post_uri,
+    greatest(
         max(case when author_did != member_did then author_did end),
         case when bool_or(author_did = member_did) then member_did end
     ) as author_did,
