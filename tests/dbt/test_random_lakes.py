@@ -152,7 +152,9 @@ class Chance:
         values = self._content() | self._looks[author, number]
         if member != author:
             item_at = None if self.of(0.05) else posted_at + timedelta(hours=1)
-            values |= {"member": member, "repost": f"r-{author}-{rkey}", "item_at": item_at}
+            # A record that is written anew may be a repost of something else.
+            record = "r-moved" if self.of(0.1) else f"r-{author}-{rkey}"
+            values |= {"member": member, "repost": record, "item_at": item_at}
         elif self.of(0.1):
             values["reason_type"] = "pin"
         load.post(author, rkey, at, self._about(posted_at), indexed_at=self._about(posted_at), **values)

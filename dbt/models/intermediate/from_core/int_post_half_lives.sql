@@ -17,16 +17,7 @@ with engagement as (
         end as previous_count
     from {{ ref('fct_post_engagement') }} as engagement
     inner join {{ ref('int_recent_posts') }} as posts on engagement.post_uri = posts.post_uri
-    where
-        engagement.engagement_count is not null
-        and engagement.hours_since_posted >= 0
-        -- No observation of these posts is later than so: what is older, the engine need not look through. The hours
-        -- count from the time that a pull saw, which an edit that the live job heard does not move.
-        and engagement.hours_since_posted <= (
-            select {{ hours_between('min(pulled.posted_at)', 'max(pulled.last_observed_at)') }}
-            from {{ ref('int_posts') }} as pulled
-            where pulled.post_uri in (select recent.post_uri from {{ ref('int_recent_posts') }} as recent)
-        )
+    where engagement.engagement_count is not null and engagement.hours_since_posted >= 0
 ),
 
 finals as (

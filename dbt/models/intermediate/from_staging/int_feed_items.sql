@@ -6,8 +6,14 @@
         materialized='incremental',
         incremental_strategy='merge',
         unique_key=['member_did', 'item_uri', 'item_rkey'],
-        merge_update_columns=['item_at', 'first_observed_at', 'last_observed_at', 'batch_number', 'redated_in'],
+        merge_update_columns=[
+            'post_uri', 'author_did', 'is_repost', 'item_at', 'first_observed_at', 'last_observed_at', 'batch_number',
+            'redated_in'
+        ],
         merge_update_set_expressions={
+            'post_uri': 'greatest(DBT_INTERNAL_DEST.post_uri, DBT_INTERNAL_SOURCE.post_uri)',
+            'author_did': 'greatest(DBT_INTERNAL_DEST.author_did, DBT_INTERNAL_SOURCE.author_did)',
+            'is_repost': 'DBT_INTERNAL_DEST.is_repost or DBT_INTERNAL_SOURCE.is_repost',
             'item_at': 'case
                 when DBT_INTERNAL_SOURCE.last_observed_at >= DBT_INTERNAL_DEST.last_observed_at
                     then DBT_INTERNAL_SOURCE.item_at
