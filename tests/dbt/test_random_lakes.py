@@ -153,7 +153,7 @@ class Chance:
         if member != author:
             item_at = None if self.of(0.05) else posted_at + timedelta(hours=1)
             # A record that is written anew may be a repost of something else.
-            record = "r-moved" if self.of(0.1) else f"r-{author}-{rkey}"
+            record = "r-moved" if self.of(0.4) else f"r-{author}-{rkey}"
             values |= {"member": member, "repost": record, "item_at": item_at}
         elif self.of(0.1):
             values["reason_type"] = "pin"
