@@ -132,11 +132,16 @@
     create or replace temp table known_posts as
     select
         known.rowid as place,
-        known.post_uri,
-        known.first_observed_at,
-        known.is_in_own_feed,
-        known.posted_at,
-        known.redated_in,
+        new.post_uri,
+        new.batch_number,
+        least(known.first_observed_at, new.first_observed_at) as first_observed_at,
+        coalesce(known.is_in_own_feed or new.is_in_own_feed, known.is_in_own_feed, new.is_in_own_feed)
+            as is_in_own_feed,
+        case
+            when {{ utc_date('new.posted_at') }} is distinct from {{ utc_date('known.posted_at') }}
+                then new.batch_number
+            else known.redated_in
+        end as redated_in,
         coalesce(
             (new.last_observed_at, new.source_file, new.file_row_number)
             > (known.last_observed_at, known.source_file, known.file_row_number),
@@ -148,21 +153,12 @@
     delete from {{ target }}
     where rowid in (select place from known_posts where is_replaced);
 
-    {%- set seen -%}
-        least(known.first_observed_at, new.first_observed_at) as first_observed_at,
-        coalesce(known.is_in_own_feed or new.is_in_own_feed, known.is_in_own_feed, new.is_in_own_feed)
-            as is_in_own_feed
-    {%- endset %}
     insert into {{ target }} by name
     select
         new.* replace (
-            {{ seen }},
-            case
-                when known.post_uri is null then new.redated_in
-                when {{ utc_date('new.posted_at') }} is distinct from {{ utc_date('known.posted_at') }}
-                    then new.batch_number
-                else known.redated_in
-            end as redated_in
+            coalesce(known.first_observed_at, new.first_observed_at) as first_observed_at,
+            coalesce(known.is_in_own_feed, new.is_in_own_feed) as is_in_own_feed,
+            known.redated_in as redated_in
         )
     from {{ new }} as new
     left join known_posts as known on new.post_uri = known.post_uri
@@ -170,17 +166,9 @@
 
     update {{ target }} as posts
     set
-        first_observed_at = seen.first_observed_at,
-        is_in_own_feed = seen.is_in_own_feed,
-        batch_number = seen.batch_number
-    from (
-        select
-            known.place,
-            {{ seen }},
-            new.batch_number
-        from known_posts as known
-        inner join {{ new }} as new on known.post_uri = new.post_uri
-        where not known.is_replaced
-    ) as seen
-    where posts.rowid = seen.place;
+        first_observed_at = known.first_observed_at,
+        is_in_own_feed = known.is_in_own_feed,
+        batch_number = known.batch_number
+    from known_posts as known
+    where posts.rowid = known.place and not known.is_replaced;
 {% endmacro %}
