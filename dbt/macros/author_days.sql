@@ -30,7 +30,8 @@
             where kind = 'member'
         ),
 
-        reposts as (
+        -- Asked five times, each for few rows: kept once, it would be a copy of all reposts.
+        reposts as not materialized (
             select
                 member_did as did,
                 item_at,

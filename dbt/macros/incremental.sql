@@ -125,13 +125,21 @@
 
 
 {#- Incremental strategy of int_posts: a newer row replaces the post's version; a row that arrives late moves
-    first_observed_at and is_in_own_feed alone. The known posts are found in one look through post_uri, which DuckDB's
-    merge takes through all columns that it compares. -#}
+    first_observed_at and is_in_own_feed alone. The known posts are found in one look through post_uri alone, and the
+    rest of them by their places: DuckDB's merge takes all history through each column that it compares. -#}
 {% macro get_incremental_newest_version_sql(arguments) %}
     {%- set target, new = arguments.target_relation, arguments.temp_relation -%}
     create or replace temp table known_posts as
+    with places as materialized (
+        select
+            known.rowid as place,
+            new.post_uri
+        from {{ target }} as known
+        inner join {{ new }} as new on known.post_uri = new.post_uri
+    )
+
     select
-        known.rowid as place,
+        places.place,
         new.post_uri,
         new.batch_number,
         least(known.first_observed_at, new.first_observed_at) as first_observed_at,
@@ -147,8 +155,9 @@
             > (known.last_observed_at, known.source_file, known.file_row_number),
             false
         ) as is_replaced
-    from {{ target }} as known
-    inner join {{ new }} as new on known.post_uri = new.post_uri;
+    from places
+    inner join {{ target }} as known on places.place = known.rowid
+    inner join {{ new }} as new on places.post_uri = new.post_uri;
 
     delete from {{ target }}
     where rowid in (select place from known_posts where is_replaced);

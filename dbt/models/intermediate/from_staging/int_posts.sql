@@ -71,7 +71,7 @@ versions as (
         end as is_in_own_feed,
         rows_of_files.source_file,
         rows_of_files.file_row_number,
-        (select max(batches.batch_number) from {{ ref('stg_bluesky__author_feed') }} as batches) as batch_number
+        (select max(batches.batch_number) from {{ ref('base_bluesky__author_feed') }} as batches) as batch_number
     from rows_of_files
     left join sightings
         on

@@ -3,6 +3,7 @@
 with items as (
     select
         item_uri,
+        item_rkey,
         member_did,
         item_at,
         post_uri,
@@ -14,6 +15,7 @@ with items as (
     union all
     select
         repost_uri as item_uri,
+        {{ rkey_of('repost_uri') }} as item_rkey,
         reposter_did as member_did,
         reposted_at as item_at,
         post_uri,
@@ -29,7 +31,10 @@ deletions as (
 ),
 
 in_doubt as (
-    select uri from {{ ref('int_records_in_doubt') }}
+    select
+        uri,
+        {{ rkey_of('uri') }} as rkey
+    from {{ ref('int_records_in_doubt') }}
 )
 
 select
@@ -49,4 +54,5 @@ select
     in_doubt.uri is not null as is_in_doubt
 from items
 left join deletions on items.item_uri = deletions.subject_uri
-left join in_doubt on items.item_uri = in_doubt.uri
+-- By the record key too, in whose order the items are stored: who asks for those in doubt opens no others.
+left join in_doubt on items.item_uri = in_doubt.uri and items.item_rkey = in_doubt.rkey

@@ -51,8 +51,9 @@ audits as (
 ),
 
 reposts as (
-    select sum(case when is_in_doubt then 1 else 0 end) as in_doubt_repost_count
+    select count(*) as in_doubt_repost_count
     from {{ ref('fct_reposts') }}
+    where is_in_doubt
 ),
 
 authors as (
@@ -98,7 +99,7 @@ select
     observations.observation_count,
     cast(coalesce(posts.deleted_post_count, 0) as bigint) as deleted_post_count,
     cast(coalesce(posts.in_doubt_post_count, 0) as bigint) as in_doubt_post_count,
-    cast(coalesce(reposts.in_doubt_repost_count, 0) as bigint) as in_doubt_repost_count,
+    reposts.in_doubt_repost_count,
     cast(coalesce(audits.audited_member_count, 0) as bigint) as audited_member_count,
     cast(coalesce(audits.verified_member_count, 0) as bigint) as verified_member_count,
     cast(coalesce(audits.listed_member_count, 0) as bigint) as listed_member_count,
