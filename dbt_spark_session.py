@@ -6,18 +6,20 @@ calls dbt themselves gets a session here. What dbt builds then is gone when it e
 
 from __future__ import annotations
 
-import atexit
 import importlib.util
+import os
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from click import get_current_context
 from dbt.flags import get_flags
 from dbt.plugins.manager import dbtPlugin
 
+from pipelines.lake.bucket import LakeError
 from pipelines.lake.duckdb_settings import duckdb_settings
-from pipelines.lake.spark_session import open_session, tell_session
+from pipelines.lake.spark_session import BY_ITSELF, SCHEMA, open_session, tell_session
 from pipelines.warehouse import DUCKDB, SAIL, engine
 
 PIPELINES: Final = {"sail": "bluesky", "sail_sample": "bluesky_sample"}
@@ -32,15 +34,23 @@ class SparkSessionPlugin(dbtPlugin):
         pipeline_name = PIPELINES.get(get_flags().TARGET)  # type: ignore[no-untyped-call]
         if pipeline_name is None or _is_open():
             return
-        name = engine()
+        name = engine(pipeline_name)
         stack = ExitStack()
         spark = stack.enter_context(open_session(SAIL if name == DUCKDB else name))
+        schema = os.environ.get(SCHEMA, BY_ITSELF)
+        if spark.catalog.databaseExists(schema):
+            raise LakeError(
+                f"The engine has a schema {schema}, in which dbt would replace what has its models' names: drop it, or "
+                f"name another in {SCHEMA}."
+            )
         warehouse = duckdb_settings(pipeline_name).warehouse_path
         warehouse.parent.mkdir(parents=True, exist_ok=True)
         # Beside the warehouse, as the engine may be elsewhere; and not the job's folder, which may be building.
         folder = stack.enter_context(TemporaryDirectory(prefix=f"{warehouse.name}.dbt-", dir=warehouse.parent))
         tell_session(spark, pipeline_name, Path(folder))
-        atexit.register(stack.close)
+        stack.callback(spark.sql, f"drop schema if exists {schema} cascade")
+        # Not at the end of the process: Spark's client cannot ask for anything then.
+        get_current_context().call_on_close(stack.close)
 
 
 def _is_open() -> bool:

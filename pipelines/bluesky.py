@@ -546,11 +546,11 @@ def run_job(options: argparse.Namespace, run: PullRun | None, console: Terminal)
         return 0
     configured_retention()  # A value that cannot be used is said before anybody is asked anything.
     configured_audience_requests()
-    engine()
+    name = "bluesky_sample" if options.sample else "bluesky"
+    engine(name)
     posts = read_posts(options.posts) if options.posts is not None else None
     pulls = not (options.dry_run or options.check or posts)
     events = catch_up(options, console) if pulls and is_catch_up_wanted(options) else ""
-    name = "bluesky_sample" if options.sample else "bluesky"
     with only_one(name):
         pipeline = recover(open_pipeline(name))
         with closing(sample_nights(pipeline, options) if options.sample else real_night(options, run)) as nights:

@@ -18,7 +18,7 @@ from pipelines.lake.duckdb_settings import duckdb_settings, explain_warehouse_er
 from pipelines.lake.forget_warehouse import begin_anew_after_forgetting
 from pipelines.lake.loads import causes
 from pipelines.lake.local_disk import explain_disk_error, has_no_room
-from pipelines.lake.spark_session import REMOTE, check_client, open_session, tell_session
+from pipelines.lake.spark_session import REMOTE, check_client, check_path, open_session, own_schema, tell_session
 from pipelines.lake.spark_tables import publish_tables, tables_folder
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def _run_dbt(is_sample: bool, *command: str) -> BuildOutcome:
     # dbt would find it out too, and say it in many lines.
     settings = duckdb_settings(pipeline_name)
     settings.open_warehouse().close()
-    builder = engine()
+    builder = engine(pipeline_name)
     target = (("bluesky", "sample") if builder == DUCKDB else ("sail", "sail_sample"))[is_sample]
     flags = ["--target", target, "--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)]
     said: list[str] = []
@@ -136,11 +136,14 @@ def _run_dbt(is_sample: bool, *command: str) -> BuildOutcome:
     return BuildOutcome(target, outcome.success, counts, time.monotonic() - begun)
 
 
-def engine() -> str:
+def engine(pipeline_name: str) -> str:
     """Tell which engine builds the models: `engine` in [warehouse].
 
+    Args:
+        pipeline_name: Whose lake and warehouse it has to do with.
+
     Raises:
-        LakeError: It is none, or its client is not installed.
+        LakeError: It is none, or its client is not installed, or it cannot read or write there.
     """
     use_project_settings()
     name = dlt.config.get("warehouse.engine", str) or DUCKDB
@@ -148,6 +151,9 @@ def engine() -> str:
         raise LakeError(f"engine in [warehouse] is {name!r}: it is {DUCKDB}, {SAIL}, or {REMOTE}host:port.")
     if name != DUCKDB:
         check_client(name)
+        settings = duckdb_settings(pipeline_name)
+        check_path(settings.lake_path)
+        check_path(str(settings.warehouse_path))
     return name
 
 
@@ -158,11 +164,12 @@ def _on_engine(
     begin_anew_after_forgetting(settings)
     with open_session(name) as spark, tables_folder(settings) as folder:
         tell_session(spark, pipeline_name, folder)
-        outcome = invoke()
-        if outcome.success:
-            results = cast("Any", outcome.result).results
-            models = [result.node for result in results if result.node.resource_type == "model"]
-            publish_tables(spark, models, folder, settings)
+        with own_schema(spark, folder):
+            outcome = invoke()
+            if outcome.success:
+                results = cast("Any", outcome.result).results
+                models = [result.node for result in results if result.node.resource_type == "model"]
+                publish_tables(spark, models, folder, settings)
         return outcome
 
 

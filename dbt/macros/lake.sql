@@ -122,6 +122,10 @@
 
 {#- A text as a literal of SQL. -#}
 {% macro text_literal(text) %}
+    {{- return(adapter.dispatch('text_literal', 'bluesky_lake')(text)) -}}
+{% endmacro %}
+
+{% macro duckdb__text_literal(text) %}
     {{- return("'" ~ text | replace("'", "''") ~ "'") -}}
 {% endmacro %}
 

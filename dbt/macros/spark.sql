@@ -248,6 +248,11 @@
 {%- endmacro %}
 
 
+{#- Sail reads two quotes in a literal as none. -#}
+{% macro spark__text_literal(text) %}
+    {{- return("'" ~ text | replace("\\", "\\\\") | replace("'", "\\'") ~ "'") -}}
+{% endmacro %}
+
 {#- Where the engine writes its tables, each in a folder of its own, as the session was told. -#}
 {% macro tables_folder() %}
     {{- return(run_query('select folder from lake_tables_folder').columns[0].values()[0]) -}}

@@ -349,7 +349,7 @@
 
 {#- Strings for an `in (...)`, which may not be empty. -#}
 {% macro string_list(values) -%}
-    {%- for value in values %}'{{ value | replace("'", "''") }}', {% endfor -%} null
+    {%- for value in values %}{{ text_literal(value) }}, {% endfor -%} null
 {%- endmacro %}
 
 

@@ -25,7 +25,7 @@ _AROUND: Final = " \t\r\n\f\v\u00a0\u200b\ufeff"
 _QUOTES: Final = "'\"`“”‘’"  # noqa: RUF001  (editors put the curly ones there)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 # dlt looks for its own state with the place as a part of a pattern, and DuckDB's patterns cannot escape a backslash.
-_PATTERN: Final = re.compile(r"[*?\[\\]" if os.sep == "/" else r"[*?\[]")
+PATTERN: Final = re.compile(r"[*?\[\\]" if os.sep == "/" else r"[*?\[]")
 
 
 class PlaceError(ValueError):
@@ -98,7 +98,7 @@ def _bucket(scheme: str, url: str) -> str:
 
 
 def _without_patterns(place: str) -> str:
-    if _PATTERN.search(place):
+    if PATTERN.search(place):
         raise PlaceError(
             f"The lake would be at {place}, which dlt and DuckDB take for a pattern of file names: "
             "in bucket_url, name a folder without * ? [ and backslash."

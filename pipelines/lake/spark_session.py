@@ -6,17 +6,20 @@ for each raw table, of all its files, in which each row has its place, and views
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import os
+import re
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import duckdb
 import pyarrow as pa
 
-from pipelines.lake.bucket import PROJECT_ROOT, LakeError, explain_lake_error
+from pipelines.lake.bucket import LakeError, explain_lake_error
 from pipelines.lake.duckdb_settings import as_pattern, duckdb_settings
 from pipelines.lake.left_out import read_left_out
+from pipelines.lake.place import PATTERN
 from pipelines.lake.spark_functions import register_functions
 from pipelines.lake.tables import CHECK_TABLES, LIVE_TABLES, RAW_TABLES, SOURCE_FILE, SOURCE_ROW
 
@@ -32,9 +35,13 @@ REMOTE: Final = "sc://"
 """How the address of a server of Spark Connect begins, see
 https://spark.apache.org/docs/latest/spark-connect-overview.html."""
 
-_SCHEMA: Final = "bluesky"
-"""Where dbt makes the tables: `schema` in `dbt/profiles.yml`."""
+SCHEMA: Final = "BLUESKY_SPARK_SCHEMA"
+"""The variable that tells `dbt/profiles.yml` in which schema dbt makes the tables."""
+BY_ITSELF: Final = "bluesky"
+"""That schema where the variable is not set."""
 
+# Sail expands braces, and Spark variables, in SQL too; both skip files whose names begin so.
+_READ_OTHERWISE: Final = re.compile(rf"{PATTERN.pattern}|[{{\x00-\x1f\x7f]|/[._][^/]*[.]parquet$")
 _RETRIES: Final = 3
 _READ_WHOLE_BELOW: Final = 10 << 20
 """Bytes from which on Sail reads parts of a file side by side: `repartition_file_min_size` in
@@ -66,6 +73,19 @@ def check_client(engine: str) -> None:
     """
     if importlib.util.find_spec("pyspark") is None:
         raise LakeError(f"The client of the engine {engine} is not installed: uv sync --extra sail")
+
+
+def check_path(path: str) -> None:
+    """See that engines take a path for what it is, not for a pattern: they would find nothing there, or other files.
+
+    Raises:
+        LakeError: They would not.
+    """
+    if _READ_OTHERWISE.search(path):
+        raise LakeError(
+            f"Sail and Spark misread {path!r}: use no * ? [ {{, backslash or control character there, and no file that "
+            'begins with _ or a dot, or build with engine = "duckdb" in [warehouse].'
+        )
 
 
 @contextmanager
@@ -136,6 +156,7 @@ def tell_session(spark: SparkSession, pipeline_name: str, tables: Path) -> None:
         LakeError: The lake or the settings cannot be read.
     """
     settings = duckdb_settings(pipeline_name)
+    check_path(str(tables))
     left_out = pa.Table.from_pylist(
         [{"did": row["did"], "name": row["name"]} for row in read_left_out(pipeline_name).rows()],
         pa.schema([("did", pa.string()), ("name", pa.string())]),
@@ -151,18 +172,22 @@ def tell_session(spark: SparkSession, pipeline_name: str, tables: Path) -> None:
         reason = explain_lake_error(error) or f"The lake cannot be read: {str(error).splitlines()[0]}"
         raise LakeError(reason) from error
     register_functions(spark)
-    _drop_tables(spark)
 
 
-def _drop_tables(spark: SparkSession) -> None:
-    """Drop what a run before left in a server's catalogue: its files are gone, and Delta refuses to replace it."""
-    if not spark.catalog.databaseExists(_SCHEMA):
-        return
-    models = {file.stem for file in (PROJECT_ROOT / "dbt" / "models").rglob("*") if file.suffix in {".sql", ".py"}}
-    for table in spark.catalog.listTables(_SCHEMA):
-        if table.name in models:
-            kind = "view" if table.tableType == "VIEW" else "table"
-            spark.sql(f"drop {kind} if exists {_SCHEMA}.{table.name}")
+@contextmanager
+def own_schema(spark: SparkSession, tables: Path) -> Iterator[None]:
+    """Have dbt build in a schema of this run's own: a server may have other runs, and tables of its users.
+
+    Args:
+        spark: The session.
+        tables: Where the engine writes the tables: no two runs share it.
+    """
+    schema = f"{BY_ITSELF}_{hashlib.sha256(str(tables).encode()).hexdigest()[:12]}"
+    os.environ[SCHEMA] = schema
+    drop = f"drop schema if exists {schema} cascade"
+    spark.sql(drop)  # A run that was broken off left it.
+    yield
+    spark.sql(drop)
 
 
 def _tell_files(
@@ -270,8 +295,9 @@ def _rows_of_files(
         ", cast(null as bigint) as file_row_number where false"
     ]
     for path, columns in there.items():
-        file = path[len(settings.lake_path) + 1 :]
-        name = file.replace("'", "\\'")
+        check_path(path)
+        name = path[len(settings.lake_path) + 1 :].replace("'", "\\'")
+        quoted = str(numbered.get(path, path)).replace("`", "``")
         row = "row_number() over (order by monotonically_increasing_id()) - 1"
         if path in numbered:
             row = "`file_row_number`"
@@ -286,7 +312,7 @@ def _rows_of_files(
         ]
         selects.append(
             f"select {', '.join(cells)}, '{name}' as lake_file, {source} as source_file"
-            f", cast({place} as bigint) as file_row_number from parquet.`{numbered.get(path, path)}`"
+            f", cast({place} as bigint) as file_row_number from parquet.`{quoted}`"
         )
     return " union all ".join(selects)
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import random
+import re
 import signal
+import string
 import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -23,8 +27,9 @@ from tests.seeds import seeds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
+NAME = "it's `ours`, ]} #1 $x 100%41"
+"""A folder's name of letters that engines, or shells, read otherwise elsewhere."""
 NIGHTS = range(1, 11)
 MARTS = ("fct_", "dim_", "bridge_", "rpt_")
 BUILD = PROJECT_ROOT / "tests" / "servers" / "build_on_sail.py"
@@ -64,19 +69,66 @@ with open_session("sail") as spark:
 """
 
 ASK_WHAT_IS_LEFT = """
+import os
+import shutil
 import sys
 from pathlib import Path
 
+from pipelines.lake.spark_session import SCHEMA, open_session, own_schema
+
+
+def build(name):
+    folder = f"{sys.argv[1]}/{name}"
+    shutil.rmtree(folder, ignore_errors=True)
+    spark.sql(f"create schema if not exists {os.environ[SCHEMA]}")
+    spark.sql(f"create table {os.environ[SCHEMA]}.fct_posts using parquet location '{folder}' as select 1 as a")
+    spark.sql(f"create view {os.environ[SCHEMA]}.fct_media as select 1 as a")
+
+
+def say():
+    schemas = [schema.name for schema in spark.catalog.listDatabases()]
+    tables = [(name, table.name) for name in schemas for table in spark.catalog.listTables(name)]
+    print(*sorted(map(".".join, tables)))
+
+
+with open_session("sail") as spark:
+    os.environ[SCHEMA] = "bluesky"
+    build("of a user")
+    with own_schema(spark, Path("one")):
+        build("one")
+        say()
+        with own_schema(spark, Path("other")):
+            build("other")
+        say()
+    broken_off = own_schema(spark, Path("one"))
+    broken_off.__enter__()
+    build("one")
+    with own_schema(spark, Path("one")):
+        build("one")
+        say()
+    say()
+"""
+
+ASK_IN_FOLDERS = """
+import json
+import os
+import sys
+from pathlib import Path
+
+from pipelines.lake.bucket import LakeError, use_project_settings
 from pipelines.lake.spark_session import open_session, tell_session
 
 with open_session("sail") as spark:
-    spark.sql("create schema bluesky")
-    for table in ("fct_posts", "mine"):
-        place = f"{sys.argv[1]}/{table}"
-        spark.sql(f"create table bluesky.{table} using parquet location '{place}' as select 1 as a")
-    spark.sql("create view bluesky.fct_media as select 1 as a")
-    tell_session(spark, "bluesky_sample", Path(sys.argv[1]))
-    print(*(row.tableName for row in spark.sql("show tables in bluesky").collect() if not row.isTemporary))
+    for lake, tables in json.loads(Path(sys.argv[1]).read_text()):
+        os.environ["DESTINATION__SAMPLE_LAKE__BUCKET_URL"] = lake
+        use_project_settings()
+        try:
+            tell_session(spark, "bluesky_sample", Path(tables))
+            rows = spark.table("lake_author_feed").select("item_uri", "source_file")
+            rows.write.parquet(f"{tables}/rows")
+            print(json.dumps([[*row] for row in rows.collect()]))
+        except LakeError as error:
+            print(json.dumps(str(error)))
 """
 
 LARGE_FILE = """
@@ -110,6 +162,10 @@ class OnSail:
     def begin(self, *arguments: Path, engine: str = ENGINE) -> subprocess.Popen[str]:
         """Begin to build all."""
         return self._run(self.python, "-W", "ignore", BUILD, *arguments, engine=engine)
+
+    def job(self) -> subprocess.Popen[str]:
+        """Begin to run the whole job."""
+        return self._run(self.python, "-W", "ignore", "pipelines/bluesky.py", "--sample")
 
     def dbt(self, *arguments: str) -> subprocess.Popen[str]:
         """Begin to run dbt, as somebody without the job would."""
@@ -213,18 +269,29 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def two(tmp_path: Path, parsed_project: Path, python: Path) -> tuple[OnSail, Warehouse]:
     """One lake, with a warehouse that Sail builds and one that DuckDB builds."""
-    folder = new_project(tmp_path / "project", parsed_project)
+    folder = new_project(tmp_path / NAME, parsed_project)
     return OnSail(python, Warehouse(folder, "sail")), Warehouse(folder, "duckdb")
 
 
-def test_sail_builds_what_duckdb_builds_also_after_it_or_its_cluster_was_killed(two: tuple[OnSail, Warehouse]) -> None:
+def assert_names_are_looked_for_in_what_reports_show_and_not_in_all_of_history(sail: OnSail, asked: Path) -> None:
+    texts = {text for line in asked.read_text(encoding="utf-8").splitlines() for text in json.loads(line)}
+    posts = {text for (text,) in sail.warehouse.rows("select text from fct_posts where text != ''")}
+    shown = {text for (text,) in sail.warehouse.rows("select text from rpt_latest_posts where text != ''")}
+    assert shown <= texts
+    assert len(posts & texts) < len(posts) / 3
+
+
+def test_sail_builds_what_duckdb_builds_also_after_it_or_its_cluster_was_killed(
+    two: tuple[OnSail, Warehouse], tmp_path: Path
+) -> None:
     sail, duckdb = two
     for night in NIGHTS[:-1]:
         duckdb.pull(night)
         duckdb.dbt("run", WHAT_IS_KEPT)
     duckdb.dbt("run")
-    sail.build()
+    sail.build(tmp_path / "asked.jsonl")
     assert_equal(sail.warehouse, duckdb)
+    assert_names_are_looked_for_in_what_reports_show_and_not_in_all_of_history(sail, tmp_path / "asked.jsonl")
     before = sail.marts()
     duckdb.pull(NIGHTS[-1])
     duckdb.dbt("run")
@@ -250,20 +317,6 @@ def test_sail_builds_what_duckdb_builds_also_after_it_or_its_cluster_was_killed(
     assert not sail.tables.exists()
 
 
-def test_names_are_looked_for_in_what_reports_show_and_not_in_all_of_history(
-    two: tuple[OnSail, Warehouse], tmp_path: Path
-) -> None:
-    sail, duckdb = two
-    duckdb.pull(NIGHTS[0])
-    sail.build(tmp_path / "asked.jsonl")
-    lines = (tmp_path / "asked.jsonl").read_text(encoding="utf-8").splitlines()
-    asked = {text for line in lines for text in json.loads(line) if text is not None}
-    posts = {text for (text,) in sail.warehouse.rows("select text from fct_posts where text != ''")}
-    shown = {text for (text,) in sail.warehouse.rows("select text from rpt_latest_posts where text != ''")}
-    assert shown <= asked
-    assert len(posts & asked) < len(posts) / 3
-
-
 def test_a_row_has_the_place_that_it_has_in_its_file(two: tuple[OnSail, Warehouse], tmp_path: Path) -> None:
     sail, warehouse = two
     file = warehouse.dataset / "author_feed" / "night" / "large.parquet"
@@ -280,9 +333,73 @@ def test_a_row_has_the_place_that_it_has_in_its_file(two: tuple[OnSail, Warehous
     assert sail.ask(ASK_FOR_PLACES, tmp_path / "tables").splitlines() == [str(place) for place in places]
 
 
-def test_models_of_a_run_before_are_dropped_and_nothing_else(two: tuple[OnSail, Warehouse], tmp_path: Path) -> None:
+def test_a_run_leaves_what_others_have_on_its_server_and_nothing_of_its_own(
+    two: tuple[OnSail, Warehouse], tmp_path: Path
+) -> None:
     sail, _ = two
-    assert sail.ask(ASK_WHAT_IS_LEFT, tmp_path / "tables") == "mine\n"
+    at_once, after_the_other, after_a_kill, at_the_end = (
+        line.split() for line in sail.ask(ASK_WHAT_IS_LEFT, tmp_path).splitlines()
+    )
+    of_users = ["bluesky.fct_media", "bluesky.fct_posts"]
+    assert at_the_end == of_users
+    assert len(at_once) == len(of_users) + 2
+    assert at_once == after_the_other == after_a_kill
+
+
+def folder_names() -> list[str]:
+    """Names of folders and files, made of all that some reader of paths takes for something else."""
+    dice = random.Random(12)
+    parts = [*string.punctuation.replace("/", ""), *" é日\t\x7f", "%20", "::", "{a,b}", "[ab]", "${HOME}"]
+    some = ["".join(dice.choices(parts, k=dice.randint(2, 5))) for _ in range(15)]
+    return [*(f"x{part}y" for part in (*parts, *some)), "_x", ".x", "x."]
+
+
+def test_whatever_a_folder_or_a_file_is_called_its_own_rows_are_read_or_it_is_refused(
+    two: tuple[OnSail, Warehouse], tmp_path: Path
+) -> None:
+    sail, _ = two
+    asked: list[tuple[str, str]] = []
+    expected = []
+    for number, name in enumerate(folder_names()):
+        # dlt's and DuckDB's patterns are refused for all engines, and are tried as a file's name.
+        lake = tmp_path / str(number) / ("lake" if re.search(r"[*?\[\\]", name) else name)
+        files = [lake / "bluesky/author_feed/load" / f"{name}.parquet"]
+        files += [lake.with_name(other) / "bluesky/author_feed/load/1.parquet" for other in ("xay", "xby", "xy")]
+        for file in files:
+            file.parent.mkdir(parents=True)
+            duckdb.sql("select $1 as item_uri", params=[name if file == files[0] else "of another"]).write_parquet(
+                str(file)
+            )
+        tables = tmp_path / str(number) / f"{name}.tables"
+        tables.mkdir()
+        asked.append((str(lake), str(tables)))
+        expected.append([[name, f"author_feed/load/{name}.parquet"]])
+    (tmp_path / "asked.json").write_text(json.dumps(asked), encoding="utf-8")
+    answers = [json.loads(line) for line in sail.ask(ASK_IN_FOLDERS, tmp_path / "asked.json").splitlines()]
+    read = 0
+    for (_, written_to), rows, answer in zip(asked, expected, answers, strict=True):
+        if isinstance(answer, str):
+            assert "\n" not in answer
+            assert not [*Path(written_to).iterdir()]
+        else:
+            assert answer == rows
+            (file,) = Path(written_to, "rows").glob("*.parquet")
+            read += 1
+    assert read > len(answers) / 2
+
+
+def test_a_place_that_the_engine_misreads_is_refused_before_anything_is_asked_or_written(
+    two: tuple[OnSail, Warehouse],
+) -> None:
+    sail = OnSail(two[0].python, Warehouse(two[0].warehouse.folder, "{a,b}"))
+    with sail.job() as job:
+        output, _ = job.communicate()
+    assert job.returncode == 1
+    [line] = output.splitlines()
+    assert "{a,b}" in line
+    assert 'engine = "duckdb"' in line
+    assert not sail.warehouse.dataset.exists()
+    assert not sail.warehouse.path.exists()
 
 
 def test_dbt_builds_and_tests_by_itself_and_leaves_nothing(two: tuple[OnSail, Warehouse]) -> None:
@@ -292,6 +409,7 @@ def test_dbt_builds_and_tests_by_itself_and_leaves_nothing(two: tuple[OnSail, Wa
         output, _ = job.communicate()
     assert job.returncode == 0, output
     assert "ERROR=0" in output
+    assert "Traceback" not in output
     assert not sail.tables.exists()
 
 
