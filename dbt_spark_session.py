@@ -36,14 +36,15 @@ class SparkSessionPlugin(dbtPlugin):
             return
         name = engine(pipeline_name)
         stack = ExitStack()
-        spark = stack.enter_context(open_session(SAIL if name == DUCKDB else name))
+        settings = duckdb_settings(pipeline_name)
+        spark = stack.enter_context(open_session(SAIL if name == DUCKDB else name, settings.environment))
         schema = os.environ.get(SCHEMA, BY_ITSELF)
         if spark.catalog.databaseExists(schema):
             raise LakeError(
                 f"The engine has a schema {schema}, in which dbt would replace what has its models' names: drop it, or "
                 f"name another in {SCHEMA}."
             )
-        warehouse = duckdb_settings(pipeline_name).warehouse_path
+        warehouse = settings.warehouse_path
         warehouse.parent.mkdir(parents=True, exist_ok=True)
         # Beside the warehouse, as the engine may be elsewhere; and not the job's folder, which may be building.
         folder = stack.enter_context(TemporaryDirectory(prefix=f"{warehouse.name}.dbt-", dir=warehouse.parent))

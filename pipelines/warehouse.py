@@ -162,7 +162,7 @@ def _on_engine(
 ) -> dbtRunnerResult:
     """Build all of the models on another engine, and copy them into the warehouse if all went well."""
     begin_anew_after_forgetting(settings)
-    with open_session(name) as spark, tables_folder(settings) as folder:
+    with open_session(name, settings.environment) as spark, tables_folder(settings) as folder:
         tell_session(spark, pipeline_name, folder)
         with own_schema(spark, folder):
             outcome = invoke()

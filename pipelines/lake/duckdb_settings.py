@@ -40,12 +40,14 @@ class DuckDBSettings:
         warehouse_path: The DuckDB file that dbt builds.
         memory_limit: Most memory that DuckDB may use, e.g. `2GB`; what does not fit is spilled to disk.
         statements: SQL that loads the extension and creates the secret. Holds keys: never print it.
+        environment: The same for Sail, which takes it from there. Holds keys: never print it.
     """
 
     lake_path: str
     warehouse_path: Path
     memory_limit: str
     statements: tuple[str, ...]
+    environment: Mapping[str, str]
 
     @property
     def lake_pattern(self) -> str:
@@ -173,6 +175,7 @@ def _read_settings(pipeline_name: str) -> DuckDBSettings:
         warehouse_path=(Path(active().local_dir) / Path(warehouse).expanduser()).resolve(),
         memory_limit=dlt.config["warehouse.memory_limit"],
         statements=() if bucket.is_local_filesystem else _statements(bucket),
+        environment=_environment(bucket.credentials) if bucket.protocol == "s3" else {},
     )
 
 
@@ -220,6 +223,22 @@ def _s3_secret(credentials: CredentialsConfiguration | str) -> Mapping[str, Any]
         "URL_STYLE": aws.s3_url_style or ("path" if aws.endpoint_url else None),
         "USE_SSL": "false" if endpoint.scheme == "http" else "true",
     }
+
+
+def _environment(credentials: CredentialsConfiguration | str) -> Mapping[str, str]:
+    """Give the variables of https://docs.rs/object_store/latest/object_store/aws/enum.AmazonS3ConfigKey.html."""
+    aws = cast("AwsCredentials", credentials)
+    keys = aws.to_session_credentials()
+    endpoint = aws.endpoint_url or ""
+    variables = {
+        "AWS_ACCESS_KEY_ID": keys["aws_access_key_id"],
+        "AWS_SECRET_ACCESS_KEY": keys["aws_secret_access_key"],
+        "AWS_SESSION_TOKEN": keys["aws_session_token"],
+        "AWS_REGION": aws.region_name,
+        "AWS_ENDPOINT": endpoint,
+        "AWS_ALLOW_HTTP": "true" if endpoint.startswith("http:") else None,
+    }
+    return {name: value for name, value in variables.items() if value}
 
 
 def _azure_secret(bucket: FilesystemDestinationClientConfiguration) -> Mapping[str, Any]:

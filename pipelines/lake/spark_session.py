@@ -40,8 +40,8 @@ SCHEMA: Final = "BLUESKY_SPARK_SCHEMA"
 BY_ITSELF: Final = "bluesky"
 """That schema where the variable is not set."""
 
-# Sail expands braces, and Spark variables, in SQL too; both skip files whose names begin so.
-_READ_OTHERWISE: Final = re.compile(rf"{PATTERN.pattern}|[{{\x00-\x1f\x7f]|/[._][^/]*[.]parquet$")
+# Sail expands braces, and Spark variables, in SQL too; both skip files whose names begin so; Sail decodes %20 in URLs.
+_READ_OTHERWISE: Final = re.compile(rf"{PATTERN.pattern}|[{{\x00-\x1f\x7f]|/[._][^/]*[.]parquet$|://.*%")
 _RETRIES: Final = 3
 _READ_WHOLE_BELOW: Final = 10 << 20
 """Bytes from which on Sail reads parts of a file side by side: `repartition_file_min_size` in
@@ -83,18 +83,19 @@ def check_path(path: str) -> None:
     """
     if _READ_OTHERWISE.search(path):
         raise LakeError(
-            f"Sail and Spark misread {path!r}: use no * ? [ {{, backslash or control character there, and no file that "
-            'begins with _ or a dot, or build with engine = "duckdb" in [warehouse].'
+            f"Sail and Spark misread {path!r}: use no * ? [ {{, backslash or control character, no % in a bucket, "
+            'and no file that begins with _ or a dot, or build with engine = "duckdb" in [warehouse].'
         )
 
 
 @contextmanager
-def open_session(engine: str) -> Iterator[SparkSession]:
+def open_session(engine: str, environment: Mapping[str, str] | None = None) -> Iterator[SparkSession]:
     """Open a session of an engine.
 
     Args:
         engine: `sail`, which is started in this process; or the address of a server of Spark Connect, `sc://host:port`,
             which is up already.
+        environment: What Sail takes from the environment to reach the bucket. A server has keys of its own.
 
     Raises:
         LakeError: The client is not installed; the server cannot be reached, or does not do what it is asked.
@@ -105,7 +106,7 @@ def open_session(engine: str) -> Iterator[SparkSession]:
     from pyspark.sql.connect.client.retries import DefaultPolicy  # noqa: PLC0415
 
     with ExitStack() as stack:
-        address = engine if engine.startswith(REMOTE) else stack.enter_context(_sail())
+        address = engine if engine.startswith(REMOTE) else stack.enter_context(_sail(environment or {}))
         os.environ["SPARK_REMOTE"] = address  # dbt asks for the session anew for each statement.
         builder: Any = SparkSession.builder
         try:
@@ -126,7 +127,7 @@ def _reason(error: Exception) -> str:
 
 
 @contextmanager
-def _sail() -> Iterator[str]:
+def _sail(environment: Mapping[str, str]) -> Iterator[str]:
     """Start Sail in this process, and give its address.
 
     `SAIL_MODE` says whether it runs by itself (`local`) or as a cluster; see Sail's own documentation.
@@ -135,6 +136,8 @@ def _sail() -> Iterator[str]:
 
     os.environ.setdefault(_STACK, str(16 << 20))  # Plans of models on models are deep.
     os.environ.setdefault("RUST_LOG", "error")  # Else it tells of each task.
+    before = {name: os.environ.get(name) for name in environment}
+    os.environ.update(environment)
     server = SparkConnectServer("127.0.0.1", 0)
     server.start(background=True)
     host, port = server.listening_address
@@ -142,6 +145,11 @@ def _sail() -> Iterator[str]:
         yield f"{REMOTE}{host}:{port}"
     finally:
         server.stop()
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def tell_session(spark: SparkSession, pipeline_name: str, tables: Path) -> None:

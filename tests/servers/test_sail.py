@@ -24,11 +24,12 @@ from tests.dbt.test_random_lakes import Chance
 from tests.dbt.warehouses import WHAT_IS_KEPT, Warehouse, new_project
 from tests.s3.conftest import free_port, wait_for
 from tests.seeds import seeds
+from tests.servers.bucket_servers import r2
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-NAME = "it's `ours`, ]} #1 $x 100%41"
+NAME = "it's `ours`, ]} #1 $x"
 """A folder's name of letters that engines, or shells, read otherwise elsewhere."""
 NIGHTS = range(1, 11)
 MARTS = ("fct_", "dim_", "bridge_", "rpt_")
@@ -132,12 +133,10 @@ with open_session("sail") as spark:
 """
 
 LARGE_FILE = """
-copy (
-    select
-        (row * 7919 % 40000)::varchar as item_uri,
-        array_to_string(list_transform(range(8), lambda n: md5((8 * row + n)::varchar)), '') as raw
-    from range(40000) as rows(row)
-) to '{path}' (format parquet, row_group_size 8192)
+select
+    (row * 7919 % 40000)::varchar as item_uri,
+    array_to_string(list_transform(range(8), lambda n: md5((8 * row + n)::varchar)), '') as raw
+from range(40000) as rows(row)
 """
 
 
@@ -321,14 +320,15 @@ def test_a_row_has_the_place_that_it_has_in_its_file(two: tuple[OnSail, Warehous
     sail, warehouse = two
     file = warehouse.dataset / "author_feed" / "night" / "large.parquet"
     file.parent.mkdir(parents=True)
-    duckdb.execute(LARGE_FILE.format(path=file))
+    duckdb.sql(LARGE_FILE).write_parquet(str(file), row_group_size=8192)
     assert file.stat().st_size > 10 << 20  # What is smaller, Sail reads from its beginning to its end.
     places = duckdb.sql(
-        f"""
-        select item_uri, 'author_feed/night/large.parquet', file_row_number
-        from read_parquet('{file}', file_row_number = true)
-        order by 1
         """
+        select item_uri, 'author_feed/night/large.parquet', file_row_number
+        from read_parquet($1, file_row_number = true)
+        order by 1
+        """,
+        params=[str(file)],
     ).fetchall()
     assert sail.ask(ASK_FOR_PLACES, tmp_path / "tables").splitlines() == [str(place) for place in places]
 
@@ -394,7 +394,7 @@ def test_a_place_that_the_engine_misreads_is_refused_before_anything_is_asked_or
     sail = OnSail(two[0].python, Warehouse(two[0].warehouse.folder, "{a,b}"))
     with sail.job() as job:
         output, _ = job.communicate()
-    assert job.returncode == 1
+    assert job.returncode == 1, output
     [line] = output.splitlines()
     assert "{a,b}" in line
     assert 'engine = "duckdb"' in line
@@ -418,6 +418,29 @@ def test_what_the_engine_refuses_is_an_error_of_one_line(python: Path) -> None:
     said = subprocess.check_output(ask, input=ASK_FOR_NOTHING, cwd=PROJECT_ROOT, text=True)
     assert "cannot go on" in said
     assert len(said.splitlines()) == 1
+
+
+def test_sail_builds_what_duckdb_builds_of_a_lake_in_a_bucket_with_its_keys(
+    two: tuple[OnSail, Warehouse], tmp_path: Path
+) -> None:
+    sail, duckdb = two
+    with r2(tmp_path / "r2") as server:
+        server.write_settings(duckdb.folder)
+        settings = duckdb.folder / ".dlt" / "secrets.toml"
+        here = settings.read_text(encoding="utf-8").replace("destination.filesystem", "destination.sample_lake")
+        settings.write_text(here.replace(tmp_path.name, NAME), encoding="utf-8")
+        duckdb.pull(NIGHTS[0])
+        duckdb.dbt("run")
+        sail.build()
+        assert_equal(sail.warehouse, duckdb)
+        assert not duckdb.dataset.exists()
+        # Sail decodes what is in percent signs there, and finds nothing.
+        settings.write_text(here.replace(tmp_path.name, "a%20b"), encoding="utf-8")
+        with sail.job() as job:
+            output, _ = job.communicate()
+        assert job.returncode == 1, output
+        [line] = output.splitlines()
+        assert "a%20b" in line
 
 
 @pytest.mark.parametrize("seed", seeds(6, by_default=1, on_each_change=2))
