@@ -106,7 +106,7 @@ class Load:
             reached_end=is_ok and days is None,
         )
 
-    def post(self, author: str, rkey: str, seen_at: datetime, posted_at: datetime | None, **values: Any) -> None:
+    def post(self, author: str, rkey: str, seen_at: datetime | None, posted_at: datetime | None, **values: Any) -> None:
         """A post in its author's feed; in `member`'s, as a repost, if `repost` names the record."""
         repost, member = values.pop("repost", None), values.pop("member", author)
         indexed_at = values.pop("indexed_at", posted_at)

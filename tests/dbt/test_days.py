@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import duckdb
 import pytest
 
-from tests.dbt.raw_lakes import Load, did, night, post_uri, repost_uri
+from tests.dbt.raw_lakes import PACK, Load, did, night, post_uri, repost_uri
 from tests.dbt.warehouses import Warehouse, differences_of, new_project
 
 if TYPE_CHECKING:
@@ -20,10 +20,10 @@ MOVED = [
 MEMBERS = [*MOVED, "still"]
 
 
-def first_load() -> Load:
+def first_load(number: int = 10, pack: str = PACK) -> Load:
     """All have a post of the second day and one of the third, and have reposted a stranger's on the fourth."""
-    load, at = Load("1772406001.5"), night(10)
-    load.pack(at, MEMBERS)
+    load, at = Load("1772406001.5"), night(number)
+    load.pack(at, MEMBERS, pack)
     for name in MEMBERS:
         load.profile(name, at)
         load.pull(name, at)
@@ -35,26 +35,26 @@ def first_load() -> Load:
     return load
 
 
-def late_load() -> Load:
+def late_load(number: int = 10) -> Load:
     """A look between the first and the last, which arrives with the last."""
     load = Load("1772406002.5")
-    load.post("late", "p2", night(11), night(2), like_count=3)
+    load.post("late", "p2", night(number + 1), night(2), like_count=3)
     return load
 
 
-def last_load() -> Load:
+def last_load(number: int = 10, pack: str = PACK) -> Load:
     """To each member happens what they are named for."""
-    load, at = Load("1772406003.5"), night(12)
-    load.pack(at, MEMBERS)
+    load, between, at = Load("1772406003.5"), night(number + 1), night(number + 2)
+    load.pack(at, MEMBERS, pack)
     for name in MEMBERS:
         load.profile(name, at, labels=["!no-unauthenticated"] if name == "hidden" else [])
     load.post("dated", "p2", at, night(5), post_cid="bafysecond")
-    load.event("deleted", "post", "p2", night(11), "delete")
+    load.event("deleted", "post", "p2", between, "delete")
     load.pull("doubted", at, days=20)
-    load.event("undone", "repost", "r", night(11), "delete")
+    load.event("undone", "repost", "r", between, "delete")
     load.check(post_uri("gone", "s"), at, "record_gone")
-    load.post("shy", "t", at, night(9), member="still", repost="r-shy", author_labels=["!no-unauthenticated"])
-    load.event("edited", "post", "p2", night(11), "update", created_at=night(1), cid="bafysecond", text="edited")
+    load.post("shy", "t", at, night(number - 1), member="still", repost="r-shy", author_labels=["!no-unauthenticated"])
+    load.event("edited", "post", "p2", between, "update", created_at=night(1), cid="bafysecond", text="edited")
     load.post("own", "p2", at, night(2), like_count=4)
     load.post("late", "p2", at, night(2), like_count=9)
     load.check(

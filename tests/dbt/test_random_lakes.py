@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pipelines.lake.bucket import PROJECT_ROOT
+from tests.dbt.hostile_rows import WITHOUT_TIMES, known_rows, new_rows
 from tests.dbt.laws import broken_laws
 from tests.dbt.raw_lakes import OTHER_PACK, PACK, Load, did, follow_uri, like_uri, night, post_uri, repost_uri, rev_at
 from tests.dbt.warehouses import WHAT_IS_KEPT, Warehouse, differences_of, new_project
@@ -199,8 +200,11 @@ def test_night_by_night_or_all_at_once_is_the_same(seed: int, tmp_path: Path, pa
     for number, load in enumerate(loads):
         evidence = chance.random.choice(["_dlt_loads", "_dlt_loads", "_dlt_pipeline_state", None])
         files = chance.random.choice([1, 2])
+        hostile = known_rows() if number == 0 else new_rows() if number == len(loads) - 1 else []
         for lake in (nights, at_once):
             load.write(lake.dataset, evidence=evidence, files=files)
+            for other in hostile:
+                other.write(lake.dataset, author_feed=WITHOUT_TIMES)
         if chance.of(0.7):
             nights.compact(hour=number)
         if number in builds:
@@ -242,8 +246,11 @@ def parts_alone(seed: int, folder: Path, parsed_project: Path, nights: range) ->
     built, at_once = two_lakes(folder, parsed_project)
     for number in nights:
         load = chance.load(number)
+        hostile = known_rows() if number == nights[0] else new_rows() if number == nights[-2] else []
         for lake in (built, at_once):
             load.write(lake.dataset)
+            for other in hostile:
+                other.write(lake.dataset, author_feed=WITHOUT_TIMES)
         if chance.of(0.7):
             built.compact(hour=number)
         if number == nights[0]:
