@@ -125,8 +125,9 @@
 
 
 {#- Incremental strategy of int_posts: a newer row replaces the post's version; a row that arrives late moves
-    first_observed_at and is_in_own_feed alone. The known posts are found in one look through post_uri alone, and the
-    rest of them by their places: DuckDB's merge takes all history through each column that it compares. -#}
+    first_observed_at and is_in_own_feed alone. A row that somebody else wrote without a time is older than all others,
+    as it is where dbt builds all at once. The known posts are found in one look through post_uri alone, and the rest of
+    them by their places: DuckDB's merge takes all history through each column that it compares. -#}
 {% macro get_incremental_newest_version_sql(arguments) %}
     {%- set target, new = arguments.target_relation, arguments.temp_relation -%}
     create or replace temp table known_posts as
@@ -150,11 +151,9 @@
                 then new.batch_number
             else known.redated_in
         end as redated_in,
-        coalesce(
-            (new.last_observed_at, new.source_file, new.file_row_number)
-            > (known.last_observed_at, known.source_file, known.file_row_number),
-            false
-        ) as is_replaced
+        (coalesce(new.last_observed_at, {{ oldest_time() }}), new.source_file, new.file_row_number)
+        > (coalesce(known.last_observed_at, {{ oldest_time() }}), known.source_file, known.file_row_number)
+            as is_replaced
     from places
     inner join {{ target }} as known on places.place = known.rowid
     inner join {{ new }} as new on places.post_uri = new.post_uri;

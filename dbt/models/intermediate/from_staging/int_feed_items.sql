@@ -1,6 +1,8 @@
 {#- dbt merges the items of new files into those that are there, so that a night's cost does not grow with history.
     The record key, though contained in the URI, is a column of the merge's key: record keys sort by time, so DuckDB
     skips the row groups that are older than all that the night brings. -#}
+{%- set is_newer = 'coalesce(DBT_INTERNAL_SOURCE.last_observed_at, ' ~ oldest_time() ~ ') >= '
+    ~ 'coalesce(DBT_INTERNAL_DEST.last_observed_at, ' ~ oldest_time() ~ ')' %}
 {{
     config(
         materialized='incremental',
@@ -15,14 +17,14 @@
             'author_did': 'greatest(DBT_INTERNAL_DEST.author_did, DBT_INTERNAL_SOURCE.author_did)',
             'is_repost': 'DBT_INTERNAL_DEST.is_repost or DBT_INTERNAL_SOURCE.is_repost',
             'item_at': 'case
-                when DBT_INTERNAL_SOURCE.last_observed_at >= DBT_INTERNAL_DEST.last_observed_at
+                when ' ~ is_newer ~ '
                     then DBT_INTERNAL_SOURCE.item_at
                 else DBT_INTERNAL_DEST.item_at
             end',
             'first_observed_at': 'least(DBT_INTERNAL_DEST.first_observed_at, DBT_INTERNAL_SOURCE.first_observed_at)',
             'last_observed_at': 'greatest(DBT_INTERNAL_DEST.last_observed_at, DBT_INTERNAL_SOURCE.last_observed_at)',
             'redated_in': 'case
-                when DBT_INTERNAL_SOURCE.last_observed_at >= DBT_INTERNAL_DEST.last_observed_at
+                when ' ~ is_newer ~ '
                     and ' ~ utc_date('DBT_INTERNAL_SOURCE.item_at') ~ ' is distinct from '
                         ~ utc_date('DBT_INTERNAL_DEST.item_at') ~ '
                     then DBT_INTERNAL_SOURCE.batch_number

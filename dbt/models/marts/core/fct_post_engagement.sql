@@ -22,9 +22,10 @@ with posts as (
 
 feed_items as (
     select * from {{ ref('stg_bluesky__author_feed') }}
-    {% if is_incremental() -%}
     where
-        post_uri in (select posts.post_uri from posts)
+        observed_at is not null
+    {% if is_incremental() -%}
+        and post_uri in (select posts.post_uri from posts)
         -- Bounds the scan: DuckDB skips the row groups of older files, which are the most.
         and observed_at >= (select min(posts.first_observed_at) from posts)
     {%- endif %}
