@@ -25,7 +25,7 @@ MEMBERS = ("mara", "otto", "sofia", "ruth")
 
 @pytest.mark.parametrize(
     ("count", "seed"),
-    [(1, 0), *(pytest.param(3, seed, marks=RARE) for seed in range(1, 11))],
+    [pytest.param(1, 0, marks=pytest.mark.slow), *(pytest.param(3, seed, marks=RARE) for seed in range(1, 11))],
 )
 def test_an_audit_that_is_killed_at_any_moment_is_finished_by_the_next(
     lake: Lake, world: World, sample_server: SampleServer, count: int, seed: int

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 KILLED = -9
 
 
-@pytest.mark.parametrize("seed", seeds(10, by_default=1, on_each_change=1))
+@pytest.mark.parametrize("seed", seeds(10, by_default=0, on_each_change=1))
 def test_a_check_that_is_killed_at_any_moment_is_finished_by_the_next(
     lake: Lake, world: World, sample_server: SampleServer, seed: int
 ) -> None:

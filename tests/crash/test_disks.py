@@ -49,7 +49,7 @@ def nearly_full(but: int) -> Trouble:
     ("place", "trouble"),
     [
         pytest.param("working_folder", nearly_full(0), id="nothing can be extracted", marks=pytest.mark.slow),
-        pytest.param("working_folder", nearly_full(200 * KIB), id="not all can be normalized"),
+        pytest.param("working_folder", nearly_full(200 * KIB), id="not all can be normalized", marks=pytest.mark.slow),
         pytest.param("bucket", nearly_full(0), id="nothing can be loaded", marks=pytest.mark.slow),
         pytest.param("bucket", nearly_full(32 * KIB), id="not all can be loaded"),
         pytest.param("working_folder", read_only, id="dlt's folder is read-only", marks=pytest.mark.slow),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize(
     ("count", "seed"),
     [
-        (3, 0),
+        pytest.param(3, 0, marks=pytest.mark.slow),
         *(pytest.param(10, seed, marks=RARE) for seed in range(5)),
     ],
 )

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from tests.conftest import Lake
     from tests.forgetting.lakes import Row
 
+pytestmark = pytest.mark.slow  # That nothing is left, and of others all, a run that is killed shows by default.
+
 OTHERS = ("bia", "wei", "kenji", "felix", "mara", "priya")
 
 

@@ -177,6 +177,7 @@ def kill_each_feed(kills: int, live: LiveLake, events: list[StreamEvent], folder
     return dict(zip(FEEDS, (set(map(key_of, some)) for some in sent), strict=True))
 
 
+@pytest.mark.slow
 def test_what_was_killed_twice_is_in_the_lake(live, world_events, tmp_path):  # type: ignore[no-untyped-def]
     sent = kill_each_feed(1, live, many(world_events, 600), tmp_path)
     rows = live.rows()

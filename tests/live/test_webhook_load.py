@@ -122,7 +122,8 @@ def expected_rkeys(events: int) -> list[str]:
     return sorted(f"r{number}" for number in range(events))
 
 
-@pytest.mark.parametrize(("events", "room"), [(320, 100), pytest.param(30_000, 2_000, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("events", "room"), [(320, 100), (30_000, 2_000)])
 def test_64_senders_lose_nothing_on_a_slow_disk_and_a_spool_that_is_often_full_and_nobody_else_gets_in(  # type: ignore[no-untyped-def]
     events, room, live, tmp_path
 ):

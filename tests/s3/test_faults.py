@@ -79,6 +79,7 @@ def test_any_fault_costs_a_line_and_a_run(bucket: FaultedBucket, job: Job, kind:
             bucket.assert_a_fault_costs_nothing(job, fault, same_machine=fault.request % 2 == 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "said"),
     [

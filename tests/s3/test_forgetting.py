@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tests.conftest import Lake
 
 
+@pytest.mark.slow
 def test_no_byte_of_theirs_is_left_in_the_bucket(s3: S3Server, sample_server: SampleServer, lake: Lake) -> None:
     nights = BucketNights(sample_server, lake.folder, s3.settings())
     assert nights.run("machine") == 0, nights.output

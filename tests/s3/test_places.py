@@ -67,7 +67,12 @@ def assert_read_or_refused(server: S3Server, folder: Path, settings: dict[str, s
 
 
 @pytest.mark.parametrize(
-    ("prefix", "works"), [("raw é/100%#1/it's ]/a%20b/\n", True), ("a[b]c", False), ("a//b", False)]
+    ("prefix", "works"),
+    [
+        pytest.param("raw é/100%#1/it's ]/a%20b/\n", True, marks=pytest.mark.slow),
+        ("a[b]c", False),
+        ("a//b", False),
+    ],
 )
 def test_a_prefix_is_read_where_it_was_written_or_refused(
     s3: S3Server, tmp_path: Path, prefix: str, works: bool
@@ -92,15 +97,8 @@ def aws_files(folder: Path, profile: str, more: str = "") -> dict[str, str]:
     return {"AWS_CONFIG_FILE": str(config), "AWS_SHARED_CREDENTIALS_FILE": os.devnull, "AWS_PROFILE": "mine"}
 
 
-@pytest.mark.parametrize(
-    "where",
-    [
-        "AWS_ENDPOINT_URL",
-        pytest.param("AWS_ENDPOINT_URL_S3", marks=pytest.mark.slow),
-        pytest.param("profile", marks=pytest.mark.slow),
-        pytest.param("services of the profile", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("where", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "profile", "services of the profile"])
 def test_an_endpoint_counts_for_writer_and_reader_wherever_it_stands(s3: S3Server, tmp_path: Path, where: str) -> None:
     settings = {name: value for name, value in s3.settings().items() if "ENDPOINT" not in name and "STYLE" not in name}
     if where == "profile":

@@ -135,6 +135,7 @@ def test_nobody_reads_the_repository_of_who_has_opted_out(
     assert leaves not in {request.params.get("did") for request in sample_server.requests}
 
 
+@pytest.mark.slow
 def test_after_an_audit_the_lake_is_what_the_repositories_are(
     lake: Lake, sample_server: SampleServer, world: World
 ) -> None:
@@ -289,6 +290,7 @@ BROKEN: Final[dict[str, tuple[Callable[[Day, str], bytes], str]]] = {
 }
 
 
+@pytest.mark.slow
 def test_what_proves_nothing_is_refused_and_nothing_is_claimed_from_it(
     lake: Lake, sample_server: SampleServer, world: World
 ) -> None:

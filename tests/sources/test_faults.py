@@ -58,6 +58,7 @@ def impatient_lake(lake: Lake) -> Lake:
     return lake
 
 
+@pytest.mark.slow
 def test_each_fault_ends_in_the_right_outcome_for_its_member_and_the_others_are_loaded(
     impatient_lake: Lake, sample_server: SampleServer, world: World
 ) -> None:

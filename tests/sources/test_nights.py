@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from pipelines.sample.world.world import Day, World
     from tests.conftest import Lake, Pull
 
+pytestmark = pytest.mark.slow  # How far a walk goes, test_feed_walk.py tries by itself, and cursors test_state.py.
+
 Row = dict[str, Any]
 REFRESH = timedelta(days=7)
 

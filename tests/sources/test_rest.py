@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from pipelines.sample.world.world import World
     from tests.conftest import Lake, Pull
 
+pytestmark = pytest.mark.slow  # Whose turn it is, test_turns.py tries by itself.
+
 NIGHTS = 4
 
 

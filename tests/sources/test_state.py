@@ -110,7 +110,7 @@ def test_a_long_first_night_is_loaded_in_parts(lake: Lake, sample_server: Sample
     assert again.requests["getAuthorFeed"] == len(pulls)
 
 
-@pytest.mark.parametrize("is_folder_lost", [False, True])
+@pytest.mark.parametrize("is_folder_lost", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_long_first_night_that_dies_in_its_second_load_is_gone_on_with(
     lake: Lake, sample_server: SampleServer, world: World, monkeypatch: pytest.MonkeyPatch, is_folder_lost: bool
 ) -> None:
