@@ -57,7 +57,7 @@
             select
                 written,
                 regexp_replace(
-                    written, '(^|[^a-z0-9-])at://|/(?:profile|start|starter-pack)/', '\1@', 'g'
+                    written, '(^|[^a-z0-9.-])at://|/(?:profile|start|starter-pack)/', '\1@', 'g'
                 ) as called
             from (
                 select

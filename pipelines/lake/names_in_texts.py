@@ -82,7 +82,7 @@ _LONGEST_NAME: Final = 300
 """More characters than a handle may have, with `www.` and hyphens around it."""
 
 _BEFORE_A_HANDLE: Final = re.compile(
-    r'(?:@|(?<![a-z0-9-])at://|/(?:profile|start|starter-pack)/|"handle": ?")\Z', re.IGNORECASE
+    r'(?:@|(?<![a-z0-9.-])at://|/(?:profile|start|starter-pack)/|"handle": ?")\Z', re.IGNORECASE
 )
 _LONGEST_BEFORE_A_HANDLE: Final = 20
 _IN_NAMES: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:%-")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from jinja2 import Environment
 
@@ -45,6 +45,7 @@ def withheld_names(connection: duckdb.DuckDBPyConnection, written: list[str]) ->
 
 
 @given(written=st.lists(texts(), min_size=5, max_size=20))
+@example(written=[f"{HANDLES[1]}Hello.at://"])
 def test_whatever_a_report_withholds_goes(connection: duckdb.DuckDBPyConnection, written: list[str]) -> None:
     named = withheld_names(connection, written)
     scrubbed = []
