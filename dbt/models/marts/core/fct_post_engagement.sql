@@ -31,37 +31,22 @@ feed_items as (
         {%- endif %}
 ),
 
--- Their order, as numbers: DuckDB keeps texts that it compares outside its limit of memory.
-files as (
-    select
-        source_file,
-        row_number() over (order by source_file) as file_number
-    from (
-        select distinct source_file from {{ ref('stg_bluesky__author_feed') }}
-        {% if is_incremental() -%}
-        where observed_at >= (select min(posts.first_observed_at) from posts)
-        {%- endif %}
-    )
-),
-
 -- One run can see a post several times: pinned and at its place, posted and reposted by its author, in the feeds of
 -- several members. What was seen at one moment is one observation.
 observations as (
     select
-        feed_items.post_uri,
-        feed_items.observed_at,
-        max(feed_items.like_count) as like_count,
-        max(feed_items.repost_count) as repost_count,
-        max(feed_items.reply_count) as reply_count,
-        max(feed_items.quote_count) as quote_count,
-        max(feed_items.bookmark_count) as bookmark_count,
-        max(files.file_number) as file_number,
-        max(feed_items.batch_number) as batch_number,
-        min(case when feed_items.member_did = feed_items.author_did then feed_items.batch_number end)
-            as own_batch_number
+        post_uri,
+        observed_at,
+        max(like_count) as like_count,
+        max(repost_count) as repost_count,
+        max(reply_count) as reply_count,
+        max(quote_count) as quote_count,
+        max(bookmark_count) as bookmark_count,
+        max(source_file) as source_file,
+        max(batch_number) as batch_number,
+        min(case when member_did = author_did then batch_number end) as own_batch_number
     from feed_items
-    left join files on feed_items.source_file = files.source_file
-    group by feed_items.post_uri, feed_items.observed_at
+    group by post_uri, observed_at
 ),
 
 of_members as (
@@ -76,12 +61,11 @@ of_members as (
         observations.quote_count,
         observations.bookmark_count,
         {{ engagement('observations.') }} as engagement_count,
-        files.source_file,
+        observations.source_file,
         observations.batch_number,
         observations.own_batch_number
     from observations
     inner join posts on observations.post_uri = posts.post_uri
-    left join files on observations.file_number = files.file_number
 )
 
 select
