@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING, Any
 import dlt
 import duckdb
 import pytest
-from dlt.common.configuration import resolve
-from dlt.common.configuration.providers import environ
 from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
@@ -77,15 +75,6 @@ def _parse(folder: Path) -> None:
         patch.setenv("DBT_LOG_PATH", str(folder / "logs"))
         outcome = run_dbt("parse", "--target=sample")
         assert outcome.success, outcome.exception
-
-
-@pytest.fixture(scope="session", autouse=True)
-def known_types() -> Iterator[None]:
-    """Let dlt take a type apart once. It does so for each place of each setting: a fourth of a small pull."""
-    with pytest.MonkeyPatch.context() as patch:
-        for module, name in ((resolve, "is_secret_hint"), (environ, "is_secret_hint"), (resolve, "extract_inner_hint")):
-            patch.setattr(module, name, cache(getattr(module, name)))
-        yield
 
 
 shared_world = cache(World)
