@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote, urlsplit
 
 import duckdb
 
@@ -77,8 +76,9 @@ def _copy(spark: SparkSession, model: Any, folder: Path, warehouse: duckdb.DuckD
     if model.config.materialized == "view":
         spark.table(built).write.parquet(str(folder / model.alias))
         files = [str(file) for file in (folder / model.alias).glob("*.parquet")]
-    else:  # The engine says which files count: a task that was lost may have left some.
-        files = [unquote(urlsplit(file).path) for file in spark.table(built).inputFiles()]
+    else:  # The engine says which files count: a task that was lost may have left some. Delta encodes no URLs.
+        named = (file.rpartition("/")[2] for file in spark.table(built).inputFiles())
+        files = [str(folder / model.alias / name) for name in named]
     if files:
         names = ", ".join("'" + as_pattern(file).replace("'", "''") + "'" for file in files)
         source = f"read_parquet([{names}])"
