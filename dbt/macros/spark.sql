@@ -185,6 +185,10 @@
 
 {% macro spark__value_at_newest(value, timestamp) -%} max_by({{ value }}, {{ timestamp }}) {%- endmacro %}
 
+{% macro spark__time_at_newest(value, timestamp) -%}
+    max_by({{ value }}, case when {{ timestamp }} is not null then ({{ timestamp }}, {{ value }}) end)
+{%- endmacro %}
+
 {% macro spark__quantile(value, share) -%} percentile({{ value }}, {{ share }}) {%- endmacro %}
 
 {% macro spark__sorted_list(value) -%} array_sort(collect_list({{ value }})) {%- endmacro %}

@@ -363,6 +363,21 @@
 {%- endmacro %}
 
 
+{% macro time_at_newest(value, timestamp) %}
+    {{- return(adapter.dispatch('time_at_newest', 'bluesky_lake')(value, timestamp)) -}}
+{% endmacro %}
+
+{#- An aggregate: the time at the newest other time, null if it is null there, and of several the latest. Both times make
+    one number, since DuckDB keeps other keys outside its limit of memory. -#}
+{% macro duckdb__time_at_newest(value, timestamp) -%}
+    arg_max_null(
+        {{ value }},
+        cast(epoch_us({{ timestamp }}) as hugeint) * 10000000000000000000
+        + epoch_us(coalesce({{ value }}, {{ oldest_time() }}))
+    )
+{%- endmacro %}
+
+
 {#- An aggregate: the newest value that is not null. Engines differ in whether `max_by` passes over nulls. -#}
 {% macro newest_known(value, timestamp) -%}
     max_by({{ value }}, case when {{ value }} is not null then {{ timestamp }} end)

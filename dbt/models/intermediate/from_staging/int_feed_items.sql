@@ -1,8 +1,13 @@
 {#- dbt merges the items of new files into those that are there, so that a night's cost does not grow with history.
     The record key, though contained in the URI, is a column of the merge's key: record keys sort by time, so DuckDB
     skips the row groups that are older than all that the night brings. -#}
-{%- set is_newer = 'coalesce(DBT_INTERNAL_SOURCE.last_observed_at, ' ~ oldest_time() ~ ') >= '
-    ~ 'coalesce(DBT_INTERNAL_DEST.last_observed_at, ' ~ oldest_time() ~ ')' %}
+{%- set new_at = 'coalesce(DBT_INTERNAL_SOURCE.last_observed_at, ' ~ oldest_time() ~ ')' -%}
+{%- set known_at = 'coalesce(DBT_INTERNAL_DEST.last_observed_at, ' ~ oldest_time() ~ ')' -%}
+{%- set item_at = 'case
+        when ' ~ new_at ~ ' > ' ~ known_at ~ ' then DBT_INTERNAL_SOURCE.item_at
+        when ' ~ new_at ~ ' < ' ~ known_at ~ ' then DBT_INTERNAL_DEST.item_at
+        else greatest(DBT_INTERNAL_DEST.item_at, DBT_INTERNAL_SOURCE.item_at)
+    end' -%}
 {{
     config(
         materialized='incremental',
@@ -16,17 +21,11 @@
             'post_uri': 'greatest(DBT_INTERNAL_DEST.post_uri, DBT_INTERNAL_SOURCE.post_uri)',
             'author_did': 'greatest(DBT_INTERNAL_DEST.author_did, DBT_INTERNAL_SOURCE.author_did)',
             'is_repost': 'DBT_INTERNAL_DEST.is_repost or DBT_INTERNAL_SOURCE.is_repost',
-            'item_at': 'case
-                when ' ~ is_newer ~ '
-                    then DBT_INTERNAL_SOURCE.item_at
-                else DBT_INTERNAL_DEST.item_at
-            end',
+            'item_at': item_at,
             'first_observed_at': 'least(DBT_INTERNAL_DEST.first_observed_at, DBT_INTERNAL_SOURCE.first_observed_at)',
             'last_observed_at': 'greatest(DBT_INTERNAL_DEST.last_observed_at, DBT_INTERNAL_SOURCE.last_observed_at)',
             'redated_in': 'case
-                when ' ~ is_newer ~ '
-                    and ' ~ utc_date('DBT_INTERNAL_SOURCE.item_at') ~ ' is distinct from '
-                        ~ utc_date('DBT_INTERNAL_DEST.item_at') ~ '
+                when ' ~ utc_date(item_at) ~ ' is distinct from ' ~ utc_date('DBT_INTERNAL_DEST.item_at') ~ '
                     then DBT_INTERNAL_SOURCE.batch_number
                 else DBT_INTERNAL_DEST.redated_in
             end'
@@ -49,8 +48,9 @@ select
         case when bool_or(author_did = member_did) then member_did end
     ) as author_did,
     bool_or(is_repost) as is_repost,
-    -- An edit can change a post's time, or make it unreadable: the newest observation decides, null included.
-    {{ value_at_newest('item_at', 'observed_at') }} as item_at,
+    -- An edit can change a post's time, or make it unreadable: the newest observation decides, null included; of
+    -- several at one moment, the latest time.
+    {{ time_at_newest('item_at', 'observed_at') }} as item_at,
     min(observed_at) as first_observed_at,
     max(observed_at) as last_observed_at,
     {{ batch_of_rows('max(batch_number)', ref('stg_bluesky__author_feed')) }} as batch_number,
