@@ -40,14 +40,15 @@ class DuckDBSettings:
         warehouse_path: The DuckDB file that dbt builds.
         memory_limit: Most memory that DuckDB may use, e.g. `2GB`; what does not fit is spilled to disk.
         statements: SQL that loads the extension and creates the secret. Holds keys: never print it.
-        environment: The same for Sail, which takes it from there. Holds keys: never print it.
+        environment: The same for Sail, which takes it from there; None for what may not be there, of other keys. Holds
+            keys: never print it.
     """
 
     lake_path: str
     warehouse_path: Path
     memory_limit: str
     statements: tuple[str, ...]
-    environment: Mapping[str, str]
+    environment: Mapping[str, str | None]
 
     @property
     def lake_pattern(self) -> str:
@@ -225,20 +226,20 @@ def _s3_secret(credentials: CredentialsConfiguration | str) -> Mapping[str, Any]
     }
 
 
-def _environment(credentials: CredentialsConfiguration | str) -> Mapping[str, str]:
+def _environment(credentials: CredentialsConfiguration | str) -> Mapping[str, str | None]:
     """Give the variables of https://docs.rs/object_store/latest/object_store/aws/enum.AmazonS3ConfigKey.html."""
     aws = cast("AwsCredentials", credentials)
     keys = aws.to_session_credentials()
     endpoint = aws.endpoint_url or ""
-    variables = {
+    variables: dict[str, str | None] = {
         "AWS_ACCESS_KEY_ID": keys["aws_access_key_id"],
         "AWS_SECRET_ACCESS_KEY": keys["aws_secret_access_key"],
-        "AWS_SESSION_TOKEN": keys["aws_session_token"],
-        "AWS_REGION": aws.region_name,
-        "AWS_ENDPOINT": endpoint,
+        "AWS_SESSION_TOKEN": keys["aws_session_token"] or None,
+        "AWS_ENDPOINT": endpoint or None,
         "AWS_ALLOW_HTTP": "true" if endpoint.startswith("http:") else None,
     }
-    return {name: value for name, value in variables.items() if value}
+    # Sail finds out the region of a bucket of AWS, where nobody names it.
+    return variables | ({"AWS_REGION": aws.region_name} if aws.region_name else {})
 
 
 def _azure_secret(bucket: FilesystemDestinationClientConfiguration) -> Mapping[str, Any]:

@@ -89,7 +89,7 @@ def check_path(path: str) -> None:
 
 
 @contextmanager
-def open_session(engine: str, environment: Mapping[str, str] | None = None) -> Iterator[SparkSession]:
+def open_session(engine: str, environment: Mapping[str, str | None] | None = None) -> Iterator[SparkSession]:
     """Open a session of an engine.
 
     Args:
@@ -127,7 +127,7 @@ def _reason(error: Exception) -> str:
 
 
 @contextmanager
-def _sail(environment: Mapping[str, str]) -> Iterator[str]:
+def _sail(environment: Mapping[str, str | None]) -> Iterator[str]:
     """Start Sail in this process, and give its address.
 
     `SAIL_MODE` says whether it runs by itself (`local`) or as a cluster; see Sail's own documentation.
@@ -136,20 +136,33 @@ def _sail(environment: Mapping[str, str]) -> Iterator[str]:
 
     os.environ.setdefault(_STACK, str(16 << 20))  # Plans of models on models are deep.
     os.environ.setdefault("RUST_LOG", "error")  # Else it tells of each task.
-    before = {name: os.environ.get(name) for name in environment}
-    os.environ.update(environment)
-    server = SparkConnectServer("127.0.0.1", 0)
-    server.start(background=True)
-    host, port = server.listening_address
+    with environment_with(environment):
+        server = SparkConnectServer("127.0.0.1", 0)
+        server.start(background=True)
+        host, port = server.listening_address
+        try:
+            yield f"{REMOTE}{host}:{port}"
+        finally:
+            server.stop()
+
+
+@contextmanager
+def environment_with(variables: Mapping[str, str | None]) -> Iterator[None]:
+    """Have variables in the environment of this process, and not have those that are None."""
+    before = {name: os.environ.get(name) for name in variables}
     try:
-        yield f"{REMOTE}{host}:{port}"
+        _set(variables)
+        yield
     finally:
-        server.stop()
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        _set(before)
+
+
+def _set(variables: Mapping[str, str | None]) -> None:
+    for name, value in variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
 
 
 def tell_session(spark: SparkSession, pipeline_name: str, tables: Path) -> None:

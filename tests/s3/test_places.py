@@ -14,6 +14,7 @@ from pipelines.lake.bucket import LakeError, explain_lake_error, filesystem_clie
 from pipelines.lake.duckdb_settings import duckdb_settings
 from pipelines.lake.place import PlaceError
 from pipelines.lake.readback import LakeReader
+from pipelines.lake.spark_session import environment_with
 from pipelines.lake.working_folder import open_pipeline, recover
 from tests.conftest import isolated_lake
 from tests.place_laws import (
@@ -133,6 +134,11 @@ def test_the_environment_s_session_token_goes_with_the_environment_s_key_alone(
         monkeypatch.delenv(f"{LAKE}CREDENTIALS__{name}")
     use_project_settings()
     assert tokens() == (False, False)
+    # The engine Sail has the lake's keys in its environment, and whoever asks for the settings beside it, too.
+    with environment_with(duckdb_settings("bluesky").environment):
+        assert os.environ.get("AWS_SESSION_TOKEN") is None
+        assert tokens() == (False, False)
+    assert os.environ["AWS_SESSION_TOKEN"] == "of-another-key"
 
 
 @pytest.mark.parametrize(
