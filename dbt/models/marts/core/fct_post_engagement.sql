@@ -24,11 +24,11 @@ feed_items as (
     select * from {{ ref('stg_bluesky__author_feed') }}
     where
         observed_at is not null
-        {% if is_incremental() -%}
+    {% if is_incremental() -%}
         and post_uri in (select posts.post_uri from posts)
         -- Bounds the scan: DuckDB skips the row groups of older files, which are the most.
         and observed_at >= (select min(posts.first_observed_at) from posts)
-        {%- endif %}
+    {%- endif %}
 ),
 
 -- One run can see a post several times: pinned and at its place, posted and reposted by its author, in the feeds of
