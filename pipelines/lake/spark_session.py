@@ -204,11 +204,11 @@ def own_schema(spark: SparkSession, tables: Path) -> Iterator[None]:
         tables: Where the engine writes the tables: no two runs share it.
     """
     schema = f"{BY_ITSELF}_{hashlib.sha256(str(tables).encode()).hexdigest()[:12]}"
-    os.environ[SCHEMA] = schema
     drop = f"drop schema if exists {schema} cascade"
-    spark.sql(drop)  # A run that was broken off left it.
-    yield
-    spark.sql(drop)
+    with environment_with({SCHEMA: schema}):
+        spark.sql(drop)  # A run that was broken off left it.
+        yield
+        spark.sql(drop)
 
 
 def _tell_files(
