@@ -26,59 +26,84 @@ interactions as (
     where activity.is_in_period and not interactions.is_with_self
 ),
 
+-- By number, which has the order of the DIDs: members make pairs by the million, and numbers are quicker to group and to
+-- put in order.
 members as (
     select
         did,
-        handle
+        handle,
+        row_number() over (order by did) as member_number
     from {{ ref('rpt_members') }}
+),
+
+pack_members as (
+    select
+        report_members.pack_uri,
+        members.did,
+        members.member_number
+    from {{ ref('int_report_members') }} as report_members
+    inner join members on report_members.did = members.did
 ),
 
 counted as (
     select
         actors.pack_uri,
         interactions.period,
-        interactions.actor_did,
-        interactions.subject_did,
+        actors.member_number as actor_number,
+        subjects.member_number as subject_number,
         {%- for kind in ['reply', 'quote', 'repost', 'mention'] %}
         count(case when interactions.kind = '{{ kind }}' then 1 end) as {{ kind }}_count,
         {%- endfor %}
         count(*) as interaction_count,
         max(interactions.interacted_at) as last_interacted_at
     from interactions
-    inner join {{ ref('int_report_members') }} as actors on interactions.actor_did = actors.did
-    inner join {{ ref('int_report_members') }} as subjects
+    inner join pack_members as actors on interactions.actor_did = actors.did
+    inner join pack_members as subjects
         on interactions.subject_did = subjects.did and actors.pack_uri = subjects.pack_uri
-    group by actors.pack_uri, interactions.period, interactions.actor_did, interactions.subject_did
+    group by actors.pack_uri, interactions.period, actors.member_number, subjects.member_number
 ),
 
-with_both_ways as (
+both_ways as (
+    select
+        pack_uri,
+        period,
+        least(actor_number, subject_number) as one_number,
+        greatest(actor_number, subject_number) as other_number,
+        sum(interaction_count) as interaction_count
+    from counted
+    group by pack_uri, period, least(actor_number, subject_number), greatest(actor_number, subject_number)
+),
+
+ties as (
     select
         *,
-        least(actor_did, subject_did) as one_did,
-        greatest(actor_did, subject_did) as other_did,
-        sum(interaction_count) over (
-            partition by pack_uri, period, least(actor_did, subject_did), greatest(actor_did, subject_did)
-        ) as both_ways_count
-    from counted
+        row_number() over (
+            partition by pack_uri, period
+            order by interaction_count desc, one_number asc, other_number asc
+        ) as tie_rank_number
+    from both_ways
 )
 
 select
-    pairs.pack_uri,
-    pairs.period,
-    pairs.actor_did,
-    pairs.subject_did,
+    counted.pack_uri,
+    counted.period,
+    actors.did as actor_did,
+    subjects.did as subject_did,
     actors.handle as actor_handle,
     subjects.handle as subject_handle,
-    pairs.reply_count,
-    pairs.quote_count,
-    pairs.repost_count,
-    pairs.mention_count,
-    pairs.interaction_count,
-    pairs.last_interacted_at,
-    dense_rank() over (
-        partition by pairs.pack_uri, pairs.period
-        order by pairs.both_ways_count desc, pairs.one_did asc, pairs.other_did asc
-    ) as tie_rank_number
-from with_both_ways as pairs
-inner join members as actors on pairs.actor_did = actors.did
-inner join members as subjects on pairs.subject_did = subjects.did
+    counted.reply_count,
+    counted.quote_count,
+    counted.repost_count,
+    counted.mention_count,
+    counted.interaction_count,
+    counted.last_interacted_at,
+    ties.tie_rank_number
+from counted
+inner join ties
+    on
+        counted.pack_uri = ties.pack_uri
+        and counted.period = ties.period
+        and least(counted.actor_number, counted.subject_number) = ties.one_number
+        and greatest(counted.actor_number, counted.subject_number) = ties.other_number
+inner join members as actors on counted.actor_number = actors.member_number
+inner join members as subjects on counted.subject_number = subjects.member_number
