@@ -12,26 +12,51 @@ with pulls as (
     where is_coverage
 ),
 
--- For all items that one pull saw last: the furthest that any later pull of the feed covers.
-sightings as (
-    select distinct
+-- What pulls cover, and the moments at which one was the last to see an item.
+moments as (
+    select
         member_did,
-        last_observed_at
-    from {{ ref('int_feed_items') }}
+        observed_at,
+        min(covered_from) as covered_from,
+        bool_or(reached_end) as reached_end
+    from (
+        select
+            member_did,
+            observed_at,
+            covered_from,
+            reached_end
+        from pulls
+        union all
+        select distinct
+            member_did,
+            last_observed_at as observed_at,
+            null as covered_from,
+            null as reached_end
+        from {{ ref('int_feed_items') }}
+    ) as either
+    group by member_did, observed_at
 ),
 
+-- For all items that one pull saw last: the furthest that any later pull of the feed covers. A window, since it would
+-- cost the square of the nights to join each moment with each later one.
 coverage_after as (
     select
-        sightings.member_did,
-        sightings.last_observed_at,
-        min(pulls.covered_from) as covered_from,
-        bool_or(pulls.reached_end) as reached_end
-    from sightings
-    inner join pulls
-        on
-            sightings.member_did = pulls.member_did
-            and sightings.last_observed_at < pulls.observed_at
-    group by sightings.member_did, sightings.last_observed_at
+        member_did,
+        last_observed_at,
+        covered_from,
+        reached_end
+    from (
+        select
+            member_did,
+            observed_at as last_observed_at,
+            min(covered_from) over later_pulls as covered_from,
+            bool_or(reached_end) over later_pulls as reached_end
+        from moments
+        window later_pulls as (
+            partition by member_did order by observed_at rows between 1 following and unbounded following
+        )
+    ) as moments_with_coverage
+    where reached_end is not null
 ),
 
 oldest_coverage as (
