@@ -3,7 +3,7 @@ with clock as (
 ),
 
 -- Ten more than are shown: some may name somebody who is withheld.
-candidates as (
+ordered as (
     select
         report_members.pack_uri,
         posts.post_uri,
@@ -15,6 +15,12 @@ candidates as (
     from {{ ref('int_recent_posts') }} as posts
     inner join clock on posts.posted_at > clock.month_from
     inner join {{ ref('int_report_members') }} as report_members on posts.author_did = report_members.did
+),
+
+candidates as (
+    select *
+    from ordered
+    where candidate_number <= 110
 ),
 
 ranked as (
@@ -46,7 +52,7 @@ ranked as (
     inner join {{ ref('rpt_members') }} as members on posts.author_did = members.did
     left join {{ ref('int_post_growth') }} as growth on candidates.post_uri = growth.post_uri
     where
-        {{ names_nobody_withheld(['posts.text', as_text('posts.labels')], among='candidates.candidate_number <= 110') }}
+        {{ names_nobody_withheld(['posts.text', as_text('posts.labels')], among='candidates.candidate_number > 0') }}
 )
 
 select *

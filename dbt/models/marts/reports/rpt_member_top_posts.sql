@@ -1,14 +1,21 @@
 -- Five more than are shown: some may name somebody who is withheld.
-with candidates as (
+with ordered as (
     select
         post_uri,
         posted_at,
         row_number() over (
             partition by author_did
-            order by engagement_count desc nulls last, like_count desc nulls last, post_uri asc
+            -- One value: DuckDB then keeps the first few, where it would put all in order for several.
+            order by (coalesce(engagement_count, -1), coalesce(like_count, -1), posted_at, post_uri) desc
         ) as candidate_number
     from {{ ref('int_period_posts') }}
     where period = 'year' and is_in_period
+),
+
+candidates as (
+    select *
+    from ordered
+    where candidate_number <= 10
 ),
 
 ranked as (
@@ -36,7 +43,7 @@ ranked as (
     inner join {{ ref('rpt_members') }} as members on posts.author_did = members.did
     left join {{ ref('int_post_growth') }} as growth on candidates.post_uri = growth.post_uri
     where
-        {{ names_nobody_withheld(['posts.text', as_text('posts.labels')], among='candidates.candidate_number <= 10') }}
+        {{ names_nobody_withheld(['posts.text', as_text('posts.labels')], among='candidates.candidate_number > 0') }}
 )
 
 select *

@@ -56,7 +56,7 @@ asked as (
 ),
 
 -- Ten more than are shown: some may name somebody who is withheld.
-candidates as (
+ordered as (
     select
         report_members.pack_uri,
         posts.period,
@@ -78,6 +78,12 @@ candidates as (
     inner join asked on posts.post_uri = asked.post_uri
     left join reached on posts.post_uri = reached.post_uri
     where posts.is_in_period
+),
+
+candidates as (
+    select *
+    from ordered
+    where candidate_number <= 35
 ),
 
 ranked as (
@@ -117,7 +123,7 @@ ranked as (
     inner join {{ ref('rpt_members') }} as members on posts.author_did = members.did
     left join conversations on posts.post_uri = conversations.top_post_uri
     where
-        {{ names_nobody_withheld(['posts.text', as_text('posts.labels')], among='candidates.candidate_number <= 35') }}
+        {{ names_nobody_withheld(['posts.text', as_text('posts.labels')], among='candidates.candidate_number > 0') }}
 )
 
 select *

@@ -1,5 +1,5 @@
 -- Ten more than are shown: some may name somebody who is withheld.
-with candidates as (
+with ordered as (
     select
         report_members.pack_uri,
         posts.period,
@@ -7,11 +7,24 @@ with candidates as (
         posts.posted_at,
         row_number() over (
             partition by report_members.pack_uri, posts.period
-            order by posts.engagement_count desc nulls last, posts.like_count desc nulls last, posts.post_uri asc
+            -- One value: DuckDB then keeps the first few, where it would put all in order for several.
+            order by
+                (
+                    coalesce(posts.engagement_count, -1),
+                    coalesce(posts.like_count, -1),
+                    posts.posted_at,
+                    posts.post_uri
+                ) desc
         ) as candidate_number
     from {{ ref('int_period_posts') }} as posts
     inner join {{ ref('int_report_members') }} as report_members on posts.author_did = report_members.did
     where posts.is_in_period
+),
+
+candidates as (
+    select *
+    from ordered
+    where candidate_number <= 35
 ),
 
 ranked as (
@@ -47,7 +60,7 @@ ranked as (
     inner join {{ ref('rpt_members') }} as members on posts.author_did = members.did
     left join {{ ref('int_post_growth') }} as growth on candidates.post_uri = growth.post_uri
     where
-        {{ names_nobody_withheld(['posts.text', as_text('posts.labels')], among='candidates.candidate_number <= 35') }}
+        {{ names_nobody_withheld(['posts.text', as_text('posts.labels')], among='candidates.candidate_number > 0') }}
 )
 
 select *
