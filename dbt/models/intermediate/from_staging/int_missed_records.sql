@@ -53,7 +53,7 @@ coverage_after as (
             bool_or(reached_end) over later_pulls as reached_end
         from moments
         window later_pulls as (
-            partition by member_did order by observed_at rows between 1 following and unbounded following
+            partition by member_did order by observed_at desc rows between unbounded preceding and 1 preceding
         )
     ) as moments_with_coverage
     where reached_end is not null

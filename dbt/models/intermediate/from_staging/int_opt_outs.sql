@@ -10,13 +10,28 @@ with memberships as (
     from {{ ref('stg_bluesky__starter_pack_members') }}
 ),
 
-packs as (
+-- Each once: a night sees each pack and each member again.
+members as (
     select distinct
-        memberships.pack_uri,
-        memberships.did,
-        packs.list_uri
+        pack_uri,
+        did
     from memberships
-    inner join {{ ref('stg_bluesky__starter_packs') }} as packs on memberships.pack_uri = packs.pack_uri
+),
+
+lists as (
+    select distinct
+        pack_uri,
+        list_uri
+    from {{ ref('stg_bluesky__starter_packs') }}
+),
+
+packs as (
+    select
+        members.pack_uri,
+        members.did,
+        lists.list_uri
+    from members
+    inner join lists on members.pack_uri = lists.pack_uri
 ),
 
 told as (
