@@ -49,6 +49,14 @@
 {%- endmacro %}
 
 
+{% macro spark__most_engaging_first(posts) -%}
+    {{ posts }}.engagement_count desc nulls last,
+    {{ posts }}.like_count desc nulls last,
+    {{ posts }}.posted_at desc,
+    {{ posts }}.post_uri desc
+{%- endmacro %}
+
+
 {#- A text that depends on `among` is known, and asked, where `among` is. -#}
 {% macro spark__names_nobody_withheld(texts, among) -%}
     {%- if among %}{{ among }} and {% endif -%}

@@ -378,6 +378,22 @@
 {%- endmacro %}
 
 
+{#- The order of posts by engagement, the newest of equals first. -#}
+{% macro most_engaging_first(posts) %}
+    {{- return(adapter.dispatch('most_engaging_first', 'bluesky_lake')(posts)) -}}
+{% endmacro %}
+
+{#- One value: DuckDB then keeps the few that are asked for, where it would put all in order for several. -#}
+{% macro duckdb__most_engaging_first(posts) -%}
+    (
+        coalesce({{ posts }}.engagement_count, -1),
+        coalesce({{ posts }}.like_count, -1),
+        {{ posts }}.posted_at,
+        {{ posts }}.post_uri
+    ) desc
+{%- endmacro %}
+
+
 {#- An aggregate: the newest value that is not null. Engines differ in whether `max_by` passes over nulls. -#}
 {% macro newest_known(value, timestamp) -%}
     max_by({{ value }}, case when {{ value }} is not null then {{ timestamp }} end)

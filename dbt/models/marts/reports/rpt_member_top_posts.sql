@@ -5,10 +5,9 @@ with ordered as (
         posted_at,
         row_number() over (
             partition by author_did
-            -- One value: DuckDB then keeps the first few, where it would put all in order for several.
-            order by (coalesce(engagement_count, -1), coalesce(like_count, -1), posted_at, post_uri) desc
+            order by {{ most_engaging_first('posts') }}
         ) as candidate_number
-    from {{ ref('int_period_posts') }}
+    from {{ ref('int_period_posts') }} as posts
     where period = 'year' and is_in_period
 ),
 

@@ -7,14 +7,7 @@ with ordered as (
         posts.posted_at,
         row_number() over (
             partition by report_members.pack_uri, posts.period
-            -- One value: DuckDB then keeps the first few, where it would put all in order for several.
-            order by
-                (
-                    coalesce(posts.engagement_count, -1),
-                    coalesce(posts.like_count, -1),
-                    posts.posted_at,
-                    posts.post_uri
-                ) desc
+            order by {{ most_engaging_first('posts') }}
         ) as candidate_number
     from {{ ref('int_period_posts') }} as posts
     inner join {{ ref('int_report_members') }} as report_members on posts.author_did = report_members.did
