@@ -386,8 +386,10 @@
 {#- One value: DuckDB then keeps the few that are asked for, where it would put all in order for several. -#}
 {% macro duckdb__most_engaging_first(posts) -%}
     (
-        coalesce({{ posts }}.engagement_count, -1),
-        coalesce({{ posts }}.like_count, -1),
+        {{ posts }}.engagement_count is not null,
+        {{ posts }}.engagement_count,
+        {{ posts }}.like_count is not null,
+        {{ posts }}.like_count,
         {{ posts }}.posted_at,
         {{ posts }}.post_uri
     ) desc
