@@ -26,8 +26,8 @@ interactions as (
     where activity.is_in_period and not interactions.is_with_self
 ),
 
--- By number, which has the order of the DIDs: members make pairs by the million, and numbers are quicker to group and to
--- put in order.
+-- By number, which has the order of the DIDs: members make pairs by the million, and numbers are grouped and ordered
+-- quicker.
 members as (
     select
         did,
