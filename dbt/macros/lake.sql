@@ -72,7 +72,12 @@
 {#- A staging model: the rows of a base model, each key once, which is the first by `order_by`. `expressions` says what
     stands in a column instead, `names` what a column is called from here on. -#}
 {% macro rows_once(
-    table_name, key, order_by='load_id desc, source_file desc', expressions={}, names={}, condition=none
+    table_name,
+    key,
+    order_by='load_id desc, source_file desc, file_row_number desc',
+    expressions={},
+    names={},
+    condition=none
 ) -%}
     select {{ columns_of_rows(table_name, expressions, names) }}
     from (

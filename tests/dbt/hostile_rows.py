@@ -51,12 +51,14 @@ REPOSTS: Final = {
 }
 """Whose post a repost is of, when it was seen, and its place: what is known, and what is new."""
 REACTORS: Final = {"likes_late": (night(4), night(2)), "likes_on": (night(2), night(4))}
+AT_ONCE: Final = ["wavers", "made_and_changed", "changed_and_made", "answers"]
+"""To whom several things happen at one moment, which engines might put in either order."""
 
 
 def known_rows() -> list[Load]:
     """What the first build has read."""
     load = Load("1772405002.5")
-    everybody = [*NEWER, *SHOWN_BY_OTHERS, *REPOSTS]
+    everybody = [*NEWER, *SHOWN_BY_OTHERS, *REPOSTS, *AT_ONCE]
     load.pack(night(1), everybody, HOSTILE_PACK)
     for name in everybody:
         load.profile(name, night(1))
@@ -69,13 +71,22 @@ def known_rows() -> list[Load]:
     for name, (seen_at, _) in REACTORS.items():
         _react(load, name, seen_at, "One")
     load.post("joined", "p", night(1), POSTED)
+    load.profile("wavers", night(1), display_name="Seen twice", labels=["bot"])
+    _account(load, night(1, 12), is_active=[False, True])
+    _at_once(load, "made_and_changed", "create")
+    _at_once(load, "changed_and_made", "update")
+    for number in range(3):
+        load.post("answers", f"p{number}", night(1), None, reply_parent_uri=post_uri("tied", "p"))
+    load.post("answers", "p3", night(1), POSTED, reply_parent_uri=post_uri("tied", "p"))
+    _ask(load, "reply", night(2))
     return [load, first_load(FIRST_NIGHT, HOSTILE_PACK)]
 
 
 def new_rows() -> list[Load]:
     """What is read on top of it. The first load's files sort before those that are known."""
     before, load = Load("1772405001.5"), Load("1772405003.5")
-    load.pack(night(FIRST_NIGHT + 2), ["joined", *NEWER, *SHOWN_BY_OTHERS, *REPOSTS, *WHOSE_DAYS_MOVE], HOSTILE_PACK)
+    everybody = ["joined", *NEWER, *SHOWN_BY_OTHERS, *REPOSTS, *AT_ONCE, *WHOSE_DAYS_MOVE]
+    load.pack(night(FIRST_NIGHT + 2), everybody, HOSTILE_PACK)
     for name, (_, seen_at) in NEWER.items():
         into = before if name == "tied_before" else load
         posted_at = LATER if name == "says_less" else POSTED
@@ -86,6 +97,9 @@ def new_rows() -> list[Load]:
         _repost(load, name, *repost)
     for name, (_, seen_at) in REACTORS.items():
         _react(load, name, seen_at, "Other")
+    _account(load, night(2, 12), is_active=[True, False, True, False])
+    _at_once(load, "made_and_changed", "update")
+    _at_once(load, "changed_and_made", "create")
     return [before, load, late_load(FIRST_NIGHT), last_load(FIRST_NIGHT, HOSTILE_PACK)]
 
 
@@ -115,11 +129,33 @@ def _repost(load: Load, name: str, author: str, seen_at: datetime | None, place:
     load.post(author, "reposted", seen_at, POSTED, member=name, repost="r", item_at=place)
 
 
+def _account(load: Load, began_at: datetime, *, is_active: list[bool]) -> None:
+    """An account wavers within one batch of events, all of which count as of the moment at which it began."""
+    batch = {"feed": "jetstream", "service": "jetstream.test", "observed_at": began_at}
+    for position, is_there in enumerate(is_active):
+        told = {"is_active": is_there, "status": None if is_there else "deactivated", "position": position}
+        event_at = began_at + timedelta(seconds=position)
+        load.add("repo_events", kind="account", did=did("wavers"), event_at=event_at, **batch, **told)
+
+
+def _at_once(load: Load, name: str, operation: str) -> None:
+    """What one commit, of which half is read first, makes and changes."""
+    made = {"created_at": POSTED, "cid": f"bafy{operation}"}
+    load.event(name, "post", "heard", POSTED, operation, text=operation, **made)
+    load.event(name, "repost", "heard", POSTED, operation, subject_uri=post_uri("tied", operation), **made)
+    load.event(name, "follow", "heard", POSTED, operation, subject_uri=did(operation), **made)
+
+
+def _ask(load: Load, kind: str, at: datetime) -> None:
+    asked = {"kind": kind, "subject_uri": post_uri("tied", "p"), "observed_at": at}
+    load.add("audience_pulls", is_whole=True, page_count=1, item_count=2, **asked)
+
+
 def _react(load: Load, name: str, seen_at: datetime, display_name: str) -> None:
     """Somebody likes a post, and so do others whom the newer list lacks."""
     uri = post_uri("tied", "p")
     asked = {"kind": "like", "observed_at": seen_at}
-    load.add("audience_pulls", subject_uri=uri, is_whole=True, page_count=1, item_count=2, **asked)
+    _ask(load, "like", seen_at)
     looks = {"actor_handle": f"{display_name.lower()}.test", "actor_display_name": display_name, "actor_labels": []}
     load.add("reactions", post_uri=uri, actor_did=did(name), indexed_at=seen_at, **asked, **looks)
     load.add("reactions", post_uri=uri, actor_did=did(f"{name}_{display_name}"), **asked, **looks)

@@ -1,8 +1,2 @@
 -- A row that two pages had, or that was loaded again after a crash, counts once.
-{{
-    rows_once(
-        'reactions',
-        key=['post_uri', 'kind', 'actor_did', 'observed_at'],
-        order_by='load_id desc, source_file desc, file_row_number desc'
-    )
-}}
+{{ rows_once('reactions', key=['post_uri', 'kind', 'actor_did', 'observed_at']) }}

@@ -12,7 +12,7 @@
         reaction_uri as post_uri,
         post_uri as parent_uri,
         actor_did as author_did,
-        lpad({{ as_text('row_number() over (order by reacted_at, reaction_uri)') }}, 12, '0') as place
+        lpad({{ as_text('row_number() over (order by reacted_at nulls last, reaction_uri)') }}, 12, '0') as place
     from {{ ref('fct_reactions') }}
     where kind = 'reply' and is_current
 {%- endset -%}

@@ -5,7 +5,8 @@ with asked as (
         observed_at,
         outcome,
         -- A member who blocks us counts as unavailable, since we cannot see what they delete.
-        outcome = 'ok' as is_available
+        outcome = 'ok' as is_available,
+        null as position
     from {{ ref('int_member_pulls') }}
     where outcome != 'failed'
 ),
@@ -25,7 +26,8 @@ told as (
             when events.status = 'deleted' then 'not_found'
             else 'deactivated'
         end as outcome,
-        events.is_active as is_available
+        events.is_active as is_available,
+        events.position
     from {{ ref('stg_bluesky__repo_events') }} as events
     inner join members on events.did = members.did
     where
@@ -41,43 +43,45 @@ pulls as (
     where is_available is not null
 ),
 
+-- All events of a batch that happened since it began count as of that moment: their feed tells in which order.
+numbered as (
+    select
+        *,
+        row_number() over (
+            partition by member_did
+            order by observed_at desc, position desc, is_available asc, outcome asc
+        ) as newest_first
+    from pulls
+),
+
 newest as (
     select
         member_did,
         outcome,
         is_available,
         observed_at as last_observed_at
-    from (
-        select
-            member_did,
-            outcome,
-            is_available,
-            observed_at,
-            row_number() over (partition by member_did order by observed_at desc) as newest_first
-        from pulls
-    ) as numbered
+    from numbered
     where newest_first = 1
 ),
 
 last_available as (
     select
         member_did,
-        max(observed_at) as last_available_at
-    from pulls
+        max(observed_at) as last_available_at,
+        min(newest_first) as place_from_newest
+    from numbered
     where is_available
     group by member_did
 ),
 
 first_unavailable as (
     select
-        pulls.member_did,
-        min(pulls.observed_at) as unavailable_at
-    from pulls
-    left join last_available on pulls.member_did = last_available.member_did
-    where
-        not pulls.is_available
-        and (last_available.last_available_at is null or pulls.observed_at > last_available.last_available_at)
-    group by pulls.member_did
+        numbered.member_did,
+        min(numbered.observed_at) as unavailable_at
+    from numbered
+    left join last_available on numbered.member_did = last_available.member_did
+    where last_available.member_did is null or numbered.newest_first < last_available.place_from_newest
+    group by numbered.member_did
 )
 
 select

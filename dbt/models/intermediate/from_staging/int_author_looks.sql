@@ -1,5 +1,6 @@
 {#- When somebody was last looked at, what they wished then, and what they are called: posts, profiles and lists of
     reactions show an account's labels and names. -#}
+{%- set looked_at = 'coalesce(looked_at, ' ~ oldest_time() ~ ')' -%}
 with looks as (
     select
         did,
@@ -40,9 +41,10 @@ select
     max(looked_at) as last_looked_at,
     coalesce(max(asked_to_be_hidden_at) = max(looked_at), false) as asks_to_be_hidden,
     coalesce(max(hidden_by_moderation_at) = max(looked_at), false) as is_hidden_by_moderation,
-    -- Of two names that were seen at one moment, engines would take either.
-    {{ newest_known("case when handle != 'handle.invalid' then handle end", '(looked_at, handle)') }} as valid_handle,
-    {{ newest_known('handle', '(looked_at, handle)') }} as handle,
-    {{ newest_known('display_name', '(looked_at, display_name)') }} as display_name
+    -- Of two names that were seen at one moment, engines would take either; of one without a time, DuckDB the latter.
+    {{ newest_known("case when handle != 'handle.invalid' then handle end", '(' ~ looked_at ~ ', handle)') }}
+        as valid_handle,
+    {{ newest_known('handle', '(' ~ looked_at ~ ', handle)') }} as handle,
+    {{ newest_known('display_name', '(' ~ looked_at ~ ', display_name)') }} as display_name
 from looks
 group by did

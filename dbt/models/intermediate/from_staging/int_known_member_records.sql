@@ -10,7 +10,10 @@ with facts as (
         cid,
         not is_there as is_gone,
         -- If one commit both writes and deletes a record, the deletion stands.
-        row_number() over (partition by uri order by rev desc, is_there asc, known_at desc) as newest_first
+        row_number() over (
+            partition by uri
+            order by rev desc, is_there asc, known_at desc, known_because desc
+        ) as newest_first
     from {{ ref('int_member_record_facts') }}
 )
 

@@ -22,7 +22,7 @@ newer as (
         pulled.labels,
         pulled.first_observed_at,
         pulled.last_observed_at,
-        row_number() over (partition by events.uri order by events.rev desc) as newest_first
+        row_number() over (partition by events.uri order by events.rev desc, events.operation desc) as newest_first
     from {{ ref('stg_bluesky__repo_events') }} as events
     inner join members on events.did = members.did
     left join {{ ref('int_posts') }} as pulled on events.uri = pulled.post_uri and pulled.is_in_own_feed

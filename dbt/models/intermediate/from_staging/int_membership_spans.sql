@@ -82,7 +82,8 @@ looks as (
 changes as (
     select
         *,
-        lag(is_member) over (partition by pack_uri, did order by observed_at) as was_member
+        -- At one moment an opt-out comes before the pull, which shows that it was taken back: see int_opt_outs.
+        lag(is_member) over (partition by pack_uri, did order by observed_at, is_member) as was_member
     from looks
 ),
 
@@ -90,7 +91,7 @@ numbered as (
     select
         *,
         sum(case when was_member is null or was_member != is_member then 1 else 0 end)
-            over (partition by pack_uri, did order by observed_at rows unbounded preceding)
+            over (partition by pack_uri, did order by observed_at, is_member rows unbounded preceding)
             as span_number
     from changes
 ),

@@ -79,7 +79,12 @@ labels_of_profiles as (
         select
             did,
             labels,
-            row_number() over (partition by did order by observed_at desc) as newest_first
+            row_number() over (
+                partition by did
+                order by
+                    observed_at desc,
+                    case when {{ contains_element('labels', "'!no-unauthenticated'") }} then 0 else 1 end
+            ) as newest_first
         from told_labels_of_profiles
     ) as numbered
     where newest_first = 1

@@ -13,10 +13,10 @@ commits as (
         events.self_labels,
         events.operation = 'delete' as is_deleted,
         -- Revisions grow with each commit of a repository. If one commit both writes and deletes a record, the deletion
-        -- stands.
+        -- stands; if it both makes and updates one, the update.
         row_number() over (
             partition by events.uri
-            order by events.rev desc, events.operation = 'delete' desc
+            order by events.rev desc, events.operation = 'delete' desc, events.operation desc
         ) as newest_first
     from {{ ref('stg_bluesky__repo_events') }} as events
     inner join members on events.did = members.did

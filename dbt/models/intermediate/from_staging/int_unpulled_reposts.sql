@@ -7,7 +7,7 @@ with members as (
 told as (
     select
         events.*,
-        row_number() over (partition by events.uri order by events.rev desc) as newest_first
+        row_number() over (partition by events.uri order by events.rev desc, events.operation desc) as newest_first
     from {{ ref('stg_bluesky__repo_events') }} as events
     inner join members on events.did = members.did
     left join {{ ref('int_feed_items') }} as pulled on events.uri = pulled.item_uri and events.did = pulled.member_did

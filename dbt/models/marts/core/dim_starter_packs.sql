@@ -30,7 +30,7 @@ actors as (
         min(memberships.observed_at) over (partition by memberships.pack_uri) as first_observed_at,
         row_number() over (
             partition by memberships.pack_uri
-            order by memberships.observed_at desc
+            order by memberships.observed_at desc, memberships.did asc
         ) as newest_first
     from memberships
     where memberships.seed_type = 'actor'
