@@ -283,3 +283,21 @@ def test_a_list_of_files_that_was_made_anew_keeps_no_night_away(tmp_path: Path, 
     at_once = Warehouse(built.folder, "at_once")
     at_once.dbt("run", WHAT_IS_KEPT)
     assert differences_of(built, at_once) == set()
+
+
+@pytest.mark.slow
+def test_a_half_life_counts_all_observations_whatever_else_is_built(tmp_path: Path, parsed_project: Path) -> None:
+    """The list of recent posts knows nothing of the last of them."""
+    built = Warehouse(new_project(tmp_path / "project", parsed_project))
+    for number, like_count, models in (
+        (1, 2, ["+int_post_half_lives"]),
+        (7, 10, ["+int_posts", "fct_post_engagement", "int_post_half_lives"]),
+    ):
+        load = Load(f"17724060{number:02}.5")
+        load.pack(night(number), ["a"])
+        load.profile("a", night(number))
+        load.pull("a", night(number))
+        load.post("a", "p", night(number), night(1, 12), like_count=like_count)
+        load.write(built.dataset)
+        built.dbt("run", "--select", *models)
+    assert built.rows("select final_count, followed_hours from int_post_half_lives") == [(10, 155.0)]

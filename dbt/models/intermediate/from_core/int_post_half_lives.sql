@@ -1,15 +1,6 @@
 {#- Engagement is taken to grow in a straight line between two observations, from zero before the first one. Where the
     counts before are unknown there is no line: a post that reached half there has no half-life. -#}
-with longest as (
-    select
-        {{ hours_between('min(least(posts.posted_at, live.pulled_posted_at))', 'max(posts.last_observed_at)') }}
-            as hours
-    from {{ ref('int_recent_posts') }} as posts
-    -- Hours count from the time that a pull saw, which an edit that the live job heard does not move.
-    left join {{ ref('int_live_posts') }} as live on posts.post_uri = live.post_uri
-),
-
-engagement as (
+with engagement as (
     select
         engagement.post_uri,
         engagement.hours_since_posted,
@@ -29,8 +20,9 @@ engagement as (
     where
         engagement.engagement_count is not null
         and engagement.hours_since_posted >= 0
-        -- No observation of these posts is later than so: what is older, the engine need not look through.
-        and engagement.hours_since_posted <= (select longest.hours from longest)
+        -- The days in which a post is recent (int_clock). A number, since a time that was found earlier would leave out
+        -- what was seen since; of what is older, DuckDB skips most.
+        and engagement.hours_since_posted <= 24 * 60
 ),
 
 finals as (
