@@ -37,8 +37,9 @@ def only_one(pipeline_name: str) -> AbstractContextManager[object]:
 
     Raises:
         AnotherRun: Another run holds it.
+        LakeError: dlt cannot work where it is.
     """
-    path = Path(get_dlt_pipelines_dir(), f"{pipeline_name}.lock")
+    path = _working_folders() / f"{pipeline_name}.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         return FileLock(path).acquire(blocking=False)
@@ -56,8 +57,9 @@ def open_pipeline(name: str) -> dlt.Pipeline:
     pending in it is given up, as nothing in the lake counts on it.
 
     Raises:
-        LakeError: The lake cannot be used.
+        LakeError: The lake cannot be used, or dlt cannot work where the working folder is.
     """
+    _working_folders()
     pipeline = dlt.pipeline(name)
     if not _is_for_configured_lake(pipeline):
         pipeline = _begin_anew(pipeline)
@@ -65,6 +67,14 @@ def open_pipeline(name: str) -> dlt.Pipeline:
     if _generation_of(pipeline) != read_forgotten(pipeline).generation:
         pipeline = _begin_anew(pipeline)
     return pipeline
+
+
+def _working_folders() -> Path:
+    """Find the folder of all working folders. dlt writes files by a pattern that begins with it, where % means more."""
+    folder = Path(get_dlt_pipelines_dir())
+    if "%" in str(folder):
+        raise LakeError(f"dlt cannot work in {folder}: name a folder without % in the variable DLT_DATA_DIR.")
+    return folder
 
 
 def _generation_of(pipeline: dlt.Pipeline) -> object:

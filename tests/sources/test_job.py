@@ -169,6 +169,17 @@ def test_a_second_run_at_once_is_refused_in_one_line_and_spoils_nothing(
     assert lake.query("select count(*) as members from feed_pulls") == [{"members": 1}]
 
 
+def test_a_working_folder_that_dlt_takes_for_a_pattern_is_refused_before_anything_is_asked(
+    lake: Lake, world: World, service: SampleServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = lake.folder / "100%"
+    monkeypatch.setenv("DLT_DATA_DIR", str(folder))
+    assert main(["--actor", world.actor("nils").did, *PULL_ONLY]) == 1
+    assert "DLT_DATA_DIR" in error_line(capsys)
+    assert service.requests == []
+    assert not folder.exists()
+
+
 def test_a_dry_run_says_what_would_be_asked_and_loads_nothing(
     lake: Lake, service: SampleServer, world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
