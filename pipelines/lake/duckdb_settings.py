@@ -188,7 +188,7 @@ def _statements(bucket: FilesystemDestinationClientConfiguration) -> tuple[str, 
     options = ", ".join(
         f"{name} {value}" if name in {"TYPE", "USE_SSL", "PROVIDER"} else f"{name} {_quote(value)}"
         for name, value in {**secret, "SCOPE": bucket.bucket_url}.items()
-        if value
+        if value is not None
     )
     statements = [f"LOAD {_quote(_extension_file(extension))}", f"CREATE OR REPLACE SECRET lake ({options})"]
     if extension == "azure" and sys.platform == "linux":
@@ -218,8 +218,8 @@ def _s3_secret(credentials: CredentialsConfiguration | str) -> Mapping[str, Any]
         "TYPE": "s3",
         "KEY_ID": keys["aws_access_key_id"],
         "SECRET": keys["aws_secret_access_key"],
-        "SESSION_TOKEN": keys["aws_session_token"],
-        "REGION": aws.region_name,
+        "SESSION_TOKEN": keys["aws_session_token"] or "",  # Where none is said, DuckDB takes the environment's.
+        "REGION": _region(aws),
         "ENDPOINT": f"{endpoint.netloc}{endpoint.path}".rstrip("/") if aws.endpoint_url else None,
         "URL_STYLE": aws.s3_url_style or ("path" if aws.endpoint_url else None),
         "USE_SSL": "false" if endpoint.scheme == "http" else "true",
@@ -227,19 +227,27 @@ def _s3_secret(credentials: CredentialsConfiguration | str) -> Mapping[str, Any]
 
 
 def _environment(credentials: CredentialsConfiguration | str) -> Mapping[str, str | None]:
-    """Give the variables of https://docs.rs/object_store/latest/object_store/aws/enum.AmazonS3ConfigKey.html."""
+    """Give the variables of https://docs.rs/object_store/latest/object_store/aws/enum.AmazonS3ConfigKey.html.
+
+    By each of its names, as another one of the environment's may win, and none for what the settings do not say.
+    """
     aws = cast("AwsCredentials", credentials)
     keys = aws.to_session_credentials()
-    endpoint = aws.endpoint_url or ""
-    variables: dict[str, str | None] = {
+    endpoint = aws.endpoint_url or None
+    return {
         "AWS_ACCESS_KEY_ID": keys["aws_access_key_id"],
         "AWS_SECRET_ACCESS_KEY": keys["aws_secret_access_key"],
-        "AWS_SESSION_TOKEN": keys["aws_session_token"] or None,
-        "AWS_ENDPOINT": endpoint or None,
-        "AWS_ALLOW_HTTP": "true" if endpoint.startswith("http:") else None,
+        **dict.fromkeys(("AWS_SESSION_TOKEN", "AWS_TOKEN"), keys["aws_session_token"] or None),
+        **dict.fromkeys(("AWS_ENDPOINT", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"), endpoint),
+        **dict.fromkeys(("AWS_REGION", "AWS_DEFAULT_REGION"), _region(aws)),
+        "AWS_ALLOW_HTTP": "true" if endpoint and endpoint.startswith("http:") else None,
+        **dict.fromkeys(("AWS_S3_EXPRESS", "AWS_SKIP_SIGNATURE", "AWS_VIRTUAL_HOSTED_STYLE_REQUEST")),
     }
-    # Sail finds out the region of a bucket of AWS, where nobody names it.
-    return variables | ({"AWS_REGION": aws.region_name} if aws.region_name else {})
+
+
+def _region(aws: AwsCredentials) -> str | None:
+    """Tell the region. None: Amazon is asked for the bucket's; elsewhere botocore, which writes, takes this one."""
+    return aws.region_name or ("us-east-1" if aws.endpoint_url else None)
 
 
 def _azure_secret(bucket: FilesystemDestinationClientConfiguration) -> Mapping[str, Any]:

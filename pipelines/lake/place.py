@@ -230,9 +230,14 @@ class AwsSettings(ConfigProvider):
         self._others = others
 
     def get_value(self, key: str, hint: type[Any], pipeline_name: str | None, *sections: str) -> tuple[Any | None, str]:
-        """Look a setting of the lake's credentials up."""
+        """Look a setting of the lake's credentials up.
+
+        dlt asks all providers for settings of this one pipeline first, and then for those of all: only then was the
+        settings' own section looked up.
+        """
         if (
-            key not in {"endpoint_url", "region_name"}
+            pipeline_name is not None
+            or key not in {"endpoint_url", "region_name"}
             or sections[:1] != ("destination",)
             or "credentials" not in sections
         ):

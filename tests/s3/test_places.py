@@ -31,6 +31,15 @@ if TYPE_CHECKING:
     from tests.conftest import Lake
 
 LAKE = "DESTINATION__FILESYSTEM__"
+OF_ANOTHER_BUCKET = {
+    "AWS_ACCESS_KEY_ID": "another",
+    "AWS_SECRET_ACCESS_KEY": "another",
+    "AWS_SESSION_TOKEN": "another",
+    "AWS_DEFAULT_REGION": "another",
+    "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
+    "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:1",
+}
+"""What a machine may have for AWS' own tools."""
 ALPHABET = ["a", "7", " ", "é", "日", "#", "%", "%20", "?", "[", "]", "*", "'", '"', "~", "\\", "=", "&", "+", "/"]
 
 
@@ -110,6 +119,10 @@ def test_an_endpoint_counts_for_writer_and_reader_wherever_it_stands(s3: S3Serve
     else:
         settings |= {where: f"{s3.endpoint}/\n"}
     assert assert_read_or_refused(s3, tmp_path, settings)
+
+
+def test_the_settings_win_over_what_the_environment_says_of_aws(s3: S3Server, tmp_path: Path) -> None:
+    assert assert_read_or_refused(s3, tmp_path, OF_ANOTHER_BUCKET | s3.settings())
 
 
 def test_the_environment_s_session_token_goes_with_the_environment_s_key_alone(

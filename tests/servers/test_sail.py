@@ -24,6 +24,7 @@ from tests.dbt.hostile_rows import WITHOUT_TIMES, known_rows, new_rows
 from tests.dbt.test_random_lakes import Chance
 from tests.dbt.warehouses import WHAT_IS_KEPT, Warehouse, new_project
 from tests.s3.conftest import free_port, wait_for
+from tests.s3.test_places import OF_ANOTHER_BUCKET
 from tests.seeds import seeds
 from tests.servers.bucket_servers import r2
 
@@ -45,6 +46,16 @@ CLUSTER = {
     "SAIL_RUNTIME__STACK_SIZE": str(16 << 20),
     "RUST_LOG": "error",
 }
+
+FOR_RUST_ALONE = {
+    "AWS_ENDPOINT": "http://127.0.0.1:1",
+    "AWS_REGION": "another",
+    "AWS_TOKEN": "another",
+    "AWS_S3_EXPRESS": "true",
+    "AWS_SKIP_SIGNATURE": "true",
+    "AWS_VIRTUAL_HOSTED_STYLE_REQUEST": "true",
+}
+"""What Sail reads besides of the environment, of another bucket than the settings say."""
 
 ASK_FOR_NOTHING = """
 from pipelines.lake.bucket import LakeError
@@ -421,9 +432,11 @@ def test_what_the_engine_refuses_is_an_error_of_one_line(python: Path) -> None:
 
 
 def test_sail_builds_what_duckdb_builds_of_a_lake_in_a_bucket_with_its_keys(
-    two: tuple[OnSail, Warehouse], tmp_path: Path
+    two: tuple[OnSail, Warehouse], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sail, duckdb = two
+    for name, value in (OF_ANOTHER_BUCKET | FOR_RUST_ALONE).items():
+        monkeypatch.setenv(name, value)
     with r2(tmp_path / "r2") as server:
         server.write_settings(duckdb.folder)
         settings = duckdb.folder / ".dlt" / "secrets.toml"
