@@ -141,7 +141,8 @@ class ScriptedServer:
 
     @staticmethod
     def _send(handler: BaseHTTPRequestHandler, reply: Reply) -> None:
-        handler.send_response(reply.status)
+        # The server's own Date is this machine's.
+        (handler.send_response_only if "Date" in reply.headers else handler.send_response)(reply.status)
         for name, value in reply.headers.items():
             handler.send_header(name, value)
         if reply.pieces is not None:

@@ -35,6 +35,7 @@ from pipelines.network.headers import user_agent
 from pipelines.network.pacing import Pacer
 from pipelines.network.xrpc import XrpcClient
 from tests.network.scripted_server import Asked, Reply, ScriptedServer, error_reply, json_reply
+from tests.network.virtual_service import VirtualClock, VirtualService
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -276,18 +277,19 @@ class LimitedService:
 
 
 def test_several_workers_use_a_window_up_without_being_refused(server: ScriptedServer) -> None:
-    service = LimitedService(limit=60, window=2)
-    server.answer = service.answer
-    client = XrpcClient(server.url, Pacer(1_000))
+    service = VirtualService(limit=60, window=2)
+    time = VirtualClock(service, 1_000, workers=8, windows=3)
+    server.answer = time.answer
+    client = XrpcClient(server.url, time.pacer)
 
     def work(_: int) -> None:
-        while len(service.windows) < 4:
+        while not time.is_over():
             ask(client)
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(work, range(8)))
     assert service.refused == client.stats.rate_limited == 0
-    assert sum(service.windows[:3]) >= 0.95 * 3 * service.limit
+    assert sum(service.used_by_window[:3]) >= 0.95 * 3 * service.limit
 
 
 def test_connections_are_kept_and_bounded(server: ScriptedServer) -> None:

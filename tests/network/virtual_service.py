@@ -9,9 +9,12 @@ from email.utils import formatdate
 from typing import TYPE_CHECKING
 
 from pipelines.network.pacing import Pacer
+from tests.network.scripted_server import Reply
 
 if TYPE_CHECKING:
     import threading
+
+    from tests.network.scripted_server import Asked
 
 
 @dataclass
@@ -110,3 +113,57 @@ class VirtualRun:
             self.pacer.lost()
         else:
             self.pacer.observe(headers or {})
+
+
+class VirtualClock:
+    """Virtual time for threads that ask a real server, whose answers take `latency`.
+
+    It passes while the server holds every request that was sent, and a worker waits for its turn or all for answers, so
+    that it does not matter how quickly the threads run.
+    """
+
+    def __init__(
+        self, service: VirtualService, requests_per_second: float, *, workers: int, windows: int, latency: float = 0.1
+    ) -> None:
+        self.now = 0.0
+        self.service = service
+        self.pacer = Pacer(
+            requests_per_second,
+            clock=lambda: self.now,
+            epoch_clock=lambda: self.now + service.epoch_offset,
+            wait=self._wait,
+        )
+        self._workers = workers
+        self._windows = windows
+        self._latency = latency
+        self._answers_due: list[float] = []
+
+    def is_over(self) -> bool:
+        """Tell whether so many windows have ended; from then on answers take no time."""
+        return len(self.service.used_by_window) >= self._windows
+
+    def answer(self, asked: Asked) -> Reply:
+        with self.pacer._changed:
+            headers = self.service.answer(self.now)
+            is_refused = self.service.used > self.service.limit
+            due = self.now + self._latency
+            self._answers_due.append(due)
+            self.pacer._changed.notify_all()
+            if len(self._held()) == self._workers:
+                self._pass_time(math.inf)
+            self.pacer._changed.wait_for(lambda: due <= self.now or self.is_over())
+            self._answers_due.remove(due)
+        return Reply(status=429 if is_refused else 200, headers=headers)
+
+    def _held(self) -> list[float]:
+        return [due for due in self._answers_due if due > self.now]
+
+    def _wait(self, condition: threading.Condition, seconds: float) -> None:
+        if self.pacer._in_flight > len(self._held()):
+            condition.wait()  # A request has still to arrive, or its answer to be read.
+        else:
+            self._pass_time(seconds)
+
+    def _pass_time(self, seconds: float) -> None:
+        self.now = min(self.now + seconds, *self._held(), math.inf)
+        self.pacer._changed.notify_all()
