@@ -62,9 +62,13 @@ class Page:
         WebDriverWait(self.chrome, 10).until(lambda _: self.all(selector))
         return self.one(selector)
 
+    def name(self) -> str:
+        """Tell whose profile is shown, read in one step: between two, a change of the address may put another there."""
+        return str(self.chrome.execute_script('return one("#person-name").innerText'))
+
     def wait_for_name(self, name: str) -> None:
         """Wait for somebody's profile."""
-        WebDriverWait(self.chrome, 10).until(lambda _: self.one("#person-name").text == name)
+        WebDriverWait(self.chrome, 10).until(lambda _: self.name() == name)
 
     def complaints(self) -> list[str]:
         return [str(entry["message"]) for entry in self._log("browser")]
@@ -257,7 +261,7 @@ def test_everybody_has_a_profile_and_back_leaves_it(chrome: webdriver.Chrome, pu
     assert len(known) == len(content["members"])
     for anchor in known:
         chrome.execute_script("location.hash = arguments[0]; followAddress()", anchor)
-        assert page.one("#person-name").text
+        assert page.name()
     assert page.complaints() == []
     assert page.requests() == []
 
