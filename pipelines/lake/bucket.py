@@ -95,7 +95,15 @@ def lake_location(pipeline: dlt.Pipeline) -> str:
     Raises:
         LakeError: See `filesystem_client`; or the settings name a place that is none.
     """
-    client = filesystem_client(pipeline)
+    return location_of(filesystem_client(pipeline))
+
+
+def location_of(client: FilesystemClient) -> str:
+    """Say the same as `lake_location` of a lake that is open: to open it, dlt reads all its settings.
+
+    Raises:
+        LakeError: The settings name a place that is none.
+    """
     try:
         return f"{dataset_place(client.config, client.dataset_name)}/"
     except PlaceError as error:
@@ -111,7 +119,7 @@ def check_lake(pipeline: dlt.Pipeline) -> None:
         LakeError: It cannot.
     """
     client = filesystem_client(pipeline)
-    lake_location(pipeline)
+    location_of(client)
     if client.config.is_local_filesystem:
         _check_folder(Path(client.config.make_local_path(client.config.bucket_url)))
         return

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 from dlt.common.pipeline import get_dlt_pipelines_dir
 from filelock import FileLock, Timeout
 
-from pipelines.lake.bucket import LakeError, filesystem_client, lake_location
+from pipelines.lake.bucket import LakeError, filesystem_client, location_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,7 +106,7 @@ def lease(pipeline: dlt.Pipeline) -> Iterator[Lease]:
     """
     client = filesystem_client(pipeline)
     files, folder = client.fs_client, f"{client.dataset_path.rstrip('/')}/{_FOLDER}"
-    with _alone_on_this_machine(lake_location(pipeline)):
+    with _alone_on_this_machine(location_of(client)):
         files.makedirs(folder, exist_ok=True)
         number, content = _newest(files, folder)
         until = _until(content)

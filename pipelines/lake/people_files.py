@@ -13,6 +13,7 @@ from pipelines.lake.duckdb_settings import as_pattern
 
 if TYPE_CHECKING:
     import dlt
+    from dlt.destinations.impl.filesystem.filesystem import FilesystemClient
 
     from pipelines.lake.duckdb_settings import DuckDBSettings
 
@@ -60,8 +61,8 @@ def read_people_file(pipeline: dlt.Pipeline, name: str) -> bytes:
     Raises:
         LakeError: The key may not look for it.
     """
-    client, path = filesystem_client(pipeline), _path(pipeline, name)
-    files = client.fs_client
+    client = filesystem_client(pipeline)
+    files, path = client.fs_client, _path(client, name)
     files.invalidate_cache(path.rpartition("/")[0])
     try:
         content: bytes = files.cat_file(path)
@@ -83,7 +84,8 @@ def write_people_file(pipeline: dlt.Pipeline, name: str, text: str) -> None:
         name: Its name in the folder.
         text: What is in it.
     """
-    files, path = filesystem_client(pipeline).fs_client, _path(pipeline, name)
+    client = filesystem_client(pipeline)
+    files, path = client.fs_client, _path(client, name)
     files.makedirs(path.rpartition("/")[0], exist_ok=True)
     files.write_text(path, text, encoding="utf-8")
 
@@ -95,8 +97,9 @@ def remove_people_file(pipeline: dlt.Pipeline, name: str) -> None:
         pipeline: Any pipeline of the lake.
         name: Its name in the folder.
     """
-    filesystem_client(pipeline).fs_client.rm_file(_path(pipeline, name))
+    client = filesystem_client(pipeline)
+    client.fs_client.rm_file(_path(client, name))
 
 
-def _path(pipeline: dlt.Pipeline, name: str) -> str:
-    return f"{filesystem_client(pipeline).bucket_path}/{PEOPLE}/{name}"
+def _path(client: FilesystemClient, name: str) -> str:
+    return f"{client.bucket_path}/{PEOPLE}/{name}"
