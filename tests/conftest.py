@@ -48,6 +48,16 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 1
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """By default, do not even import the files whose tests are all slow: each worker would, for nothing."""
+    if config.option.markexpr != "not slow":
+        return None
+    is_slow = collection_path.name == "servers" or (
+        collection_path.suffix == ".py" and "\npytestmark = pytest.mark.slow" in collection_path.read_text("utf-8")
+    )
+    return is_slow or None
+
+
 def built_once(tmp_path_factory: pytest.TempPathFactory, name: str, build: Callable[[Path], object]) -> Path:
     """Let the first worker that needs it build what all of them only read, and give its folder."""
     base = tmp_path_factory.getbasetemp()
