@@ -21,8 +21,8 @@ def run_dbt(*arguments: str) -> dbtRunnerResult:
     from dbt.cli.main import dbtRunner  # noqa: PLC0415
 
     places = [f"--{kind}-dir={PROJECT_ROOT / 'dbt'}" for kind in ("project", "profiles")]
-    # Nobody reads the log's file, in which each statement would stand.
-    options = ["--quiet", "--no-use-colors", "--log-level-file=none"]
+    # Nobody reads the log, in which each statement would stand: errors are in what is given back.
+    options = ["--quiet", "--log-level=none", "--log-level-file=none"]
     # Nor what a run says of itself: writing that takes a tenth of the run.
     options += [] if "parse" in arguments else ["--no-write-json"]
     settings = f"--vars={{unpublished_dids: [{LEFT_OUT}]}}"

@@ -36,6 +36,14 @@ HIDDEN_BECAUSE: dict[str, list[str | None]] = {
     "halfway": ["opted_out", "opted_out", "opted_out", "opted_out"],
 }
 """Why the service hides members of the main pack, night by night. The last two are listed in the other pack."""
+ASKED_FOR = [
+    f"+{model}"
+    for model in (
+        "fct_hashtags", "fct_links", "fct_media", "fct_mentions", "int_known_records", "rpt_activity_by_day",
+        "rpt_activity_by_weekday_hour", "rpt_data_health", "rpt_latest_posts", "rpt_top_posts",
+    )
+]  # fmt: skip
+"""What the tests look at, and all that it is made of: half of the models."""
 LONG_AGO = datetime(2025, 6, 1, tzinfo=UTC)
 
 
@@ -201,7 +209,7 @@ def lake_of_traps(dataset_of: Warehouse) -> None:
     fourth.write(dataset, evidence="_dlt_pipeline_state")
     late.write(dataset)
     checks.write(dataset)
-    dataset_of.dbt("run")
+    dataset_of.dbt("run", "--select", *ASKED_FOR)
 
 
 def asked_for(first: Load, third: Load) -> None:
@@ -546,6 +554,7 @@ def test_a_late_load_takes_its_place(traps: Warehouse) -> None:
 
 @pytest.mark.slow
 def test_reading_it_all_anew_gives_the_same(traps: Warehouse) -> None:
+    traps.dbt("run", "--exclude", *ASKED_FOR)
     anew = Warehouse(traps.folder, "anew")
     anew.dbt("run")
     assert differences_of(traps, anew) == set()

@@ -58,7 +58,7 @@ def test_a_warehouse_that_is_open_elsewhere_is_one_line_for_job_and_page_and_dbt
         assert report.main(["--sample"]) == 1
         assert capfd.readouterr().err.splitlines() == [line]
 
-        outcome = run_dbt("run", "--select=int_clock", "--target=sample")
+        outcome = run_dbt("--log-level=error", "run", "--select=int_clock", "--target=sample")
         assert not outcome.success
         printed = "".join(capfd.readouterr())
         assert line in printed
