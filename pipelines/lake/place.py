@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import re
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import unquote, urlsplit
 
 from dlt.common.configuration.container import Container
 from dlt.common.configuration.providers.provider import ConfigProvider
+from dlt.common.configuration.specs.base_configuration import is_secret_hint
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 from dlt.common.runtime.run_context import active
 from dlt.common.storages import FilesystemConfiguration
+from dlt.common.typing import TSecretStrValue
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -154,7 +157,8 @@ class SettingsReadOnce(ConfigProvider):
 
     def get_value(self, key: str, hint: type[Any], pipeline_name: str | None, *sections: str) -> tuple[Any | None, str]:
         """Look a setting up."""
-        value, name = self._provider.get_value(key, hint, pipeline_name, *sections)
+        plain = _plainly(hint)  # type: ignore[arg-type]  # Types can be hashed.
+        value, name = self._provider.get_value(key, plain, pipeline_name, *sections)
         if isinstance(value, str):
             value = value.strip(_AROUND)
         if key == "aws_session_token" and name == "AWS_SESSION_TOKEN" and not _environment_has_the_key():
@@ -213,6 +217,15 @@ class SettingsReadOnce(ConfigProvider):
         if name == "_provider":  # A copy is asked before it has one.
             raise AttributeError(name)
         return getattr(self._provider, name)
+
+
+@cache
+def _plainly(hint: type[Any]) -> Any:
+    """Give a plain type that says whether a setting is secret, all that providers ask of its type.
+
+    They take the type apart for it, at each of thousands of look-ups: a fifth of what a small night costs.
+    """
+    return TSecretStrValue if is_secret_hint(hint) else str
 
 
 def _environment_has_the_key() -> bool:

@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
+from dlt.common.configuration.providers.environ import EnvironProvider
+from dlt.common.configuration.specs.base_configuration import is_secret_hint
+from dlt.common.typing import TSecretStrValue
+from dlt.destinations.impl.filesystem.configuration import FilesystemDestinationClientConfiguration
 
 from pipelines.bluesky import main
 from pipelines.lake.bucket import PROJECT_ROOT, LakeError, explain_lake_error, use_project_settings
 from pipelines.lake.duckdb_settings import as_pattern, duckdb_settings
-from pipelines.lake.place import PlaceError, place_from
+from pipelines.lake.place import PlaceError, SettingsReadOnce, place_from
 from pipelines.lake.readback import LakeReader
 from pipelines.lake.working_folder import open_pipeline, recover
 from tests.conftest import isolated_lake
@@ -177,6 +181,21 @@ def test_a_setting_that_is_no_place_or_no_list_ends_the_job_in_one_line(
     [line] = capsys.readouterr().err.splitlines()
     assert said in line
     assert not list(lake.folder.rglob("*.parquet"))
+
+
+def test_a_provider_hears_whether_a_setting_is_secret() -> None:
+    heard: list[tuple[str, Any]] = []
+
+    class ProviderMock(EnvironProvider):
+        def get_value(self, key: str, hint: Any, pipeline_name: str | None, *sections: str) -> tuple[None, str]:
+            heard.append((key, hint))
+            return None, key
+
+    hints = FilesystemDestinationClientConfiguration().get_resolvable_fields() | {"key": TSecretStrValue}
+    for key, hint in hints.items():
+        SettingsReadOnce(ProviderMock()).get_value(key, hint, None)
+    assert {key: is_secret_hint(hint) for key, hint in heard} == {k: is_secret_hint(h) for k, h in hints.items()}
+    assert {is_secret_hint(hint) for _, hint in heard} == {True, False}
 
 
 @pytest.mark.parametrize("name", ["config.toml", "secrets.toml"])
