@@ -456,7 +456,7 @@ def test_sail_builds_what_duckdb_builds_of_a_lake_in_a_bucket_with_its_keys(
         assert "a%20b" in line
 
 
-@pytest.mark.parametrize("seed", seeds(6, by_default=1, on_each_change=2))
+@pytest.mark.parametrize("seed", seeds(6, by_default=1, on_each_change=1))
 def test_sail_builds_what_duckdb_builds_of_a_random_lake_and_duckdb_builds_on(
     seed: int, two: tuple[OnSail, Warehouse]
 ) -> None:
