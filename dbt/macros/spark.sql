@@ -49,11 +49,8 @@
 {%- endmacro %}
 
 
-{% macro spark__most_engaging_first(posts) -%}
-    {{ posts }}.engagement_count desc nulls last,
-    {{ posts }}.like_count desc nulls last,
-    {{ posts }}.posted_at desc,
-    {{ posts }}.post_uri desc
+{% macro spark__descending(values) -%}
+    {{ values | join(' desc, ') }} desc
 {%- endmacro %}
 
 

@@ -378,21 +378,24 @@
 {%- endmacro %}
 
 
-{#- The order of posts by engagement, the newest of equals first. -#}
-{% macro most_engaging_first(posts) %}
-    {{- return(adapter.dispatch('most_engaging_first', 'bluesky_lake')(posts)) -}}
+{% macro descending(values) %}
+    {{- return(adapter.dispatch('descending', 'bluesky_lake')(values)) -}}
 {% endmacro %}
 
-{#- One value: DuckDB then keeps the few that are asked for, where it would put all in order for several. -#}
-{% macro duckdb__most_engaging_first(posts) -%}
-    (
-        {{ posts }}.engagement_count is not null,
-        {{ posts }}.engagement_count,
-        {{ posts }}.like_count is not null,
-        {{ posts }}.like_count,
-        {{ posts }}.posted_at,
-        {{ posts }}.post_uri
-    ) desc
+{#- One value in `order by`: of a `row_number()` up to a bound DuckDB then keeps the few that are asked for, where it would
+    put all rows in order for several. Of the values none may be null. -#}
+{% macro duckdb__descending(values) -%}
+    ({{ values | join(', ') }}) desc
+{%- endmacro %}
+
+{#- The order of posts by engagement, the newest of equals first. -#}
+{% macro most_engaging_first(posts) -%}
+    {{ descending([
+        'coalesce(' ~ posts ~ '.engagement_count, -1)',
+        'coalesce(' ~ posts ~ '.like_count, -1)',
+        posts ~ '.posted_at',
+        posts ~ '.post_uri',
+    ]) }}
 {%- endmacro %}
 
 

@@ -22,7 +22,7 @@ candidates as (
         *,
         row_number() over (
             partition by pack_uri, period
-            order by author_count desc, engagement_count desc, post_count desc, link_uri asc
+            order by {{ descending(['author_count', 'engagement_count', 'post_count', 'link_uri']) }}
         ) as candidate_number
     from links
 ),
