@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import s3fs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,4 +83,8 @@ def s3(rclone: S3Server) -> S3Server:
     """The server with an empty bucket."""
     shutil.rmtree(rclone.folder / BUCKET, ignore_errors=True)
     (rclone.folder / BUCKET).mkdir()
+    # For a second the server may list what another test left, and would then not find it.
+    files = s3fs.S3FileSystem(key=KEY, secret=SECRET, endpoint_url=rclone.endpoint, use_listings_cache=False)
+    while files.find(BUCKET):
+        time.sleep(0.05)
     return rclone

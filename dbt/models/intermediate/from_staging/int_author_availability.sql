@@ -5,8 +5,7 @@ with asked as (
         observed_at,
         outcome,
         -- A member who blocks us counts as unavailable, since we cannot see what they delete.
-        outcome = 'ok' as is_available,
-        null as position
+        outcome = 'ok' as is_available
     from {{ ref('int_member_pulls') }}
     where outcome != 'failed'
 ),
@@ -26,8 +25,7 @@ told as (
             when events.status = 'deleted' then 'not_found'
             else 'deactivated'
         end as outcome,
-        events.is_active as is_available,
-        events.position
+        events.is_active as is_available
     from {{ ref('stg_bluesky__repo_events') }} as events
     inner join members on events.did = members.did
     where
@@ -43,13 +41,14 @@ pulls as (
     where is_available is not null
 ),
 
--- All events of a batch that happened since it began count as of that moment: their feed tells in which order.
+-- All events of a batch that happened since it began count as of that moment. Whoever is unavailable in one of them is,
+-- until a pull sees them again: their feed's order does not hold for a pull, nor from one partition to another.
 numbered as (
     select
         *,
         row_number() over (
             partition by member_did
-            order by observed_at desc, position desc, is_available asc, outcome asc
+            order by observed_at desc, is_available asc, outcome asc
         ) as newest_first
     from pulls
 ),
