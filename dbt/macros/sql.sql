@@ -388,7 +388,7 @@
     ({{ values | join(', ') }}) desc
 {%- endmacro %}
 
-{#- The order of posts by engagement, the newest of equals first. -#}
+{#- The order of posts by engagement, then by likes, the newest of equals first. -#}
 {% macro most_engaging_first(posts) -%}
     {{ descending([
         'coalesce(' ~ posts ~ '.engagement_count, -1)',
