@@ -183,7 +183,7 @@ def test_a_setting_that_is_no_place_or_no_list_ends_the_job_in_one_line(
     assert not list(lake.folder.rglob("*.parquet"))
 
 
-def test_a_provider_hears_whether_a_setting_is_secret() -> None:
+def test_a_provider_mock_hears_whether_a_setting_is_secret() -> None:
     heard: list[tuple[str, Any]] = []
 
     class ProviderMock(EnvironProvider):
