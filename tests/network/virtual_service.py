@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from typing import TYPE_CHECKING
@@ -57,7 +58,24 @@ class VirtualService:
         return headers
 
 
-class VirtualRun:
+class VirtualTime(ABC):
+    """Time that passes when its pacer waits."""
+
+    def __init__(self, service: VirtualService, requests_per_second: float) -> None:
+        self.now = 0.0
+        self.service = service
+        self.pacer = Pacer(
+            requests_per_second,
+            clock=lambda: self.now,
+            epoch_clock=lambda: self.now + service.epoch_offset,
+            wait=self._wait,
+        )
+
+    @abstractmethod
+    def _wait(self, condition: threading.Condition, seconds: float) -> None: ...
+
+
+class VirtualRun(VirtualTime):
     """Workers that ask a service as fast as their pacer lets them."""
 
     def __init__(
@@ -69,14 +87,7 @@ class VirtualRun:
         latency: float = 0.1,
         lose_every: int = 0,
     ) -> None:
-        self.now = 0.0
-        self.service = service
-        self.pacer = Pacer(
-            requests_per_second,
-            clock=lambda: self.now,
-            epoch_clock=lambda: self.now + service.epoch_offset,
-            wait=self._wait,
-        )
+        super().__init__(service, requests_per_second)
         self._workers = workers
         self._latency = latency
         self._lose_every = lose_every
@@ -115,7 +126,7 @@ class VirtualRun:
             self.pacer.observe(headers or {})
 
 
-class VirtualClock:
+class VirtualClock(VirtualTime):
     """Virtual time for threads that ask a real server, whose answers take `latency`.
 
     It passes while the server holds every request that was sent, and a worker waits for its turn or all for answers, so
@@ -125,14 +136,7 @@ class VirtualClock:
     def __init__(
         self, service: VirtualService, requests_per_second: float, *, workers: int, windows: int, latency: float = 0.1
     ) -> None:
-        self.now = 0.0
-        self.service = service
-        self.pacer = Pacer(
-            requests_per_second,
-            clock=lambda: self.now,
-            epoch_clock=lambda: self.now + service.epoch_offset,
-            wait=self._wait,
-        )
+        super().__init__(service, requests_per_second)
         self._workers = workers
         self._windows = windows
         self._latency = latency

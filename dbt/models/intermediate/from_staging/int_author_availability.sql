@@ -43,44 +43,46 @@ pulls as (
 
 -- All events of a batch that happened since it began count as of that moment. Whoever is unavailable in one of them is,
 -- until a pull sees them again: their feed's order does not hold for a pull, nor from one partition to another.
-numbered as (
-    select
-        *,
-        row_number() over (
-            partition by member_did
-            order by observed_at desc, is_available asc, outcome asc
-        ) as newest_first
-    from pulls
-),
-
 newest as (
     select
         member_did,
         outcome,
         is_available,
         observed_at as last_observed_at
-    from numbered
+    from (
+        select
+            member_did,
+            outcome,
+            is_available,
+            observed_at,
+            row_number() over (
+                partition by member_did
+                order by observed_at desc, is_available asc, outcome asc
+            ) as newest_first
+        from pulls
+    ) as numbered
     where newest_first = 1
 ),
 
 last_available as (
     select
         member_did,
-        max(observed_at) as last_available_at,
-        min(newest_first) as place_from_newest
-    from numbered
+        max(observed_at) as last_available_at
+    from pulls
     where is_available
     group by member_did
 ),
 
 first_unavailable as (
     select
-        numbered.member_did,
-        min(numbered.observed_at) as unavailable_at
-    from numbered
-    left join last_available on numbered.member_did = last_available.member_did
-    where last_available.member_did is null or numbered.newest_first < last_available.place_from_newest
-    group by numbered.member_did
+        pulls.member_did,
+        min(pulls.observed_at) as unavailable_at
+    from pulls
+    left join last_available on pulls.member_did = last_available.member_did
+    where
+        not pulls.is_available
+        and (last_available.last_available_at is null or pulls.observed_at >= last_available.last_available_at)
+    group by pulls.member_did
 )
 
 select
