@@ -177,3 +177,11 @@ def _luminance(colour: str) -> float:
     parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
     red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize(
+    ("report", "most"), [("rpt_top_posts", 25), ("rpt_member_top_posts", 5), ("rpt_latest_posts", 100)]
+)
+def test_a_report_shows_as_many_posts_as_it_says(published: Published, report: str, most: int) -> None:
+    """The candidates that stand in for withheld ones are more than what is shown, never less."""
+    assert published.rows(f"select max(rank_number) as last from {report}") == [{"last": most}]
