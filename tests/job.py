@@ -135,11 +135,18 @@ def run_job(
 
 def run_process(target: Callable[..., None], *arguments: object) -> int:
     """Call a function in a process of its own, and give its exit code; -9 when it was killed."""
-    process = _processes.Process(target=target, args=arguments)
+    process = _processes.Process(target=_call, args=(dict(os.environ), target, arguments))
     process.start()
     process.join()
     assert process.exitcode is not None
     return process.exitcode
+
+
+def _call(environment: Mapping[str, str], target: Callable[..., None], arguments: tuple[object, ...]) -> None:
+    # Forked processes have the environment of the moment when the first one was started: another test's settings.
+    os.environ.clear()
+    os.environ.update(environment)
+    target(*arguments)
 
 
 def _main(

@@ -44,7 +44,7 @@ def recorded(texts: Sequence[str]) -> bytes:
 
     reader = threading.Thread(target=read)
     reader.start()
-    exit_code = run_process(_speak_at, os.ttyname(theirs), list(texts), dict(os.environ))
+    exit_code = run_process(_speak_at, os.ttyname(theirs), list(texts))
     os.close(theirs)
     reader.join()
     os.close(ours)
@@ -52,8 +52,7 @@ def recorded(texts: Sequence[str]) -> bytes:
     return b"".join(parts)
 
 
-def _speak_at(terminal: str, texts: list[str], environment: dict[str, str]) -> None:
-    os.environ.update(environment)
+def _speak_at(terminal: str, texts: list[str]) -> None:
     file = os.open(terminal, os.O_RDWR)
     for number in (0, 1, 2):
         os.dup2(file, number)
