@@ -37,7 +37,7 @@
                 item_at,
                 item_uri,
                 item_rkey,
-                post_uri,
+                post_key,
                 author_did,
                 batch_number
             from {{ ref('int_feed_items') }}
@@ -48,7 +48,7 @@
                 reposted_at as item_at,
                 repost_uri as item_uri,
                 {{ rkey_of('repost_uri') }} as item_rkey,
-                post_uri,
+                {{ uri_key('post_uri') }} as post_key,
                 post_author_did as author_did,
                 0 as batch_number
             from {{ ref('int_unpulled_reposts') }}
@@ -63,8 +63,8 @@
             union all
             select author_did, posted_at from {{ ref('int_posts') }}
             where
-                post_uri in (
-                    select subject from changed
+                post_key in (
+                    select {{ uri_key('subject') }} from changed
                     where kind in ('gone', 'in_doubt', 'live_post') and subject like '%/app.bsky.feed.post/%'
                 )
             union all
@@ -86,8 +86,8 @@
             union all
             select did, item_at from reposts
             where
-                post_uri in (
-                    select subject from changed
+                post_key in (
+                    select {{ uri_key('subject') }} from changed
                     where kind in ('gone', 'in_doubt') and subject like '%/app.bsky.feed.post/%'
                 )
             union all

@@ -126,7 +126,7 @@
 
 {#- Incremental strategy of int_posts: a newer row replaces the post's version; a row that arrives late moves
     first_observed_at and is_in_own_feed alone. A row that somebody else wrote without a time is older than all others,
-    as it is where dbt builds all at once. The known posts are found in one look through post_uri alone, and the rest of
+    as it is where dbt builds all at once. The known posts are found in one look through post_key alone, and the rest of
     them by their places: DuckDB's merge takes all history through each column that it compares. -#}
 {% macro get_incremental_newest_version_sql(arguments) %}
     {%- set target, new = arguments.target_relation, arguments.temp_relation -%}
@@ -134,9 +134,9 @@
     with places as materialized (
         select
             known.rowid as place,
-            new.post_uri
+            new.post_key
         from {{ target }} as known
-        inner join {{ new }} as new on known.post_uri = new.post_uri
+        inner join {{ new }} as new on known.post_key = new.post_key
     )
 
     select
@@ -156,7 +156,7 @@
             as is_replaced
     from places
     inner join {{ target }} as known on places.place = known.rowid
-    inner join {{ new }} as new on places.post_uri = new.post_uri;
+    inner join {{ new }} as new on places.post_key = new.post_key and known.post_uri = new.post_uri;
 
     delete from {{ target }}
     where rowid in (select place from known_posts where is_replaced);

@@ -117,6 +117,8 @@
 
 {% macro spark__rkey_of(uri) -%} substring_index({{ uri }}, '/', -1) {%- endmacro %}
 
+{% macro spark__uri_key(uri) -%} cast(conv(substring(md5({{ uri }}), 1, 15), 16, 10) as bigint) {%- endmacro %}
+
 {% macro spark__schema_columns(relation) -%}
     (
         with tables_of_versions as (

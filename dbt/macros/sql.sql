@@ -170,6 +170,17 @@
 {%- endmacro %}
 
 
+{% macro uri_key(uri) %}
+    {{- return(adapter.dispatch('uri_key', 'bluesky_lake')(uri)) -}}
+{% endmacro %}
+
+{#- Number of 60 bits that stands for a URI: DuckDB finds a few rows among millions by it in a tenth of the time that it
+    takes by the text. Made by MD5, as each engine in each version makes the same of it. -#}
+{% macro duckdb__uri_key(uri) -%}
+    cast('0x' || left(md5({{ uri }}), 15) as bigint)
+{%- endmacro %}
+
+
 {% macro grapheme_count(text) %}
     {{- return(adapter.dispatch('grapheme_count', 'bluesky_lake')(text)) -}}
 {% endmacro %}

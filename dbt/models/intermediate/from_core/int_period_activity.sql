@@ -35,5 +35,4 @@ select
 from activity
 inner join {{ ref('int_periods') }} as periods
     on activity.acted_at > periods.previous_from and activity.acted_at <= periods.period_to
--- The oldest of these times once more, so that the engine need not look through all of history.
-where activity.acted_at > (select min(all_periods.previous_from) from {{ ref('int_periods') }} as all_periods)
+where {{ is_in_any_period('activity.acted_at') }}

@@ -3,6 +3,12 @@
     skips the row groups that are older than all that the night brings. -#}
 {%- set new_at = 'coalesce(DBT_INTERNAL_SOURCE.last_observed_at, ' ~ oldest_time() ~ ')' -%}
 {%- set known_at = 'coalesce(DBT_INTERNAL_DEST.last_observed_at, ' ~ oldest_time() ~ ')' -%}
+{%- set post_uri = 'greatest(DBT_INTERNAL_DEST.post_uri, DBT_INTERNAL_SOURCE.post_uri)' -%}
+{%- set author_did = 'greatest(DBT_INTERNAL_DEST.author_did, DBT_INTERNAL_SOURCE.author_did)' -%}
+{%- set is_repost = '(DBT_INTERNAL_DEST.is_repost or DBT_INTERNAL_SOURCE.is_repost)' -%}
+{%- set post_key = 'case
+        when ' ~ is_repost ~ ' or ' ~ author_did ~ ' != DBT_INTERNAL_DEST.member_did then ' ~ uri_key(post_uri) ~ '
+    end' -%}
 {%- set item_at = 'case
         when ' ~ new_at ~ ' > ' ~ known_at ~ ' then DBT_INTERNAL_SOURCE.item_at
         when ' ~ new_at ~ ' < ' ~ known_at ~ ' then DBT_INTERNAL_DEST.item_at
@@ -14,13 +20,14 @@
         incremental_strategy='merge',
         unique_key=['member_did', 'item_uri', 'item_rkey'],
         merge_update_columns=[
-            'post_uri', 'author_did', 'is_repost', 'item_at', 'first_observed_at', 'last_observed_at', 'batch_number',
-            'redated_in'
+            'post_uri', 'post_key', 'author_did', 'is_repost', 'item_at', 'first_observed_at', 'last_observed_at',
+            'batch_number', 'redated_in'
         ],
         merge_update_set_expressions={
-            'post_uri': 'greatest(DBT_INTERNAL_DEST.post_uri, DBT_INTERNAL_SOURCE.post_uri)',
-            'author_did': 'greatest(DBT_INTERNAL_DEST.author_did, DBT_INTERNAL_SOURCE.author_did)',
-            'is_repost': 'DBT_INTERNAL_DEST.is_repost or DBT_INTERNAL_SOURCE.is_repost',
+            'post_uri': post_uri,
+            'post_key': post_key,
+            'author_did': author_did,
+            'is_repost': is_repost,
             'item_at': item_at,
             'first_observed_at': 'least(DBT_INTERNAL_DEST.first_observed_at, DBT_INTERNAL_SOURCE.first_observed_at)',
             'last_observed_at': 'greatest(DBT_INTERNAL_DEST.last_observed_at, DBT_INTERNAL_SOURCE.last_observed_at)',
@@ -31,34 +38,42 @@
             end'
         },
         on_schema_change='fail',
-        meta={'input': 'base_bluesky__author_feed', 'newest_column': 'redated_in'}
+        meta={'input': 'base_bluesky__author_feed', 'newest_column': 'post_key'}
     )
 }}
 
+with items as (
+    select
+        member_did,
+        item_uri,
+        {{ rkey_of('item_uri') }} as item_rkey,
+        -- Of reposts alone these differ from the key. DuckDB keeps texts that it compares outside its limit of memory.
+        greatest(
+            max(case when post_uri != item_uri then post_uri end),
+            case when bool_or(post_uri = item_uri) then item_uri end
+        ) as post_uri,
+        greatest(
+            max(case when author_did != member_did then author_did end),
+            case when bool_or(author_did = member_did) then member_did end
+        ) as author_did,
+        bool_or(is_repost) as is_repost,
+        -- An edit can change a post's time, or make it unreadable: the newest observation decides, null included; of
+        -- several at one moment, the latest time.
+        {{ time_at_newest('item_at', 'observed_at') }} as item_at,
+        min(observed_at) as first_observed_at,
+        max(observed_at) as last_observed_at,
+        {{ batch_of_rows('max(batch_number)', ref('stg_bluesky__author_feed')) }} as batch_number,
+        cast(null as integer) as redated_in
+    from {{ ref('stg_bluesky__author_feed') }}
+    {% if is_incremental() -%}
+    where batch_number > {{ last_batch() }}
+    {%- endif %}
+    group by member_did, item_uri
+)
+
 select
-    member_did,
-    item_uri,
-    {{ rkey_of('item_uri') }} as item_rkey,
-    -- Of reposts alone these differ from the key. DuckDB keeps texts that it compares outside its limit of memory.
-    greatest(
-        max(case when post_uri != item_uri then post_uri end), case when bool_or(post_uri = item_uri) then item_uri end
-    ) as post_uri,
-    greatest(
-        max(case when author_did != member_did then author_did end),
-        case when bool_or(author_did = member_did) then member_did end
-    ) as author_did,
-    bool_or(is_repost) as is_repost,
-    -- An edit can change a post's time, or make it unreadable: the newest observation decides, null included; of
-    -- several at one moment, the latest time.
-    {{ time_at_newest('item_at', 'observed_at') }} as item_at,
-    min(observed_at) as first_observed_at,
-    max(observed_at) as last_observed_at,
-    {{ batch_of_rows('max(batch_number)', ref('stg_bluesky__author_feed')) }} as batch_number,
-    cast(null as integer) as redated_in
-from {{ ref('stg_bluesky__author_feed') }}
-{% if is_incremental() -%}
-where batch_number > {{ last_batch() }}
-{%- endif %}
-group by member_did, item_uri
+    *,
+    case when is_repost or author_did != member_did then {{ uri_key('post_uri') }} end as post_key
+from items
 -- In the order in which nights add them: readers that ask by time skip the row groups of old items.
 {% if not is_incremental() %}order by item_rkey{% endif %}

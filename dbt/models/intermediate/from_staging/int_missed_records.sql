@@ -12,27 +12,32 @@ with pulls as (
     where is_coverage
 ),
 
--- What pulls cover, and the moments at which one was the last to see an item.
+oldest_coverage as (
+    select min(covered_from) as covered_from
+    from pulls
+    where not reached_end
+),
+
+-- What pulls cover, and the moments at which one was the last to see an item. Items older than all that was read again
+-- cannot be missing: this filter leaves out most of history.
 moments as (
     select
         member_did,
         observed_at,
-        min(covered_from) as covered_from,
-        bool_or(reached_end) as reached_end
+        min(covered_from) as covered_from
     from (
         select
             member_did,
             observed_at,
-            covered_from,
-            reached_end
+            covered_from
         from pulls
         union all
         select distinct
             member_did,
             last_observed_at as observed_at,
-            null as covered_from,
-            null as reached_end
+            null as covered_from
         from {{ ref('int_feed_items') }}
+        where item_at > (select oldest_coverage.covered_from from oldest_coverage)
     ) as either
     group by member_did, observed_at
 ),
@@ -42,30 +47,41 @@ moments as (
 coverage_after as (
     select
         member_did,
-        last_observed_at,
-        covered_from,
-        reached_end
-    from (
-        select
-            member_did,
-            observed_at as last_observed_at,
-            min(covered_from) over later_pulls as covered_from,
-            bool_or(reached_end) over later_pulls as reached_end
-        from moments
-        window later_pulls as (
-            partition by member_did order by observed_at desc rows between unbounded preceding and 1 preceding
-        )
-    ) as moments_with_coverage
-    where reached_end is not null
+        observed_at as last_observed_at,
+        min(covered_from) over (
+            partition by member_did
+            order by observed_at desc rows between unbounded preceding and 1 preceding
+        ) as covered_from
+    from moments
 ),
 
-oldest_coverage as (
-    select min(covered_from) as covered_from
-    from coverage_after
-    where not reached_end
+-- Nothing is too old, or of too unknown a time, for a pull that read the whole feed again.
+whole_pulls as (
+    select
+        member_did,
+        max(observed_at) as observed_at
+    from pulls
+    where reached_end
+    group by member_did
 ),
 
--- Items older than all that was read again cannot be missing. This filter leaves out most of history at once.
+longest_unseen as (
+    select
+        member_did,
+        min(last_observed_at) as last_observed_at
+    from {{ ref('int_feed_items') }}
+    group by member_did
+),
+
+read_again as (
+    select whole_pulls.*
+    from whole_pulls
+    inner join longest_unseen
+        on
+            whole_pulls.member_did = longest_unseen.member_did
+            and whole_pulls.observed_at > longest_unseen.last_observed_at
+),
+
 unseen as (
     select items.*
     from {{ ref('int_feed_items') }} as items
@@ -74,17 +90,13 @@ unseen as (
             items.member_did = coverage_after.member_did
             and items.last_observed_at = coverage_after.last_observed_at
     where
-        not coverage_after.reached_end
-        and items.item_at > coverage_after.covered_from
+        items.item_at > coverage_after.covered_from
         and items.item_at > (select oldest_coverage.covered_from from oldest_coverage)
     union all
     select items.*
     from {{ ref('int_feed_items') }} as items
-    inner join coverage_after
-        on
-            items.member_did = coverage_after.member_did
-            and items.last_observed_at = coverage_after.last_observed_at
-    where coverage_after.reached_end
+    inner join read_again
+        on items.member_did = read_again.member_did and items.last_observed_at < read_again.observed_at
 ),
 
 -- The feed places a repost at its record's own time, which no pull is told: where neither an event nor an answer told
@@ -167,15 +179,21 @@ missed as (
         records.asked_because
 ),
 
--- A post that its author's feed misses may still show in the feed of somebody who reposted it.
+missed_with_keys as (
+    select
+        *,
+        {{ uri_key('uri') }} as uri_key
+    from missed
+),
+
+-- A post that its author's feed misses may still show in somebody else's, who reposted it: those items have the key.
 seen_elsewhere as (
     select
-        items.post_uri,
+        items.post_key,
         max(items.last_observed_at) as last_observed_at
     from {{ ref('int_feed_items') }} as items
-    inner join missed on items.post_uri = missed.uri
-    where items.is_repost or items.member_did != items.author_did
-    group by items.post_uri
+    where items.post_key in (select missed.uri_key from missed_with_keys as missed)
+    group by items.post_key
 ),
 
 with_sightings as (
@@ -191,8 +209,8 @@ with_sightings as (
             case when not states.is_deleted then states.event_at end
         ) as last_seen_at,
         missed.last_missed_at
-    from missed
-    left join seen_elsewhere on missed.uri = seen_elsewhere.post_uri
+    from missed_with_keys as missed
+    left join seen_elsewhere on missed.uri_key = seen_elsewhere.post_key
     left join {{ ref('int_record_states') }} as states on missed.uri = states.uri
 )
 

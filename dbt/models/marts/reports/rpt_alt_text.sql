@@ -10,6 +10,7 @@ with counted as (
     from {{ ref('fct_media') }} as media
     inner join {{ ref('int_period_posts') }} as posts on media.post_uri = posts.post_uri
     inner join {{ ref('int_report_members') }} as report_members on posts.author_did = report_members.did
+    where {{ is_in_any_period('media.posted_at') }}
     group by report_members.pack_uri, posts.period, media.kind
 )
 

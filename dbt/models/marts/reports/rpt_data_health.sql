@@ -65,13 +65,39 @@ authors as (
     where is_current_member
 ),
 
+-- Counted by keys, since all of history is: through fct_posts it would cost several times as much.
+marks as (
+    select
+        {{ uri_key('subject_uri') }} as post_key,
+        true as is_deleted
+    from {{ ref('int_deletions') }}
+    where subject_type = 'post'
+    union all
+    select
+        {{ uri_key('uri') }} as post_key,
+        false as is_deleted
+    from {{ ref('int_records_in_doubt') }}
+),
+
 posts as (
     select
         count(*) as post_count,
-        sum(case when is_deleted then 1 else 0 end) as deleted_post_count,
-        sum(case when is_in_doubt then 1 else 0 end) as in_doubt_post_count,
-        sum(case when has_issues then 1 else 0 end) as posts_with_issues_count
+        count(case when marks.is_deleted then 1 end) as deleted_post_count,
+        count(case when not marks.is_deleted then 1 end) as in_doubt_post_count
+    from (
+        select post_key from {{ ref('int_posts') }}
+        where is_in_own_feed
+        union all
+        select {{ uri_key('post_uri') }} as post_key from {{ ref('int_live_posts') }}
+        where not is_pulled
+    ) as either
+    left join marks on either.post_key = marks.post_key
+),
+
+issues as (
+    select count(*) as posts_with_issues_count
     from {{ ref('fct_posts') }}
+    where has_issues
 ),
 
 observations as (
@@ -97,15 +123,15 @@ select
     cast(coalesce(authors.left_out_member_count, 0) as bigint) as left_out_member_count,
     posts.post_count,
     observations.observation_count,
-    cast(coalesce(posts.deleted_post_count, 0) as bigint) as deleted_post_count,
-    cast(coalesce(posts.in_doubt_post_count, 0) as bigint) as in_doubt_post_count,
+    posts.deleted_post_count,
+    posts.in_doubt_post_count,
     reposts.in_doubt_repost_count,
     cast(coalesce(audits.audited_member_count, 0) as bigint) as audited_member_count,
     cast(coalesce(audits.verified_member_count, 0) as bigint) as verified_member_count,
     cast(coalesce(audits.listed_member_count, 0) as bigint) as listed_member_count,
     cast(audits.least_audit_percent as double) as least_audit_percent,
     cast(audits.audit_percent as double) as audit_percent,
-    cast(coalesce(posts.posts_with_issues_count, 0) as bigint) as posts_with_issues_count
+    issues.posts_with_issues_count
 from clock
 cross join loads
 cross join coverage
@@ -114,4 +140,5 @@ cross join authors
 cross join audits
 cross join reposts
 cross join posts
+cross join issues
 cross join observations

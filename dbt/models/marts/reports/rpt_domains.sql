@@ -1,26 +1,30 @@
 -- A post counts once for a domain, however often it names it.
 with uses as (
     select distinct
-        post_uri,
-        domain
-    from {{ ref('fct_links') }}
-    where domain is not null
+        posts.post_uri,
+        posts.author_did,
+        posts.period,
+        posts.is_in_period,
+        posts.engagement_count,
+        links.domain
+    from {{ ref('fct_links') }} as links
+    inner join {{ ref('int_period_posts') }} as posts on links.post_uri = posts.post_uri
+    where links.domain is not null and {{ is_in_any_period('links.posted_at') }}
 ),
 
 counted as (
     select
         report_members.pack_uri,
-        posts.period,
+        uses.period,
         uses.domain,
-        count(case when posts.is_in_period then 1 end) as post_count,
-        count(case when not posts.is_in_period then 1 end) as previous_post_count,
-        count(distinct case when posts.is_in_period then posts.author_did end) as author_count,
-        cast(sum(case when posts.is_in_period then coalesce(posts.engagement_count, 0) else 0 end) as bigint)
+        count(case when uses.is_in_period then 1 end) as post_count,
+        count(case when not uses.is_in_period then 1 end) as previous_post_count,
+        count(distinct case when uses.is_in_period then uses.author_did end) as author_count,
+        cast(sum(case when uses.is_in_period then coalesce(uses.engagement_count, 0) else 0 end) as bigint)
             as engagement_count
     from uses
-    inner join {{ ref('int_period_posts') }} as posts on uses.post_uri = posts.post_uri
-    inner join {{ ref('int_report_members') }} as report_members on posts.author_did = report_members.did
-    group by report_members.pack_uri, posts.period, uses.domain
+    inner join {{ ref('int_report_members') }} as report_members on uses.author_did = report_members.did
+    group by report_members.pack_uri, uses.period, uses.domain
 )
 
 select

@@ -12,6 +12,7 @@ with counted as (
     from {{ ref('fct_hashtags') }} as hashtags
     inner join {{ ref('int_period_posts') }} as posts on hashtags.post_uri = posts.post_uri
     inner join {{ ref('int_report_members') }} as report_members on posts.author_did = report_members.did
+    where {{ is_in_any_period('hashtags.posted_at') }}
     group by report_members.pack_uri, posts.period, hashtags.hashtag
 )
 

@@ -12,7 +12,7 @@ with links as (
     from {{ ref('fct_links') }} as links
     inner join {{ ref('int_period_posts') }} as posts on links.post_uri = posts.post_uri
     inner join {{ ref('int_report_members') }} as report_members on posts.author_did = report_members.did
-    where posts.is_in_period and links.domain is not null
+    where posts.is_in_period and links.domain is not null and {{ is_in_any_period('links.posted_at') }}
     group by report_members.pack_uri, posts.period, links.link_uri
 ),
 

@@ -4,13 +4,13 @@ with media as (
         post_uri,
         kind
     from {{ ref('fct_media') }}
-    where media_number = 1
+    where media_number = 1 and {{ is_in_any_period('posted_at') }}
 ),
 
 cards as (
     select post_uri
     from {{ ref('fct_links') }}
-    where kind in ('card', 'card_and_text')
+    where kind in ('card', 'card_and_text') and {{ is_in_any_period('posted_at') }}
 ),
 
 posts as (
