@@ -166,7 +166,8 @@
         new.* replace (
             coalesce(known.first_observed_at, new.first_observed_at) as first_observed_at,
             coalesce(known.is_in_own_feed, new.is_in_own_feed) as is_in_own_feed,
-            known.redated_in as redated_in
+            known.redated_in as redated_in,
+            known.post_uri is null and new.is_seen_once as is_seen_once
         )
     from {{ new }} as new
     left join known_posts as known on new.post_uri = known.post_uri
@@ -176,6 +177,7 @@
     set
         first_observed_at = known.first_observed_at,
         is_in_own_feed = known.is_in_own_feed,
+        is_seen_once = false,
         batch_number = known.batch_number
     from known_posts as known
     where posts.rowid = known.place and not known.is_replaced;

@@ -3,7 +3,7 @@
         materialized='incremental',
         incremental_strategy='newest_version',
         on_schema_change='fail',
-        meta={'input': 'base_bluesky__author_feed', 'newest_column': 'post_key'}
+        meta={'input': 'base_bluesky__author_feed', 'newest_column': 'is_seen_once'}
     )
 }}
 -- depends_on: {{ source('bluesky', 'author_feed') }}
@@ -69,6 +69,7 @@ versions as (
             when sightings.place_from_newest is null then rows_of_files.member_did = rows_of_files.author_did
             else sightings.is_in_own_feed
         end as is_in_own_feed,
+        sightings.place_from_newest is null as is_seen_once,
         rows_of_files.source_file,
         rows_of_files.file_row_number,
         (select max(batches.batch_number) from {{ ref('base_bluesky__author_feed') }} as batches) as batch_number
