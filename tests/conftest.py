@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import os
+import sys
+
+if sys.dont_write_bytecode:
+    # A run is many processes. Each would compile all that it imports, and each worker rewrite all tests' assertions.
+    sys.dont_write_bytecode = False
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+import io
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import dlt
 import duckdb
 import pytest
+from dlt.common.configuration import is_secret_hint
 from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
@@ -105,6 +113,18 @@ def one_world() -> Iterator[None]:
     """Let `--sample` show the world that the tests know, where it would begin another with each run."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bluesky, "World", shared_world)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def types_read_once() -> Iterator[None]:
+    """Spare small pulls a third: dlt takes a setting's type apart at each of thousands of look-ups.
+
+    A job in a process of its own does without.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("resolve", "providers.environ"):
+            patch.setattr(f"dlt.common.configuration.{module}.is_secret_hint", cache(is_secret_hint))
         yield
 
 
