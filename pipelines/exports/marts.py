@@ -118,8 +118,9 @@ def choose(
     for variable, letters in LETTERS_IN_SQL.items():
         marts.execute(f"set variable {variable} = $1", [letters])
     chosen = []
+    columns_of_marts = columns_of(marts)
     for name in names or described:
-        columns = columns_of(marts, name)
+        columns = columns_of_marts[name]
         reason = _why_not(name, columns, is_all=is_all, is_renamed=is_renamed)
         if reason is None:
             if is_renamed:

@@ -47,7 +47,7 @@ def export_under_other_names(folder: Path) -> None:
     def work(_: Terminal) -> int:
         with duckdb.connect() as marts:
             marts.execute(f"create table rpt_words as select 'text ' || n as text from range({ROWS}) as _(n)")
-            mart = Mart("rpt_words", "", tuple(columns_of(marts, "rpt_words")), "from rpt_words")
+            mart = Mart("rpt_words", "", tuple(columns_of(marts)["rpt_words"]), "from rpt_words")
             write_table(marts, mart, "csv", folder, pseudonyms)
         return 0
 

@@ -121,7 +121,7 @@ def test_no_cell_is_run_as_a_formula(words: list[str], tmp_path_factory: pytest.
 
 def choose_without_people(marts: duckdb.DuckDBPyConnection) -> list[Mart]:
     """Choose the one report of a warehouse in which nobody is."""
-    columns = tuple(columns_of(marts, "rpt_words"))
+    columns = tuple(columns_of(marts)["rpt_words"])
     return [Mart("rpt_words", "", columns, "from rpt_words")]
 
 
