@@ -5,12 +5,20 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pipelines.lake.forgotten import forgotten
 from pipelines.lake.tables import HiddenBecause
-from pipelines.network.appview import PROFILES_LIMIT, NetworkError, ServiceUnreachable
-from pipelines.network.identifiers import UnrecognizedLink
+from pipelines.network.appview import (
+    PROFILES_LIMIT,
+    ActorNotFound,
+    AuthenticationFailed,
+    NetworkError,
+    RequestRejected,
+    ServiceUnreachable,
+)
+from pipelines.network.errors import one_line
+from pipelines.network.identifiers import UnrecognizedLink, is_handle
 from pipelines.network.resolve import resolve_actor, resolve_list, resolve_pack
 from pipelines.sources.beside import each_beside
 from pipelines.sources.hidden_members import HiddenMember, HiddenMembers
@@ -22,6 +30,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from pipelines.network.connect import Network
+
+
+_OPTIONS: Final = {"starter_packs": "--pack", "lists": "--list", "actors": "--actor"}
+"""What on the command line stands for a setting."""
 
 
 class NobodyToFollow(Exception):  # noqa: N818 (named as the errors of the network are)
@@ -51,7 +63,8 @@ class Roster:
             the service hides come last.
         profiles: Rows of `profiles` by DID. Members who are unavailable, or not followed, have none.
         problems: One line for each pack, list or actor that could not be read, or not in full.
-        notes: One line for each hidden member of whom it is not known whether they opted out.
+        notes: One line for each hidden member of whom it is not known whether they opted out, and for each single actor
+            whose account is not available.
         follow_blocked: Whether members in a block relation with the list's creator are followed.
     """
 
@@ -102,6 +115,7 @@ class RosterReader:
     follow_blocked: bool = False
     _memberships: list[Membership] = field(default_factory=list, repr=False)
     _unavailable: set[str] = field(default_factory=set, repr=False)
+    _actors: dict[str, str] = field(default_factory=dict, repr=False)
 
     def read(self, seeds: Seeds) -> Roster:
         """Read lists, the members that they show, and these members' profiles.
@@ -110,19 +124,21 @@ class RosterReader:
             ServiceUnreachable: The service cannot be reached, and no member is known yet.
         """
         roster = Roster(follow_blocked=self.follow_blocked)
-        for kind, links in (
-            (self._read_starter_pack, seeds.starter_packs),
-            (self._read_list, seeds.lists),
-            (self._read_actor, seeds.actors),
+        for setting, read, links in (
+            ("starter_packs", self._read_starter_pack, seeds.starter_packs),
+            ("lists", self._read_list, seeds.lists),
+            ("actors", self._read_actor, seeds.actors),
         ):
             for link in links:
                 try:
-                    kind(link, roster)
+                    read(link, roster)
                 except ServiceUnreachable as error:
                     if not roster.members:
                         raise
                     roster.problems.append(str(error))
-                except (NetworkError, UnrecognizedLink, SeedForgotten) as error:
+                except (NetworkError, UnrecognizedLink) as error:
+                    roster.problems.append(_explain_seed(setting, link, error))
+                except SeedForgotten as error:
                     roster.problems.append(str(error))
         roster.members = _not_forgotten(roster.members)
         self._read_profiles(roster, roster.dids)
@@ -149,6 +165,12 @@ class RosterReader:
         known = set(listed.dids)
         self._read_profiles(roster, [did for did in roster.dids if did not in known])
         self._explain(hidden, roster)
+        roster.notes += [
+            f"{_setting('actors')} names {one_line(link, 100)!r}, whose account is deactivated, suspended or gone."
+            " If it stays so, take it out."
+            for did, link in self._actors.items()
+            if did in self._unavailable
+        ]
         roster.starter_packs = [one.pack | {"is_membership_complete": one.is_complete} for one in self._memberships]
         followed = set(roster.dids)
         roster.profiles = {did: row for did, row in roster.profiles.items() if did in followed}
@@ -178,6 +200,7 @@ class RosterReader:
     def _read_actor(self, link: str, roster: Roster) -> None:
         did = resolve_actor(link, self.network.appview)
         _refuse_forgotten("actors", did)
+        self._actors.setdefault(did, link)
         roster.members.append({"pack_uri": f"at://{did}", "did": did, "seed_type": "actor", "is_listed": True})
 
     def _read_members(self, pack: Row, roster: Roster) -> None:
@@ -240,6 +263,22 @@ class RosterReader:
         except NetworkError as error:
             return [], f"profiles of {len(dids)} members: {error}"
         return [row for row in rows if row["did"] is not None], None
+
+
+def _explain_seed(setting: str, link: str, error: NetworkError | UnrecognizedLink) -> str:
+    """Name the setting, its value as it is written, what is wrong with it, and what to do."""
+    if isinstance(error, UnrecognizedLink):  # It has the value.
+        return f"{_setting(setting)}: {error}"
+    said = f"{_setting(setting)} names {one_line(link, 100)!r}"
+    if isinstance(error, ActorNotFound) and is_handle(error.subject):
+        return f"{said}: nobody has the handle {error.subject} now. Write their DID, or the handle of today. ({error})"
+    if isinstance(error, RequestRejected) and not isinstance(error, AuthenticationFailed):
+        return f"{said}: the service shows nothing there. Copy its link anew, or take it out. ({error})"
+    return f"{said}: {error}"
+
+
+def _setting(name: str) -> str:
+    return f"{name} in [sources.bluesky] (or {_OPTIONS[name]})"
 
 
 def _refuse_forgotten(setting: str, identifier: str) -> None:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
+NOBODY = "did:plc:nobodynobodynobodynobody"
 GET_LIST = "app.bsky.graph.getList"
 LIST_RECORDS = "com.atproto.repo.listRecords"
 
@@ -222,3 +223,48 @@ def test_nobody_to_follow_is_said_with_the_reason(sample_server: SampleServer) -
         read(sample_server)
     with pytest.raises(NobodyToFollow, match=r"nobody\.test"):
         read(sample_server, actors=["nobody.test"])
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "said"),
+    [
+        ("actors", "@Nobody.bsky.test", "nobody has the handle nobody.bsky.test now. Write their DID"),
+        ("actors", "https://bsky.app/profile/nobody.bsky.test", "nobody has the handle nobody.bsky.test now"),
+        ("actors", "nobody", "'nobody' is no actor: use a handle"),
+        ("lists", "at://nobody.bsky.test/app.bsky.graph.list/3kabc", "nobody has the handle nobody.bsky.test now"),
+        ("lists", f"at://{NOBODY}/app.bsky.graph.list/3kabc", "Copy its link anew, or take it out. (127.0.0.1"),
+        ("lists", "https://bsky.app/profile/mara.bsky.test", "is no list: use https://"),
+        ("starter_packs", "https://bsky.app/starter-pack/nobody.bsky.test/3kabc", "has the handle nobody.bsky.test"),
+        ("starter_packs", f"https://bsky.app/starter-pack/{NOBODY}/3kabc", "Copy its link anew, or take it out. ("),
+        ("starter_packs", "https://go.bsky.app/NoSuch", "Copy its link anew, or take it out. (127.0.0.1"),
+    ],
+)
+def test_a_value_that_leads_to_nobody_is_named_with_its_setting_and_what_to_do(
+    sample_server: SampleServer, setting: str, value: str, said: str
+) -> None:
+    with pytest.raises(NobodyToFollow) as error:
+        read(sample_server, **{setting: [value]})
+    line = str(error.value)
+    assert line.startswith(f"{setting} in [sources.bluesky] (or --")
+    assert f"{value!r}" in line
+    assert said in line
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize("name", ["ghosted", "spammy", "gone"])
+def test_an_actor_whose_account_is_unavailable_is_named_with_the_setting(
+    sample_server: SampleServer, world: World, name: str
+) -> None:
+    value = f"https://bsky.app/profile/{world.actor(name).did}"
+    roster = read(sample_server, actors=[value, world.actor("nils").did])
+    [note] = roster.notes
+    assert note.startswith(f"actors in [sources.bluesky] (or --actor) names {value!r}, whose account is deactivated,")
+    assert roster.problems == []
+
+
+def test_a_service_that_fails_is_named_with_what_was_to_be_read(sample_server: SampleServer, pack: str) -> None:
+    sample_server.faults.add(Fault.BAD_GATEWAY, nsid="app.bsky.graph.getStarterPack", times=None)
+    with pytest.raises(
+        NobodyToFollow, match=r"^starter_packs in \[sources\.bluesky\].* names 'at://.*: 127\.0\.0\.1.*502"
+    ):
+        read(sample_server, starter_packs=[pack])
