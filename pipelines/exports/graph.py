@@ -14,8 +14,6 @@ from itertools import chain
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-import networkx as nx
-
 from pipelines.exports.marts import ExportError
 from pipelines.exports.target import whole
 from pipelines.lake.duckdb_settings import has_relation
@@ -27,6 +25,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     import duckdb
+    import networkx as nx
 
     from pipelines.exports.pseudonyms import Pseudonyms
 
@@ -202,6 +201,9 @@ def read_graph(marts: duckdb.DuckDBPyConnection, scope: Scope, pseudonyms: Pseud
         scope: What the graph is of.
         pseudonyms: Gives people other names, if they are to have such.
     """
+    # Imported here: no other command needs it.
+    import networkx as nx  # noqa: PLC0415
+
     _select(marts, scope)
     is_directed = any(KINDS[kind].is_directed for kind in scope.kinds)
     graph: Graph = nx.DiGraph() if is_directed else nx.Graph()
@@ -310,6 +312,8 @@ def write_graph(graph: Graph, form: Format, path: Path) -> None:
         form: GEXF has the time of each tie, so that a timeline moves; GraphML its first and last day.
         path: The file.
     """
+    import networkx as nx  # noqa: PLC0415
+
     with whole(path) as unfinished:
         if form == "gexf":
             nx.write_gexf(graph, unfinished, version="1.2draft")
