@@ -116,8 +116,8 @@
     come again, so it would keep a link that an edit took away. -#}
 {% macro get_incremental_replace_by_post_sql(arguments) %}
     delete from {{ arguments.target_relation }}
-    where post_uri in (
-        select post_uri from {{ ref('int_posts') }}
+    where post_key in (
+        select post_key from {{ ref('int_posts') }}
         where batch_number > {{ last_batch() }}
     );
     {{ get_incremental_append_sql(arguments) }}

@@ -38,7 +38,7 @@ class Meaning(Enum):
     OURS = auto()
     """Words of this project, numbers, times."""
     PLACE = auto()
-    """Where in the lake a row came from."""
+    """Where in the lake a row came from, or by what dbt finds it: a number made of a URI tells whose it is."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ _MEANINGS: Final = {
         *("deleted_because", "gone_because", "hidden_because", "withheld_because", "began_because", "ended_because"),
         *("schema_name", "table_name", "column_name", "data_type", "previous_data_type", "load_id"),
     },
-    Meaning.PLACE: {"source_file", "file_row_number", "batch_number"},
+    Meaning.PLACE: {"source_file", "file_row_number", "batch_number", "post_key"},
 }
 _MEANING_OF: Final = {name: meaning for meaning, names in _MEANINGS.items() for name in names}
 _SUFFIXES: Final = {

@@ -3,13 +3,14 @@
         materialized='incremental',
         incremental_strategy='replace_by_post',
         on_schema_change='fail',
-        meta={'input': 'int_posts'}
+        meta={'input': 'int_posts', 'newest_column': 'post_key'}
     )
 }}
 
 with posts as (
     select
         post_uri,
+        post_key,
         author_did,
         posted_at,
         facets,
@@ -64,6 +65,7 @@ folded as (
 
 select
     folded.post_uri,
+    posts.post_key,
     folded.hashtag,
     folded.tag_as_written,
     folded.is_in_text,

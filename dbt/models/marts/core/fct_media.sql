@@ -3,13 +3,14 @@
         materialized='incremental',
         incremental_strategy='replace_by_post',
         on_schema_change='fail',
-        meta={'input': 'int_posts'}
+        meta={'input': 'int_posts', 'newest_column': 'post_key'}
     )
 }}
 
 with posts as (
     select
         post_uri,
+        post_key,
         author_did,
         posted_at,
         media,
@@ -25,6 +26,7 @@ media as (
 
 select
     media.post_uri,
+    posts.post_key,
     media.media_number,
     media.medium.kind,
     media.medium.alt as alt_text,

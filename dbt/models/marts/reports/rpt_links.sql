@@ -40,13 +40,13 @@ linked as (
 -- any that its author had.
 hidden_posts as (
     select
-        {{ rkey_of('subject_uri') }} as post_key,
+        {{ rkey_of('subject_uri') }} as post_rkey,
         did
     from {{ ref('int_deletions') }}
     where subject_type = 'post'
     union
     select
-        {{ rkey_of('uri') }} as post_key,
+        {{ rkey_of('uri') }} as post_rkey,
         {{ did_of('uri') }} as did
     from {{ ref('int_records_in_doubt') }}
 ),
@@ -75,7 +75,7 @@ ranked as (
             select 1
             from hidden_posts
             where
-                hidden_posts.post_key = linked.linked_key
+                hidden_posts.post_rkey = linked.linked_key
                 and (hidden_posts.did = linked.linked_author or linked.linked_author not like 'did:%')
         )
 )
