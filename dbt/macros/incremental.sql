@@ -132,7 +132,7 @@
     {%- set target, new = arguments.target_relation, arguments.temp_relation -%}
     create or replace temp table known_posts as
     with places as materialized (
-        select
+        select distinct
             known.rowid as place,
             new.post_key
         from {{ target }} as known

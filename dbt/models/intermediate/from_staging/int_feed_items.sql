@@ -45,12 +45,13 @@
 -- depends_on: {{ ref('int_posts') }}
 
 with {% if not is_incremental() -%}
--- Of most items of a first night the lake has one row: only the others' rows are grouped.
+-- Of most items of a first night the lake has one row: only the others' rows are grouped, and those without a member,
+-- which this project does not write.
 seen_again as (
     select item_uri
     from {{ ref('stg_bluesky__author_feed') }}
     group by item_uri
-    having count(*) > 1
+    having count(*) > 1 or count(member_did) = 0
 ),
 
 {% endif -%}

@@ -7,9 +7,9 @@ with uses as (
         posts.is_in_period,
         posts.engagement_count,
         links.domain
-    from {{ ref('fct_links') }} as links
+    from {{ contents_of_periods(ref('fct_links')) }} as links
     inner join {{ ref('int_period_posts') }} as posts on links.post_uri = posts.post_uri
-    where links.domain is not null and {{ is_in_any_period('links.posted_at') }}
+    where links.domain is not null
 ),
 
 counted as (

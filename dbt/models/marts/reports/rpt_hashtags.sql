@@ -9,10 +9,9 @@ with counted as (
         count(distinct case when posts.is_in_period then posts.author_did end) as author_count,
         cast(sum(case when posts.is_in_period then coalesce(posts.engagement_count, 0) else 0 end) as bigint)
             as engagement_count
-    from {{ ref('fct_hashtags') }} as hashtags
+    from {{ contents_of_periods(ref('fct_hashtags')) }} as hashtags
     inner join {{ ref('int_period_posts') }} as posts on hashtags.post_uri = posts.post_uri
     inner join {{ ref('int_report_members') }} as report_members on posts.author_did = report_members.did
-    where {{ is_in_any_period('hashtags.posted_at') }}
     group by report_members.pack_uri, posts.period, hashtags.hashtag
 )
 

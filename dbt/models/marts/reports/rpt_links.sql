@@ -9,10 +9,10 @@ with links as (
         count(distinct posts.author_did) as author_count,
         cast(sum(coalesce(posts.engagement_count, 0)) as bigint) as engagement_count,
         max(posts.posted_at) as last_posted_at
-    from {{ ref('fct_links') }} as links
+    from {{ contents_of_periods(ref('fct_links')) }} as links
     inner join {{ ref('int_period_posts') }} as posts on links.post_uri = posts.post_uri
     inner join {{ ref('int_report_members') }} as report_members on posts.author_did = report_members.did
-    where posts.is_in_period and links.domain is not null and {{ is_in_any_period('links.posted_at') }}
+    where posts.is_in_period and links.domain is not null
     group by report_members.pack_uri, posts.period, links.link_uri
 ),
 

@@ -3,14 +3,14 @@ with media as (
     select
         post_uri,
         kind
-    from {{ ref('fct_media') }}
-    where media_number = 1 and {{ is_in_any_period('posted_at') }}
+    from {{ contents_of_periods(ref('fct_media')) }} as first_media
+    where media_number = 1
 ),
 
 cards as (
     select post_uri
-    from {{ ref('fct_links') }}
-    where kind in ('card', 'card_and_text') and {{ is_in_any_period('posted_at') }}
+    from {{ contents_of_periods(ref('fct_links')) }} as links
+    where kind in ('card', 'card_and_text')
 ),
 
 posts as (
