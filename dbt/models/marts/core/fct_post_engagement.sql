@@ -9,6 +9,9 @@
     )
 }}
 
+-- After the other model that sorts as much: both at once can take more than DuckDB's limit of memory.
+-- depends_on: {{ ref('int_feed_items') }}
+
 {#- Of most posts of a first night the lake has one row, which int_posts holds: only the others' rows are grouped. #}
 with posts as (
     select
@@ -23,10 +26,9 @@ with posts as (
 feed_items as (
     select * from {{ ref('stg_bluesky__author_feed') }}
     where
-        observed_at is not null
-        and post_uri in (select posts.post_uri from posts)
         -- Bounds the scan of a night: DuckDB skips the row groups of older files, which are the most.
-        {{ "and observed_at >= (select min(posts.first_observed_at) from posts)" if is_incremental() }}
+        observed_at {{ ">= (select min(posts.first_observed_at) from posts)" if is_incremental() else "is not null" }}
+        and post_uri in (select posts.post_uri from posts)
 ),
 
 -- One run can see a post several times: pinned and at its place, posted and reposted by its author, in the feeds of
