@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from typing import TYPE_CHECKING
 
@@ -118,6 +119,14 @@ def test_nobody_is_found_by_a_name(world: World, renamed: Path) -> None:
         lower = text.lower()
         assert [name for name in names if name.lower() in lower] == [], place
         assert [name for name in called if name in text] == [], place
+
+
+def test_no_number_made_of_a_uri_is_in_it(exporting: Exporting, renamed: Path) -> None:
+    rows = exporting.marts.rows("select distinct post_key from fct_links union select post_key from int_posts")
+    keys = {str(row["post_key"]) for row in rows}
+    assert len(keys) > 100
+    for place, text in contents(renamed):
+        assert keys.isdisjoint(re.findall(r"\d+", text)), place
 
 
 def test_the_graph_is_the_same(exporting: Exporting, renamed: Path) -> None:

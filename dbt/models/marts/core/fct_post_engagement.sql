@@ -73,6 +73,7 @@ with_changes as (
         post_uri,
         author_did,
         observed_at,
+        {{ utc_date('observed_at') }} as observed_date,
         hours_since_posted,
         like_count,
         repost_count,
@@ -102,28 +103,7 @@ with_changes as (
     window post_history as (partition by post_uri order by observed_at)
 )
 
-select
-    post_uri,
-    author_did,
-    observed_at,
-    {{ utc_date('observed_at') }} as observed_date,
-    hours_since_posted,
-    like_count,
-    repost_count,
-    reply_count,
-    quote_count,
-    bookmark_count,
-    engagement_count,
-    previous_observed_at,
-    like_change,
-    repost_change,
-    reply_change,
-    quote_change,
-    bookmark_change,
-    engagement_change,
-    source_file,
-    batch_number
-from with_changes
+select * from with_changes
 {% if not is_incremental() -%}
 union all
 select
