@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 
 _EXTENSION_OF: Final = {"s3": "httpfs", "az": "azure", "abfss": "azure"}
 
+_DUCKDB_SHARE: Final = 0.9
+"""Share of `[warehouse] memory_limit` that DuckDB gets. It counts its blocks, but neither the texts that aggregates
+keep nor what its operators hold while they work, so that a process takes more than DuckDB's own limit says."""
+
 
 @dataclass(frozen=True)
 class DuckDBSettings:
@@ -38,7 +42,8 @@ class DuckDBSettings:
     Attributes:
         lake_path: Folder or URL of the dataset in the bucket, without a slash at its end.
         warehouse_path: The DuckDB file that dbt builds.
-        memory_limit: Most memory that DuckDB may use, e.g. `2GB`; what does not fit is spilled to disk.
+        memory_limit: Most memory that DuckDB may count as its own, e.g. `1.8GB`: its share of what the settings allow.
+            What does not fit is spilled to disk.
         statements: SQL that loads the extension and creates the secret. Holds keys: never print it.
         environment: The same for Sail, which takes it from there; None for what may not be there, of other keys. Holds
             keys: never print it.
@@ -174,10 +179,16 @@ def _read_settings(pipeline_name: str) -> DuckDBSettings:
     return DuckDBSettings(
         lake_path=dataset_place(bucket, bucket.normalize_dataset_name(dlt.Schema(pipeline_name))),
         warehouse_path=(Path(active().local_dir) / Path(warehouse).expanduser()).resolve(),
-        memory_limit=dlt.config["warehouse.memory_limit"],
+        memory_limit=_duckdb_share(str(dlt.config["warehouse.memory_limit"])),
         statements=() if bucket.is_local_filesystem else _statements(bucket),
         environment=_environment(bucket.credentials) if bucket.protocol == "s3" else {},
     )
+
+
+def _duckdb_share(memory_limit: str) -> str:
+    """DuckDB's share of a size; anything else, as `none`, stays as it is, for DuckDB to take or to refuse."""
+    size = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*", memory_limit)
+    return f"{round(float(size[1]) * _DUCKDB_SHARE, 3)}{size[2]}" if size else memory_limit
 
 
 def _statements(bucket: FilesystemDestinationClientConfiguration) -> tuple[str, ...]:

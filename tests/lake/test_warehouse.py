@@ -12,6 +12,7 @@ import pytest
 
 from pipelines import bluesky, report
 from pipelines.lake.bucket import LakeError
+from pipelines.lake.duckdb_settings import duckdb_settings
 from pipelines.warehouse import build_warehouse
 from tests.dbt_command import run_dbt
 
@@ -93,6 +94,23 @@ def test_a_warehouse_that_cannot_be_opened_is_one_line_for_build_and_page(
     assert report.main(["--sample"]) == 1
     [line] = capsys.readouterr().err.splitlines()
     assert line == str(error.value)
+
+
+@pytest.mark.usefixtures("lake")
+@pytest.mark.parametrize(
+    ("allowed", "of_duckdb"),
+    [("2GB", "1.8GB"), ("1.5 GiB", "1350MiB"), ("3000000000B", "2700000000B"), ("none", "none"), ("-1", "none")],
+)
+def test_duckdb_gets_nine_tenths_of_the_memory_that_is_allowed(
+    allowed: str, of_duckdb: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WAREHOUSE__MEMORY_LIMIT", allowed)
+    with (
+        duckdb_settings("bluesky_sample").open_warehouse() as opened,
+        duckdb.connect(config={"memory_limit": of_duckdb}) as expected,
+    ):
+        asked = "select current_setting('memory_limit')"
+        assert opened.execute(asked).fetchone() == expected.execute(asked).fetchone()
 
 
 @pytest.mark.parametrize("settings", ["[warehouse", "", '[pipelines.bluesky_sample]\ndestination_type = "filesystem"'])

@@ -42,11 +42,21 @@
     )
 }}
 
-with items as (
+with {% if not is_incremental() -%}
+-- Of most items of a first night the lake has one row: only the others' rows are grouped, and those without a member,
+-- which this project does not write.
+seen_again as (
+    select item_uri
+    from {{ ref('stg_bluesky__author_feed') }}
+    group by item_uri
+    having count(*) > 1 or count(member_did) = 0
+),
+
+{% endif -%}
+items as (
     select
         member_did,
         item_uri,
-        {{ rkey_of('item_uri') }} as item_rkey,
         -- Of reposts alone these differ from the key. DuckDB keeps texts that it compares outside its limit of memory.
         greatest(
             max(case when post_uri != item_uri then post_uri end),
@@ -62,17 +72,44 @@ with items as (
         {{ time_at_newest('item_at', 'observed_at') }} as item_at,
         min(observed_at) as first_observed_at,
         max(observed_at) as last_observed_at,
-        {{ batch_of_rows('max(batch_number)', ref('stg_bluesky__author_feed')) }} as batch_number,
-        cast(null as integer) as redated_in
+        max(batch_number) as batch_number
     from {{ ref('stg_bluesky__author_feed') }}
-    {% if is_incremental() -%}
-    where batch_number > {{ last_batch() }}
+    where
+    {%- if is_incremental() %}
+        batch_number > {{ last_batch() }}
+    {%- else %}
+        item_uri in (select seen_again.item_uri from seen_again)
     {%- endif %}
     group by member_did, item_uri
+    {%- if not is_incremental() %}
+    union all
+    select
+        member_did,
+        item_uri,
+        post_uri,
+        author_did,
+        is_repost,
+        case when observed_at is not null then item_at end as item_at,
+        observed_at as first_observed_at,
+        observed_at as last_observed_at,
+        batch_number
+    from {{ ref('stg_bluesky__author_feed') }}
+    where item_uri not in (select seen_again.item_uri from seen_again)
+    {%- endif %}
 )
 
 select
-    *,
+    member_did,
+    item_uri,
+    {{ rkey_of('item_uri') }} as item_rkey,
+    post_uri,
+    author_did,
+    is_repost,
+    item_at,
+    first_observed_at,
+    last_observed_at,
+    {{ batch_of_rows('batch_number', ref('stg_bluesky__author_feed')) }} as batch_number,
+    cast(null as integer) as redated_in,
     case when is_repost or author_did != member_did then {{ uri_key('post_uri') }} end as post_key
 from items
 -- In the order in which nights add them: readers that ask by time skip the row groups of old items.

@@ -9,9 +9,6 @@
     )
 }}
 
--- After the other model that sorts as much: both at once can take more than DuckDB's limit of memory.
--- depends_on: {{ ref('int_feed_items') }}
-
 {#- Of most posts of a first night the lake has one row, which int_posts holds: only the others' rows are grouped. #}
 with posts as (
     select
