@@ -12,8 +12,9 @@ from urllib.parse import urlparse
 
 import dlt
 import duckdb
-from dlt.common.configuration import resolve_configuration
+from dlt.common.configuration import inject_section, resolve_configuration
 from dlt.common.configuration.specs import AwsCredentials, AzureCredentials, BaseConfiguration
+from dlt.common.configuration.specs.config_section_context import ConfigSectionContext
 from dlt.common.destination import Destination
 from dlt.common.runtime.run_context import active
 from dlt.destinations.impl.filesystem.configuration import FilesystemDestinationClientConfiguration
@@ -167,10 +168,11 @@ def _read_settings(pipeline_name: str) -> DuckDBSettings:
     if destination is None or pipeline.dataset_name is None:
         raise LakeError(f"[pipelines.{pipeline_name}] in .dlt/config.toml must name a destination and a dataset.")
     unresolved = FilesystemDestinationClientConfiguration(local_dir=active().local_dir)
-    bucket = cast(
-        "FilesystemDestinationClientConfiguration",
-        destination.configuration(unresolved._bind_dataset_name(pipeline.dataset_name)),
-    )
+    with inject_section(ConfigSectionContext(pipeline_name=pipeline_name)):
+        bucket = cast(
+            "FilesystemDestinationClientConfiguration",
+            destination.configuration(unresolved._bind_dataset_name(pipeline.dataset_name)),
+        )
     # dlt keeps what was raised on the way; its frames would hold dbt's connection, and the warehouse stay locked.
     for resolved in (bucket, bucket.credentials):
         if isinstance(resolved, BaseConfiguration):

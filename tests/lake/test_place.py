@@ -8,15 +8,24 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+import dlt
 import duckdb
 import pytest
 from dlt.common.configuration.providers.environ import EnvironProvider
+from dlt.common.configuration.specs import AwsCredentials
 from dlt.common.configuration.specs.base_configuration import is_secret_hint
 from dlt.common.typing import TSecretStrValue
 from dlt.destinations.impl.filesystem.configuration import FilesystemDestinationClientConfiguration
 
 from pipelines.bluesky import main
-from pipelines.lake.bucket import PROJECT_ROOT, LakeError, explain_lake_error, use_project_settings
+from pipelines.lake.bucket import (
+    PROJECT_ROOT,
+    LakeError,
+    explain_lake_error,
+    filesystem_client,
+    location_of,
+    use_project_settings,
+)
 from pipelines.lake.duckdb_settings import as_pattern, duckdb_settings
 from pipelines.lake.place import PlaceError, SettingsReadOnce, place_from
 from pipelines.lake.readback import LakeReader
@@ -196,6 +205,31 @@ def test_a_provider_mock_hears_whether_a_setting_is_secret() -> None:
         SettingsReadOnce(ProviderMock()).get_value(key, hint, None)
     assert {key: is_secret_hint(hint) for key, hint in heard} == {k: is_secret_hint(h) for k, h in hints.items()}
     assert {is_secret_hint(hint) for _, hint in heard} == {True, False}
+
+
+@pytest.mark.usefixtures("lake")
+def test_dbt_hears_what_is_set_for_one_pipeline_alone_as_dlt_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """https://dlthub.com/docs/general-usage/credentials/setup: a setting may begin with the pipeline's name."""
+    settings = {
+        "BUCKET_URL": "s3://own",
+        "CREDENTIALS__AWS_ACCESS_KEY_ID": "own-key",
+        "CREDENTIALS__AWS_SECRET_ACCESS_KEY": "own-secret",
+        "CREDENTIALS__ENDPOINT_URL": "http://127.0.0.1:1",
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(f"DESTINATION__FILESYSTEM__{name}", f"{value}-shared")
+        monkeypatch.setenv(f"BLUESKY__DESTINATION__FILESYSTEM__{name}", value)
+    use_project_settings()
+    written = filesystem_client(dlt.pipeline("bluesky"))
+    keys = written.config.credentials
+    assert isinstance(keys, AwsCredentials)
+    assert keys.aws_access_key_id == "own-key", "the law is dlt's"
+
+    read = duckdb_settings("bluesky")
+    assert read.lake_path == location_of(written).rstrip("/") == "s3://own/bluesky"
+    assert read.environment["AWS_ACCESS_KEY_ID"] == "own-key"
+    assert read.environment["AWS_ENDPOINT"] == "http://127.0.0.1:1"
+    assert "shared" not in "".join(read.statements)
 
 
 @pytest.mark.parametrize("name", ["config.toml", "secrets.toml"])
