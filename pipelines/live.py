@@ -48,7 +48,7 @@ from pipelines.lake.bucket import PROJECT_ROOT, LakeError, lake_location, use_pr
 from pipelines.lake.filesystems import use_lake_filesystems
 from pipelines.lake.forgotten import read_forgotten
 from pipelines.lake.members import Members, read_members
-from pipelines.lake.readback import LakeReader
+from pipelines.lake.readback import LakeReader, expect_same_lake
 from pipelines.lake.working_folder import only_one, open_pipeline, recover
 from pipelines.network.service_clock import ServiceClock
 from pipelines.panel import show_live
@@ -426,7 +426,7 @@ def catch_up(console: Terminal, *, is_sample: bool, limits: StreamLimits = DEFAU
         takes_all=False,
         is_sample=is_sample,
     )
-    pipeline = open_pipeline(_pipeline_name(options))
+    pipeline = _open_pipeline(options)
     with only_one(pipeline.pipeline_name):
         pipeline = recover(pipeline)
         members = lake_members(pipeline)
@@ -459,8 +459,7 @@ def run_live(batches: MicroBatches, options: LoadOptions, console: Terminal) -> 
         LakeError: DuckDB does not find the first batch where dbt will look. What parts the two places parts them for
             every batch, so that the others are not looked for.
     """
-    is_sample = isinstance(options, StreamOptions) and options.is_sample
-    reader = LakeReader("bluesky_sample" if is_sample else "bluesky")
+    reader = LakeReader(_reading_pipeline(options))
 
     def look_for_the_first(info: LoadInfo) -> None:
         if batches.run.batch_count == 1:
@@ -562,7 +561,7 @@ def main(arguments: list[str] | None = None, *, limits: StreamLimits = DEFAULT_L
 
 def _run_alone(options: Options, limits: StreamLimits, console: Terminal) -> int:
     use_project_settings()
-    pipeline = open_pipeline(_pipeline_name(options))
+    pipeline = _open_pipeline(options)
     with only_one(pipeline.pipeline_name):
         return _run(pipeline, options, limits, console)
 
@@ -593,6 +592,17 @@ def _run(pipeline: dlt.Pipeline, options: Options, limits: StreamLimits, console
             batch = batch_limits(options.batch_seconds, options.batch_events)
             feed: Feed = webhook_feed() if isinstance(options, WebhookOptions) else kafka_feed()
             return run_live(MicroBatches(pipeline, feed, batch), options, console).exit_code
+
+
+def _open_pipeline(options: Options) -> dlt.Pipeline:
+    pipeline = open_pipeline(_pipeline_name(options))
+    expect_same_lake(pipeline, _reading_pipeline(options))
+    return pipeline
+
+
+def _reading_pipeline(options: Options | LoadOptions) -> str:
+    """Name the pipeline by whose settings dbt finds the lake."""
+    return "bluesky_sample" if isinstance(options, StreamOptions | CompactOptions) and options.is_sample else "bluesky"
 
 
 def _pipeline_name(options: Options) -> str:

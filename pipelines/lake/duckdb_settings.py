@@ -6,6 +6,7 @@ import importlib
 import re
 import sys
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlparse
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 _EXTENSION_OF: Final = {"s3": "httpfs", "az": "azure", "abfss": "azure"}
 
-_DUCKDB_SHARE: Final = 0.9
+_DUCKDB_SHARE: Final = Decimal("0.9")
 """Share of `[warehouse] memory_limit` that DuckDB gets. It counts its blocks, but neither the texts that aggregates
 keep nor what its operators hold while they work, so that a process takes more than DuckDB's own limit says."""
 
@@ -161,25 +162,27 @@ def duckdb_settings(pipeline_name: str) -> DuckDBSettings:
 
 def _read_settings(pipeline_name: str) -> DuckDBSettings:
     use_project_settings()
-    pipeline = resolve_configuration(
-        PipelineConfiguration(pipeline_name=pipeline_name), sections=("pipelines", pipeline_name)
-    )
-    destination = Destination.from_reference(pipeline.destination_type, destination_name=pipeline.destination_name)
-    if destination is None or pipeline.dataset_name is None:
-        raise LakeError(f"[pipelines.{pipeline_name}] in .dlt/config.toml must name a destination and a dataset.")
-    unresolved = FilesystemDestinationClientConfiguration(local_dir=active().local_dir)
+    # Any setting of dlt's may begin with the pipeline's name, and then is for it alone.
     with inject_section(ConfigSectionContext(pipeline_name=pipeline_name)):
+        pipeline = resolve_configuration(
+            PipelineConfiguration(pipeline_name=pipeline_name), sections=("pipelines", pipeline_name)
+        )
+        destination = Destination.from_reference(pipeline.destination_type, destination_name=pipeline.destination_name)
+        if destination is None or pipeline.dataset_name is None:
+            raise LakeError(f"[pipelines.{pipeline_name}] in .dlt/config.toml must name a destination and a dataset.")
+        unresolved = FilesystemDestinationClientConfiguration(local_dir=active().local_dir)
         bucket = cast(
             "FilesystemDestinationClientConfiguration",
             destination.configuration(unresolved._bind_dataset_name(pipeline.dataset_name)),
         )
+        dataset = bucket.normalize_dataset_name(dlt.Schema(pipeline_name))
     # dlt keeps what was raised on the way; its frames would hold dbt's connection, and the warehouse stay locked.
     for resolved in (bucket, bucket.credentials):
         if isinstance(resolved, BaseConfiguration):
             resolved.__exception__ = None  # type: ignore[assignment]
     warehouse = dlt.config[f"pipelines.{pipeline_name}.warehouse"]
     return DuckDBSettings(
-        lake_path=dataset_place(bucket, bucket.normalize_dataset_name(dlt.Schema(pipeline_name))),
+        lake_path=dataset_place(bucket, dataset),
         warehouse_path=(Path(active().local_dir) / Path(warehouse).expanduser()).resolve(),
         memory_limit=_duckdb_share(str(dlt.config["warehouse.memory_limit"])),
         statements=() if bucket.is_local_filesystem else _statements(bucket),
@@ -189,8 +192,8 @@ def _read_settings(pipeline_name: str) -> DuckDBSettings:
 
 def _duckdb_share(memory_limit: str) -> str:
     """DuckDB's share of a size; anything else, as `none`, stays as it is, for DuckDB to take or to refuse."""
-    size = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*", memory_limit)
-    return f"{round(float(size[1]) * _DUCKDB_SHARE, 3)}{size[2]}" if size else memory_limit
+    size = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]+)\s*", memory_limit)
+    return f"{Decimal(size[1]) * _DUCKDB_SHARE:f}{size[2]}" if size else memory_limit
 
 
 def _statements(bucket: FilesystemDestinationClientConfiguration) -> tuple[str, ...]:

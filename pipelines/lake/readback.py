@@ -21,6 +21,24 @@ if TYPE_CHECKING:
     from dlt.common.pipeline import LoadInfo
 
 
+def expect_same_lake(pipeline: dlt.Pipeline, read_by: str) -> None:
+    """See that a pipeline has the lake that dbt reads, before anything is written.
+
+    Args:
+        pipeline: One that dlt may know settings of its own for.
+        read_by: The one whose settings dbt uses: `bluesky`, or `bluesky_sample`.
+
+    Raises:
+        LakeError: It has another lake, or the settings cannot be used.
+    """
+    own, read = lake_location(pipeline), f"{duckdb_settings(read_by).lake_path}/"
+    if own != read:
+        raise LakeError(
+            f"The lake of {pipeline.pipeline_name} is {own}, and dbt reads that of {read_by}, {read}: what is set for "
+            f"one of them alone, as {read_by.upper()}__DESTINATION__..., must be set for all or for none."
+        )
+
+
 class LakeReader:
     """Reads a lake as dbt does.
 

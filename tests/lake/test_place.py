@@ -17,12 +17,14 @@ from dlt.common.configuration.specs.base_configuration import is_secret_hint
 from dlt.common.typing import TSecretStrValue
 from dlt.destinations.impl.filesystem.configuration import FilesystemDestinationClientConfiguration
 
+from pipelines import live
 from pipelines.bluesky import main
 from pipelines.lake.bucket import (
     PROJECT_ROOT,
     LakeError,
     explain_lake_error,
     filesystem_client,
+    lake_location,
     location_of,
     use_project_settings,
 )
@@ -208,28 +210,55 @@ def test_a_provider_mock_hears_whether_a_setting_is_secret() -> None:
 
 
 @pytest.mark.usefixtures("lake")
-def test_dbt_hears_what_is_set_for_one_pipeline_alone_as_dlt_does(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {
+            "DESTINATION__FILESYSTEM__BUCKET_URL": "s3://own",
+            "DESTINATION__FILESYSTEM__CREDENTIALS__AWS_ACCESS_KEY_ID": "own-key",
+            "DESTINATION__FILESYSTEM__CREDENTIALS__AWS_SECRET_ACCESS_KEY": "own-secret",
+            "DESTINATION__FILESYSTEM__CREDENTIALS__ENDPOINT_URL": "http://127.0.0.1:1",
+        },
+        {"DESTINATION__BUCKET_URL": "own"},
+        {"DATASET_NAME": "own"},
+        {"PIPELINES__BLUESKY__DATASET_NAME": "own"},
+        {"DATASET_NAME": "OwnName", "SCHEMA__NAMING": "direct"},
+        {"DESTINATION_NAME": "sample_lake"},
+    ],
+    ids=["bucket", "folder", "dataset", "its_dataset", "naming", "destination"],
+)
+def test_dbt_hears_what_is_set_for_one_pipeline_alone_as_dlt_does(
+    settings: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """https://dlthub.com/docs/general-usage/credentials/setup: a setting may begin with the pipeline's name."""
-    settings = {
-        "BUCKET_URL": "s3://own",
-        "CREDENTIALS__AWS_ACCESS_KEY_ID": "own-key",
-        "CREDENTIALS__AWS_SECRET_ACCESS_KEY": "own-secret",
-        "CREDENTIALS__ENDPOINT_URL": "http://127.0.0.1:1",
-    }
+    use_project_settings()
+    shared = lake_location(dlt.pipeline("bluesky"))
     for name, value in settings.items():
-        monkeypatch.setenv(f"DESTINATION__FILESYSTEM__{name}", f"{value}-shared")
-        monkeypatch.setenv(f"BLUESKY__DESTINATION__FILESYSTEM__{name}", value)
+        monkeypatch.setenv(f"BLUESKY__{name}", value)
     use_project_settings()
     written = filesystem_client(dlt.pipeline("bluesky"))
-    keys = written.config.credentials
-    assert isinstance(keys, AwsCredentials)
-    assert keys.aws_access_key_id == "own-key", "the law is dlt's"
+    assert location_of(written) != shared, "the law is dlt's"
 
     read = duckdb_settings("bluesky")
-    assert read.lake_path == location_of(written).rstrip("/") == "s3://own/bluesky"
-    assert read.environment["AWS_ACCESS_KEY_ID"] == "own-key"
-    assert read.environment["AWS_ENDPOINT"] == "http://127.0.0.1:1"
-    assert "shared" not in "".join(read.statements)
+    assert f"{read.lake_path}/" == location_of(written)
+    if isinstance(written.config.credentials, AwsCredentials):
+        assert read.environment["AWS_ACCESS_KEY_ID"] == written.config.credentials.aws_access_key_id == "own-key"
+        assert read.environment["AWS_ENDPOINT"] == "http://127.0.0.1:1"
+
+
+@pytest.mark.parametrize("command", [["jetstream", "--sample"], ["compact", "--sample"]])
+def test_a_live_job_that_has_another_lake_than_dbt_ends_before_it_writes(
+    command: list[str],
+    lake: Lake,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("BLUESKY_SAMPLE__DESTINATION__SAMPLE_LAKE__BUCKET_URL", str(tmp_path / "own"))
+    assert live.main(command) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert f"dbt reads that of bluesky_sample, {tmp_path}/own/bluesky/" in line
+    assert not [*tmp_path.rglob("*.parquet"), *lake.folder.rglob("*.parquet")]
 
 
 @pytest.mark.parametrize("name", ["config.toml", "secrets.toml"])
