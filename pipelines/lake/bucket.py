@@ -7,6 +7,7 @@ import errno
 import logging
 import os
 import textwrap
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, get_origin
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 PROJECT_ROOT: Final = Path(__file__).parents[2]
 
 _NO_ANSWER_FOR_DUCKDB: Final = " error for HTTP "
+_NO_FILE_FOR_DUCKDB: Final = "No files found that match the pattern"
 
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
@@ -211,6 +213,11 @@ def explain_lake_error(error: BaseException) -> str | None:
 def is_out_of_reach(error: duckdb.Error) -> bool:
     """Tell whether DuckDB got no answer of a bucket, or one that says to come again, whatever the settings are."""
     return _is_service_in_trouble(error) or _NO_ANSWER_FOR_DUCKDB in str(error)
+
+
+def is_file_missing(error: duckdb.Error) -> bool:
+    """Tell whether DuckDB found no file of that name, in a folder or a bucket."""
+    return _NO_FILE_FOR_DUCKDB in str(error) or getattr(error, "status_code", None) == HTTPStatus.NOT_FOUND
 
 
 def _explain_settings_error(error: Exception) -> str:

@@ -26,7 +26,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipelines.lake.bucket import filesystem_client
+from pipelines.lake.bucket import LakeError, filesystem_client, is_file_missing
 from pipelines.lake.damaged import read_rows
 from pipelines.lake.deleted_posts import URI_COLUMNS
 from pipelines.lake.duckdb_settings import as_pattern
@@ -278,10 +278,15 @@ class LakeFiles:
             self._settings.configure(connection)
             try:
                 yield connection
-            except duckdb.Error:
+            except duckdb.Error as error:
                 # DuckDB names a damaged file or not, as its damage is. Whom it names, nobody can tell.
                 for path in chain(*self._tables.values()):
                     read_rows(self._files, path)
+                if is_file_missing(error):
+                    raise LakeError(
+                        f"The lake that dbt reads is not the one that dlt writes: dlt finds the files in {self._root}, "
+                        f"and DuckDB finds them not in {self._settings.lake_path}. Compare the settings of both."
+                    ) from error
                 raise
 
     def _relation(self, table: str) -> str:

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.lake import forget_tables
+from pipelines.lake.bucket import LakeError
 from pipelines.lake.forget_tables import LakeFiles
 from pipelines.lake.served_names import served_names
 from pipelines.lake.tables import AUTHOR_FEED
@@ -89,3 +90,6 @@ def test_a_record_that_lies_makes_nobody_else_forgotten(tmp_path: Path, monkeypa
     assert files.handles_of(DID) == ({"nils.example"}, set())
     assert files.did_of("lie.example") is None
     assert files.did_of("nils.example") == DID
+    settings.lake_path = str(tmp_path / "elsewhere")
+    with pytest.raises(LakeError, match=f"DuckDB finds them not in {settings.lake_path}"):
+        files.handles_of(DID)
