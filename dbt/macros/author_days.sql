@@ -30,14 +30,18 @@
             where kind = 'member'
         ),
 
-        -- Asked five times, each for few rows: kept once, it would be a copy of all reposts.
+        changed_posts as (
+            select {{ uri_key('subject') }} as post_key from changed
+            where kind in ('gone', 'in_doubt') and subject like '%/app.bsky.feed.post/%'
+        ),
+
+        -- Asked four times, each for few rows: kept once, it would be a copy of all reposts.
         reposts as not materialized (
             select
                 member_did as did,
                 item_at,
                 item_uri,
                 item_rkey,
-                post_key,
                 author_did,
                 batch_number
             from {{ ref('int_feed_items') }}
@@ -48,7 +52,6 @@
                 reposted_at as item_at,
                 repost_uri as item_uri,
                 {{ rkey_of('repost_uri') }} as item_rkey,
-                {{ uri_key('post_uri') }} as post_key,
                 post_author_did as author_did,
                 0 as batch_number
             from {{ ref('int_unpulled_reposts') }}
@@ -84,12 +87,12 @@
                     where kind in ('gone', 'in_doubt', 'missed_repost') and subject like '%/app.bsky.feed.repost/%'
                 )
             union all
-            select did, item_at from reposts
-            where
-                post_key in (
-                    select {{ uri_key('subject') }} from changed
-                    where kind in ('gone', 'in_doubt') and subject like '%/app.bsky.feed.post/%'
-                )
+            -- Nearly all of these are reposts, and to count a day more is quicker than to ask each of them.
+            select member_did, item_at from {{ ref('int_feed_items') }}
+            where post_key in (select post_key from changed_posts)
+            union all
+            select reposter_did, reposted_at from {{ ref('int_unpulled_reposts') }}
+            where {{ uri_key('post_uri') }} in (select post_key from changed_posts)
             union all
             select did, item_at from reposts
             where author_did in (select subject from changed where kind = 'author')

@@ -186,14 +186,15 @@ missed_with_keys as (
     from missed
 ),
 
--- A post that its author's feed misses may still show in somebody else's, who reposted it: those items have the key.
+-- A post that its author's feed misses may still show in somebody else's, who reposted it: int_posts knows when any feed
+-- last did.
 seen_elsewhere as (
     select
-        items.post_key,
-        max(items.last_observed_at) as last_observed_at
-    from {{ ref('int_feed_items') }} as items
-    where items.post_key in (select missed.uri_key from missed_with_keys as missed)
-    group by items.post_key
+        posts.post_key,
+        max(posts.last_observed_at) as last_observed_at
+    from {{ ref('int_posts') }} as posts
+    where posts.post_key in (select missed.uri_key from missed_with_keys as missed)
+    group by posts.post_key
 ),
 
 with_sightings as (

@@ -65,7 +65,7 @@ authors as (
     where is_current_member
 ),
 
--- Counted by keys, since all of history is: through fct_posts it would cost several times as much.
+-- All of history, by keys: through fct_posts, or with a filter before the join, it would cost several times as much.
 marks as (
     select
         {{ uri_key('subject_uri') }} as post_key,
@@ -79,19 +79,34 @@ marks as (
     from {{ ref('int_records_in_doubt') }}
 ),
 
-posts as (
+pulled_posts as (
+    select sum(cast(is_in_own_feed as integer)) as post_count
+    from {{ ref('int_posts') }}
+),
+
+live_posts as (
+    select count(*) as post_count
+    from {{ ref('int_live_posts') }}
+    where not is_pulled
+),
+
+marked_posts as (
     select
-        count(*) as post_count,
-        count(case when marks.is_deleted then 1 end) as deleted_post_count,
-        count(case when not marks.is_deleted then 1 end) as in_doubt_post_count
+        count(case when either.is_own and marks.is_deleted then 1 end) as deleted_post_count,
+        count(case when either.is_own and not marks.is_deleted then 1 end) as in_doubt_post_count
     from (
-        select post_key from {{ ref('int_posts') }}
-        where is_in_own_feed
+        select
+            post_key,
+            is_in_own_feed as is_own
+        from {{ ref('int_posts') }}
         union all
-        select {{ uri_key('post_uri') }} as post_key from {{ ref('int_live_posts') }}
+        select
+            {{ uri_key('post_uri') }} as post_key,
+            true as is_own
+        from {{ ref('int_live_posts') }}
         where not is_pulled
     ) as either
-    left join marks on either.post_key = marks.post_key
+    inner join marks on either.post_key = marks.post_key
 ),
 
 issues as (
@@ -121,10 +136,10 @@ select
     cast(coalesce(authors.published_member_count, 0) as bigint) as published_member_count,
     cast(coalesce(authors.hidden_member_count, 0) as bigint) as hidden_member_count,
     cast(coalesce(authors.left_out_member_count, 0) as bigint) as left_out_member_count,
-    posts.post_count,
+    cast(coalesce(pulled_posts.post_count, 0) + live_posts.post_count as bigint) as post_count,
     observations.observation_count,
-    posts.deleted_post_count,
-    posts.in_doubt_post_count,
+    marked_posts.deleted_post_count,
+    marked_posts.in_doubt_post_count,
     reposts.in_doubt_repost_count,
     cast(coalesce(audits.audited_member_count, 0) as bigint) as audited_member_count,
     cast(coalesce(audits.verified_member_count, 0) as bigint) as verified_member_count,
@@ -139,6 +154,8 @@ cross join unasked
 cross join authors
 cross join audits
 cross join reposts
-cross join posts
+cross join pulled_posts
+cross join live_posts
+cross join marked_posts
 cross join issues
 cross join observations

@@ -5,13 +5,19 @@ with periods as (
     from {{ ref('int_periods') }}
 ),
 
--- A mention's time may be that of the version before an edit: only of the others is it the activity's own.
+-- A mention's time may be that of the version before an edit: of the others it is the activity's own.
 interactions_to_read as (
     select * from {{ ref('fct_interactions') }}
-    where kind != 'mention' and interacted_at > (select periods.first_from from periods)
+    where interacted_at > (select periods.first_from from periods)
     union all
     select * from {{ ref('fct_interactions') }}
-    where kind = 'mention'
+    where
+        kind = 'mention'
+        and not coalesce(interacted_at > (select periods.first_from from periods), false)
+        and interaction_uri in (
+            select edited.post_uri from {{ ref('int_live_posts') }} as edited
+            where edited.is_pulled
+        )
 ),
 
 interactions as (
