@@ -170,10 +170,11 @@ def _read_settings(pipeline_name: str) -> DuckDBSettings:
         destination = Destination.from_reference(pipeline.destination_type, destination_name=pipeline.destination_name)
         if destination is None or pipeline.dataset_name is None:
             raise LakeError(f"[pipelines.{pipeline_name}] in .dlt/config.toml must name a destination and a dataset.")
+        dataset_name = (pipeline.dataset_name_layout or "%s") % pipeline.dataset_name
         unresolved = FilesystemDestinationClientConfiguration(local_dir=active().local_dir)
         bucket = cast(
             "FilesystemDestinationClientConfiguration",
-            destination.configuration(unresolved._bind_dataset_name(pipeline.dataset_name)),
+            destination.configuration(unresolved._bind_dataset_name(dataset_name)),
         )
         dataset = bucket.normalize_dataset_name(dlt.Schema(pipeline_name))
     # dlt keeps what was raised on the way; its frames would hold dbt's connection, and the warehouse stay locked.

@@ -222,10 +222,11 @@ def test_a_provider_mock_hears_whether_a_setting_is_secret() -> None:
         {"DESTINATION__BUCKET_URL": "own"},
         {"DATASET_NAME": "own"},
         {"PIPELINES__BLUESKY__DATASET_NAME": "own"},
+        {"PIPELINES__BLUESKY__DATASET_NAME_LAYOUT": "Own_%s"},
         {"DATASET_NAME": "OwnName", "SCHEMA__NAMING": "direct"},
         {"DESTINATION_NAME": "sample_lake"},
     ],
-    ids=["bucket", "folder", "dataset", "its_dataset", "naming", "destination"],
+    ids=["bucket", "folder", "dataset", "its_dataset", "layout", "naming", "destination"],
 )
 def test_dbt_hears_what_is_set_for_one_pipeline_alone_as_dlt_does(
     settings: dict[str, str], monkeypatch: pytest.MonkeyPatch
