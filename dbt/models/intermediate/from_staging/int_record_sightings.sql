@@ -1,5 +1,5 @@
 {#- When a feed last showed what an event or an answer may call gone. A post shows in the feed of whoever reposted it,
-    too. -#}
+    too: int_posts knows when any feed last showed it, an item may have become a repost of another post. -#}
 with spoken_of as (
     select
         uri,
@@ -15,10 +15,10 @@ with spoken_of as (
 
 sightings as (
     select
-        items.post_uri as uri,
-        items.last_observed_at
-    from {{ ref('int_feed_items') }} as items
-    inner join spoken_of on items.post_uri = spoken_of.uri
+        spoken_of.uri,
+        posts.last_observed_at
+    from {{ ref('int_posts') }} as posts
+    inner join spoken_of on posts.post_key = {{ uri_key('spoken_of.uri') }}
     where spoken_of.collection = 'app.bsky.feed.post'
     union all
     select
