@@ -186,8 +186,8 @@ missed_with_keys as (
     from missed
 ),
 
--- A post that its author's feed misses may still show in somebody else's, who reposted it: int_posts knows when any feed
--- last did.
+-- A post that its author's feed misses may still show in somebody else's, who reposted it: int_posts knows when any
+-- feed last did.
 seen_elsewhere as (
     select
         posts.post_key,
