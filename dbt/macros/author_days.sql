@@ -31,7 +31,7 @@
         ),
 
         changed_posts as (
-            select {{ uri_key('subject') }} as post_key from changed
+            select {{ uri_sort_key('subject') }} as post_sort_key from changed
             where kind in ('gone', 'in_doubt') and subject like '%/app.bsky.feed.post/%'
         ),
 
@@ -66,8 +66,8 @@
             union all
             select author_did, posted_at from {{ ref('int_posts') }}
             where
-                post_key in (
-                    select {{ uri_key('subject') }} from changed
+                post_sort_key in (
+                    select {{ uri_sort_key('subject') }} from changed
                     where kind in ('gone', 'in_doubt', 'live_post') and subject like '%/app.bsky.feed.post/%'
                 )
             union all
@@ -89,10 +89,10 @@
             union all
             -- Nearly all of these are reposts, and to count a day more is quicker than to ask each of them.
             select member_did, item_at from {{ ref('int_feed_items') }}
-            where post_key in (select post_key from changed_posts)
+            where post_sort_key in (select post_sort_key from changed_posts)
             union all
             select reposter_did, reposted_at from {{ ref('int_unpulled_reposts') }}
-            where {{ uri_key('post_uri') }} in (select post_key from changed_posts)
+            where {{ uri_sort_key('post_uri') }} in (select post_sort_key from changed_posts)
             union all
             select did, item_at from reposts
             where author_did in (select subject from changed where kind = 'author')

@@ -116,8 +116,8 @@
     come again, so it would keep a link that an edit took away. -#}
 {% macro get_incremental_replace_by_post_sql(arguments) %}
     delete from {{ arguments.target_relation }}
-    where post_key in (
-        select post_key from {{ ref('int_posts') }}
+    where post_sort_key in (
+        select post_sort_key from {{ ref('int_posts') }}
         where batch_number > {{ last_batch() }}
     );
     {{ get_incremental_append_sql(arguments) }}
@@ -126,17 +126,17 @@
 
 {#- Incremental strategy of int_posts: a newer row replaces the post's version; a row that arrives late moves
     first_observed_at and is_in_own_feed alone. A row that somebody else wrote without a time is older than all others,
-    as it is where dbt builds all at once. The known posts are found in one look through post_key alone, and the rest of
-    them by their places: DuckDB's merge takes all history through each column that it compares. -#}
+    as it is where dbt builds all at once. The known posts are found in one look through post_sort_key alone, and the
+    rest of them by their places: DuckDB's merge takes all history through each column that it compares. -#}
 {% macro get_incremental_newest_version_sql(arguments) %}
     {%- set target, new = arguments.target_relation, arguments.temp_relation -%}
     create or replace temp table known_posts as
     with places as materialized (
         select distinct
             known.rowid as place,
-            new.post_key
+            new.post_sort_key
         from {{ target }} as known
-        inner join {{ new }} as new on known.post_key = new.post_key
+        inner join {{ new }} as new on known.post_sort_key = new.post_sort_key
     )
 
     select
@@ -156,7 +156,7 @@
             as is_replaced
     from places
     inner join {{ target }} as known on places.place = known.rowid
-    inner join {{ new }} as new on places.post_key = new.post_key and known.post_uri = new.post_uri;
+    inner join {{ new }} as new on places.post_sort_key = new.post_sort_key and known.post_uri = new.post_uri;
 
     delete from {{ target }}
     where rowid in (select place from known_posts where is_replaced);

@@ -14,8 +14,8 @@
         select * from {{ relation }}
         where
             not coalesce({{ is_in_any_period('posted_at') }}, false)
-            and post_key in (
-                select {{ uri_key('edited.post_uri') }} from {{ ref('int_live_posts') }} as edited
+            and post_sort_key in (
+                select {{ uri_sort_key('edited.post_uri') }} from {{ ref('int_live_posts') }} as edited
                 where edited.is_pulled
             )
     )

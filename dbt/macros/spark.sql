@@ -117,7 +117,7 @@
 
 {% macro spark__rkey_of(uri) -%} substring_index({{ uri }}, '/', -1) {%- endmacro %}
 
-{% macro spark__uri_key(uri) -%} cast(conv(substring(md5({{ uri }}), 1, 15), 16, 10) as bigint) {%- endmacro %}
+{% macro spark__md5_number(value) -%} cast(conv(substring(md5({{ value }}), 1, 12), 16, 10) as bigint) {%- endmacro %}
 
 {% macro spark__schema_columns(relation) -%}
     (

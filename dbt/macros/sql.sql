@@ -170,15 +170,33 @@
 {%- endmacro %}
 
 
-{% macro uri_key(uri) %}
-    {{- return(adapter.dispatch('uri_key', 'bluesky_lake')(uri)) -}}
+{#- Number that stands for a URI: DuckDB finds a few rows among millions by it in a tenth of the time that it takes by the
+    text. It sorts by time, as 15 bits of the record key's time stand above 48 bits of a hash: DuckDB skips the row groups
+    that are older than all that is asked for. That two of ten million posts of a year share one has a chance of one in
+    5,000. -#}
+{% macro uri_sort_key(uri) -%}
+    ({{ tid_half_days(rkey_of(uri)) }} * {{ 2 ** 48 }} + {{ md5_number(uri) }})
+{%- endmacro %}
+
+{#- Of a TID the second to the fourth character, which count steps of nine and a half hours within 35 years
+    (https://atproto.com/specs/tid). A record key of another form gives a number that says nothing. -#}
+{% macro tid_half_days(rkey) -%}
+    (
+        {%- for place in [2, 3, 4] %}
+        {{ '+ ' if not loop.first }}{{ 32 ** (4 - place) }}
+        * greatest(instr('234567abcdefghijklmnopqrstuvwxyz', substr({{ rkey }}, {{ place }}, 1)) - 1, 0)
+        {%- endfor %}
+    )
+{%- endmacro %}
+
+
+{% macro md5_number(value) %}
+    {{- return(adapter.dispatch('md5_number', 'bluesky_lake')(value)) -}}
 {% endmacro %}
 
-{#- Number of 60 bits that stands for a URI: DuckDB finds a few rows among millions by it in a tenth of the time that it
-    takes by the text. Made by MD5, as each engine in each version makes the same of it. That two of ten million posts
-    share one has a chance of one in 20,000. -#}
-{% macro duckdb__uri_key(uri) -%}
-    cast('0x' || left(md5({{ uri }}), 15) as bigint)
+{#- 48 bits of MD5, of which each engine in each version makes the same. -#}
+{% macro duckdb__md5_number(value) -%}
+    cast('0x' || left(md5({{ value }}), 12) as bigint)
 {%- endmacro %}
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -13,19 +16,29 @@ from jinja2 import Environment
 
 from pipelines.lake.bucket import PROJECT_ROOT
 from pipelines.lake.names_in_texts import LETTERS_IN_SQL
+from pipelines.sample.world.ids import tid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
+
+def for_duckdb(macro: str, _package: str) -> Callable[[str], str]:
+    """Return what dbt would dispatch a macro to."""
+    of_duckdb: Callable[[str], str] = getattr(_MACROS, f"duckdb__{macro}")
+    return of_duckdb
+
+
+_JINJA = Environment(autoescape=False)
+_JINJA.globals |= {"adapter": SimpleNamespace(dispatch=for_duckdb), "return": str}
 _MACROS, _PUBLISHING = (
-    Environment(autoescape=False).from_string((PROJECT_ROOT / "dbt" / "macros" / file).read_text()).module
+    _JINJA.from_string((PROJECT_ROOT / "dbt" / "macros" / file).read_text()).module
     for file in ("sql.sql", "publishing.sql")
 )
 
 
 def applied(macro: str, values: Iterable[str], *, file: object = _MACROS) -> list[Any]:
-    """Apply a macro of DuckDB to values."""
-    expression = getattr(file, f"duckdb__{macro}")("value")
+    """Apply a macro to values in DuckDB."""
+    expression = (getattr(file, f"duckdb__{macro}", None) or getattr(file, macro))("value")
     with duckdb.connect() as connection:
         for name, value in LETTERS_IN_SQL.items():
             connection.execute(f"set variable {name} = $1", [value])
@@ -150,3 +163,22 @@ def test_names_in_a_text() -> None:
 def test_no_text_is_too_odd_to_be_looked_through_for_names(text: str) -> None:
     [found] = applied("names_in", [text.replace("\0", "")], file=_PUBLISHING)
     assert isinstance(found, list)
+
+
+# The second character of a TID comes again after 2^50 microseconds, 35 years.
+@given(
+    begin=st.datetimes(datetime(2005, 10, 1), datetime(2040, 1, 1)),
+    steps=st.lists(st.timedeltas(timedelta(hours=10), timedelta(days=20)), min_size=1, max_size=20),
+    clock=st.integers(0, 1023),
+)
+def test_the_number_of_a_record_sorts_by_its_time(begin: datetime, steps: list[timedelta], clock: int) -> None:
+    moments = [begin.replace(tzinfo=UTC) + sum(steps[:place], timedelta()) for place in range(len(steps) + 1)]
+    uris = [f"at://did:plc:a/app.bsky.feed.post/{tid(moment, clock)}" for moment in moments]
+    assert all(earlier < later for earlier, later in pairwise(applied("uri_sort_key", uris)))
+
+
+@given(st.lists(st.text(st.characters(exclude_characters="\0")) | st.text("/3lz:"), unique=True))
+def test_each_text_has_a_number_of_its_own(texts: list[str]) -> None:
+    numbers = applied("uri_sort_key", texts)
+    assert all(0 <= number < 2**63 for number in numbers)
+    assert len(set(numbers)) == len(texts)

@@ -6,8 +6,8 @@
 {%- set post_uri = 'greatest(DBT_INTERNAL_DEST.post_uri, DBT_INTERNAL_SOURCE.post_uri)' -%}
 {%- set author_did = 'greatest(DBT_INTERNAL_DEST.author_did, DBT_INTERNAL_SOURCE.author_did)' -%}
 {%- set is_repost = '(DBT_INTERNAL_DEST.is_repost or DBT_INTERNAL_SOURCE.is_repost)' -%}
-{%- set post_key = 'case
-        when ' ~ is_repost ~ ' or ' ~ author_did ~ ' != DBT_INTERNAL_DEST.member_did then ' ~ uri_key(post_uri) ~ '
+{%- set post_sort_key = 'case
+        when ' ~ is_repost ~ ' or ' ~ author_did ~ ' != DBT_INTERNAL_DEST.member_did then ' ~ uri_sort_key(post_uri) ~ '
     end' -%}
 {%- set item_at = 'case
         when ' ~ new_at ~ ' > ' ~ known_at ~ ' then DBT_INTERNAL_SOURCE.item_at
@@ -20,12 +20,12 @@
         incremental_strategy='merge',
         unique_key=['member_did', 'item_uri', 'item_rkey'],
         merge_update_columns=[
-            'post_uri', 'post_key', 'author_did', 'is_repost', 'item_at', 'first_observed_at', 'last_observed_at',
+            'post_uri', 'post_sort_key', 'author_did', 'is_repost', 'item_at', 'first_observed_at', 'last_observed_at',
             'batch_number', 'redated_in'
         ],
         merge_update_set_expressions={
             'post_uri': post_uri,
-            'post_key': post_key,
+            'post_sort_key': post_sort_key,
             'author_did': author_did,
             'is_repost': is_repost,
             'item_at': item_at,
@@ -38,7 +38,7 @@
             end'
         },
         on_schema_change='fail',
-        meta={'input': 'base_bluesky__author_feed', 'newest_column': 'post_key'}
+        meta={'input': 'base_bluesky__author_feed', 'newest_column': 'post_sort_key'}
     )
 }}
 
@@ -110,7 +110,7 @@ select
     last_observed_at,
     {{ batch_of_rows('batch_number', ref('stg_bluesky__author_feed')) }} as batch_number,
     cast(null as integer) as redated_in,
-    case when is_repost or author_did != member_did then {{ uri_key('post_uri') }} end as post_key
+    case when is_repost or author_did != member_did then {{ uri_sort_key('post_uri') }} end as post_sort_key
 from items
 -- In the order in which nights add them: readers that ask by time skip the row groups of old items.
 {% if not is_incremental() %}order by item_rkey{% endif %}

@@ -5,7 +5,7 @@
         materialized='incremental',
         incremental_strategy='replace_by_post',
         on_schema_change='fail',
-        meta={'input': 'int_posts', 'newest_column': 'post_key'}
+        meta={'input': 'int_posts', 'newest_column': 'post_sort_key'}
     )
 }}
 
@@ -15,13 +15,13 @@ with posts as (
 ),
 
 facets as (
-    {%- set columns = ['post_uri', 'post_key', 'author_did', 'text', 'batch_number'] %}
+    {%- set columns = ['post_uri', 'post_sort_key', 'author_did', 'text', 'batch_number'] %}
     select * from {{ explode('posts', columns, 'facets', element='facet') }} as exploded
 )
 
 select distinct
     post_uri,
-    post_key,
+    post_sort_key,
     author_did,
     facet.value as mentioned_did,
     {{ handle_in_bytes('text', 'facet.byte_start', 'facet.byte_end') }} as handle,

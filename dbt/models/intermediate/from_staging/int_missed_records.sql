@@ -182,7 +182,7 @@ missed as (
 missed_with_keys as (
     select
         *,
-        {{ uri_key('uri') }} as uri_key
+        {{ uri_sort_key('uri') }} as uri_sort_key
     from missed
 ),
 
@@ -190,11 +190,11 @@ missed_with_keys as (
 -- feed last did.
 seen_elsewhere as (
     select
-        posts.post_key,
+        posts.post_sort_key,
         max(posts.last_observed_at) as last_observed_at
     from {{ ref('int_posts') }} as posts
-    where posts.post_key in (select missed.uri_key from missed_with_keys as missed)
-    group by posts.post_key
+    where posts.post_sort_key in (select missed.uri_sort_key from missed_with_keys as missed)
+    group by posts.post_sort_key
 ),
 
 with_sightings as (
@@ -211,7 +211,7 @@ with_sightings as (
         ) as last_seen_at,
         missed.last_missed_at
     from missed_with_keys as missed
-    left join seen_elsewhere on missed.uri_key = seen_elsewhere.post_key
+    left join seen_elsewhere on missed.uri_sort_key = seen_elsewhere.post_sort_key
     left join {{ ref('int_record_states') }} as states on missed.uri = states.uri
 )
 

@@ -3,7 +3,7 @@
         materialized='incremental',
         incremental_strategy='newest_version',
         on_schema_change='fail',
-        meta={'input': 'base_bluesky__author_feed', 'newest_column': 'is_seen_once'}
+        meta={'input': 'base_bluesky__author_feed', 'newest_column': 'post_sort_key'}
     )
 }}
 -- depends_on: {{ source('bluesky', 'author_feed') }}
@@ -96,7 +96,7 @@ with_addresses as (
 
 select
     *,
-    {{ uri_key('post_uri') }} as post_key,
+    {{ uri_sort_key('post_uri') }} as post_sort_key,
     case
         when reply_parent_uri is not null then 'reply'
         when is_quote then 'quote'

@@ -3,14 +3,14 @@
         materialized='incremental',
         incremental_strategy='replace_by_post',
         on_schema_change='fail',
-        meta={'input': 'int_posts', 'newest_column': 'post_key'}
+        meta={'input': 'int_posts', 'newest_column': 'post_sort_key'}
     )
 }}
 
 with posts as (
     select
         post_uri,
-        post_key,
+        post_sort_key,
         author_did,
         posted_at,
         facets,
@@ -65,7 +65,7 @@ folded as (
 
 select
     folded.post_uri,
-    posts.post_key,
+    posts.post_sort_key,
     folded.hashtag,
     folded.tag_as_written,
     folded.is_in_text,

@@ -3,14 +3,14 @@
         materialized='incremental',
         incremental_strategy='replace_by_post',
         on_schema_change='fail',
-        meta={'input': 'int_posts', 'newest_column': 'post_key'}
+        meta={'input': 'int_posts', 'newest_column': 'post_sort_key'}
     )
 }}
 
 with posts as (
     select
         post_uri,
-        post_key,
+        post_sort_key,
         author_did,
         posted_at,
         facets,
@@ -61,7 +61,7 @@ links as (
 
 select
     links.post_uri,
-    posts.post_key,
+    posts.post_sort_key,
     links.link_uri,
     posts.author_did,
     posts.posted_at,

@@ -3,14 +3,14 @@
         materialized='incremental',
         incremental_strategy='replace_by_post',
         on_schema_change='fail',
-        meta={'input': 'int_posts', 'newest_column': 'post_key'}
+        meta={'input': 'int_posts', 'newest_column': 'post_sort_key'}
     )
 }}
 
 with posts as (
     select
         post_uri,
-        post_key,
+        post_sort_key,
         author_did,
         posted_at,
         media,
@@ -26,7 +26,7 @@ media as (
 
 select
     media.post_uri,
-    posts.post_key,
+    posts.post_sort_key,
     media.media_number,
     media.medium.kind,
     media.medium.alt as alt_text,

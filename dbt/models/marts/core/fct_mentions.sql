@@ -3,14 +3,14 @@
         materialized='incremental',
         incremental_strategy='replace_by_post',
         on_schema_change='fail',
-        meta={'input': 'int_posts', 'newest_column': 'post_key'}
+        meta={'input': 'int_posts', 'newest_column': 'post_sort_key'}
     )
 }}
 
 with posts as (
     select
         post_uri,
-        post_key,
+        post_sort_key,
         author_did,
         posted_at,
         facets,
@@ -36,7 +36,7 @@ mentions as (
 
 select
     mentions.post_uri,
-    posts.post_key,
+    posts.post_sort_key,
     mentions.mentioned_did,
     mentions.mention_count,
     posts.author_did,

@@ -68,13 +68,13 @@ authors as (
 -- All of history, by keys: through fct_posts, or with a filter before the join, it would cost several times as much.
 marks as (
     select
-        {{ uri_key('subject_uri') }} as post_key,
+        {{ uri_sort_key('subject_uri') }} as post_sort_key,
         true as is_deleted
     from {{ ref('int_deletions') }}
     where subject_type = 'post'
     union all
     select
-        {{ uri_key('uri') }} as post_key,
+        {{ uri_sort_key('uri') }} as post_sort_key,
         false as is_deleted
     from {{ ref('int_records_in_doubt') }}
 ),
@@ -96,17 +96,17 @@ marked_posts as (
         count(case when either.is_own and not marks.is_deleted then 1 end) as in_doubt_post_count
     from (
         select
-            post_key,
+            post_sort_key,
             is_in_own_feed as is_own
         from {{ ref('int_posts') }}
         union all
         select
-            {{ uri_key('post_uri') }} as post_key,
+            {{ uri_sort_key('post_uri') }} as post_sort_key,
             true as is_own
         from {{ ref('int_live_posts') }}
         where not is_pulled
     ) as either
-    inner join marks on either.post_key = marks.post_key
+    inner join marks on either.post_sort_key = marks.post_sort_key
 ),
 
 issues as (
