@@ -284,8 +284,8 @@ class LakeFiles:
                     read_rows(self._files, path)
                 if is_file_missing(error):
                     raise LakeError(
-                        f"The lake that dbt reads is not the one that dlt writes: dlt finds the files in {self._root}, "
-                        f"and DuckDB finds them not in {self._settings.lake_path}. Compare the settings of both."
+                        f"The lake that dbt reads is not the one that dlt writes: of the files that dlt finds in "
+                        f"{self._root}, DuckDB misses some in {self._settings.lake_path}. Compare the settings of both."
                     ) from error
                 raise
 

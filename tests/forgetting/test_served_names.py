@@ -91,5 +91,5 @@ def test_a_record_that_lies_makes_nobody_else_forgotten(tmp_path: Path, monkeypa
     assert files.did_of("lie.example") is None
     assert files.did_of("nils.example") == DID
     settings.lake_path = str(tmp_path / "elsewhere")
-    with pytest.raises(LakeError, match=f"DuckDB finds them not in {settings.lake_path}"):
+    with pytest.raises(LakeError, match=f"DuckDB misses some in {settings.lake_path}"):
         files.handles_of(DID)
