@@ -177,7 +177,7 @@ def test_the_number_of_a_record_sorts_by_its_time(begin: datetime, steps: list[t
     assert all(earlier < later for earlier, later in pairwise(applied("uri_sort_key", uris)))
 
 
-@given(st.lists(st.text(st.characters(exclude_characters="\0")) | st.text("/3lz:"), unique=True))
+@given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0")) | st.text("/3lz:"), unique=True))
 def test_each_text_has_a_number_of_its_own(texts: list[str]) -> None:
     numbers = applied("uri_sort_key", texts)
     assert all(0 <= number < 2**63 for number in numbers)
