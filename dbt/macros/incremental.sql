@@ -115,11 +115,14 @@
     each post that has a newer version, then inserts the new rows. dbt's `delete+insert` deletes only the keys that
     come again, so it would keep a link that an edit took away. -#}
 {% macro get_incremental_replace_by_post_sql(arguments) %}
-    delete from {{ arguments.target_relation }}
-    where post_sort_key in (
-        select post_sort_key from {{ ref('int_posts') }}
-        where batch_number > {{ last_batch() }}
-    );
+    {%- set target, is_new = arguments.target_relation, 'batch_number > ' ~ last_batch() -%}
+    delete from {{ target }}
+    where
+        rowid in (
+            select rowid from {{ target }}
+            where post_sort_key in (select post_sort_key from {{ ref('int_posts') }} where {{ is_new }})
+        )
+        and post_uri in (select post_uri from {{ ref('int_posts') }} where {{ is_new }});
     {{ get_incremental_append_sql(arguments) }}
 {% endmacro %}
 

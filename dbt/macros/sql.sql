@@ -172,8 +172,8 @@
 
 {#- Number that stands for a URI: DuckDB finds a few rows among millions by it in a tenth of the time that it takes by the
     text. It sorts by time, as 15 bits of the record key's time stand above 48 bits of a hash: DuckDB skips the row groups
-    that are older than all that is asked for. That two of ten million posts of a year share one has a chance of one in
-    5,000. -#}
+    that are older than all that is asked for. Somebody can make two URIs that share one: where a row too many
+    would be wrong, the URI is compared besides. -#}
 {% macro uri_sort_key(uri) -%}
     ({{ tid_half_days(rkey_of(uri)) }} * {{ 2 ** 48 }} + {{ md5_number(uri) }})
 {%- endmacro %}

@@ -85,7 +85,8 @@ _MEANINGS: Final = {
         *("deleted_because", "gone_because", "hidden_because", "withheld_because", "began_because", "ended_because"),
         *("schema_name", "table_name", "column_name", "data_type", "previous_data_type", "load_id"),
     },
-    Meaning.PLACE: {"source_file", "file_row_number", "batch_number", "post_sort_key"},
+    # post_key: of a warehouse that has not been built since it was renamed.
+    Meaning.PLACE: {"source_file", "file_row_number", "batch_number", "post_sort_key", "post_key"},
 }
 _MEANING_OF: Final = {name: meaning for meaning, names in _MEANINGS.items() for name in names}
 _SUFFIXES: Final = {

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import pytest
 
 from pipelines.lake.bucket import PROJECT_ROOT
@@ -301,3 +302,23 @@ def test_a_half_life_counts_all_observations_whatever_else_is_built(tmp_path: Pa
         load.write(built.dataset)
         built.dbt("run", "--select", *models)
     assert built.rows("select final_count, followed_hours from int_post_half_lives") == [(10, 155.0)]
+
+
+@pytest.mark.slow
+def test_a_post_keeps_its_tags_where_another_post_has_its_number(tmp_path: Path, parsed_project: Path) -> None:
+    """Whoever has some hours of a graphics card can make such a post."""
+    built = Warehouse(new_project(tmp_path / "project", parsed_project))
+    for number, rkeys in ((1, ["p", "q"]), (2, ["p"])):
+        load = Load(f"17724060{number:02}.5")
+        load.pack(night(number), ["a"])
+        load.profile("a", night(number))
+        load.pull("a", night(number))
+        for rkey in rkeys:
+            load.post("a", rkey, night(number), night(1, 12), tags=[f"{rkey}{number}"])
+        load.write(built.dataset)
+        built.dbt("run", "--select=+fct_hashtags")
+        with duckdb.connect(str(built.path)) as connection:
+            connection.execute(
+                "update fct_hashtags set post_sort_key = (select post_sort_key from int_posts where post_uri like '%p')"
+            )
+    assert built.rows("select hashtag from fct_hashtags order by 1") == [("p2",), ("q1",)]

@@ -18,7 +18,8 @@ sightings as (
         spoken_of.uri,
         posts.last_observed_at
     from {{ ref('int_posts') }} as posts
-    inner join spoken_of on posts.post_sort_key = {{ uri_sort_key('spoken_of.uri') }}
+    inner join spoken_of
+        on posts.post_sort_key = {{ uri_sort_key('spoken_of.uri') }} and posts.post_uri = spoken_of.uri
     where spoken_of.collection = 'app.bsky.feed.post'
     union all
     select

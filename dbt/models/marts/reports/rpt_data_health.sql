@@ -65,7 +65,8 @@ authors as (
     where is_current_member
 ),
 
--- All of history, by keys: through fct_posts, or with a filter before the join, it would cost several times as much.
+-- All of history, by numbers alone, since a count may be one too many: with texts, through fct_posts, or with a filter
+-- before the join, it would cost several times as much.
 marks as (
     select
         {{ uri_sort_key('subject_uri') }} as post_sort_key,
