@@ -179,6 +179,13 @@ missed as (
         records.asked_because
 ),
 
+missed_with_keys as (
+    select
+        *,
+        {{ uri_sort_key('uri') }} as uri_sort_key
+    from missed
+),
+
 -- A post that its author's feed misses may still show in somebody else's, who reposted it: int_posts knows when any
 -- feed last did.
 seen_elsewhere as (
@@ -186,7 +193,7 @@ seen_elsewhere as (
         posts.post_uri,
         max(posts.last_observed_at) as last_observed_at
     from {{ ref('int_posts') }} as posts
-    inner join missed on posts.post_sort_key = {{ uri_sort_key('missed.uri') }} and posts.post_uri = missed.uri
+    where posts.post_sort_key in (select missed.uri_sort_key from missed_with_keys as missed)
     group by posts.post_uri
 ),
 
@@ -203,7 +210,7 @@ with_sightings as (
             case when not states.is_deleted then states.event_at end
         ) as last_seen_at,
         missed.last_missed_at
-    from missed
+    from missed_with_keys as missed
     left join seen_elsewhere on missed.uri = seen_elsewhere.post_uri
     left join {{ ref('int_record_states') }} as states on missed.uri = states.uri
 )

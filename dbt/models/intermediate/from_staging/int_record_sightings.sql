@@ -15,12 +15,14 @@ with spoken_of as (
 
 sightings as (
     select
-        spoken_of.uri,
+        posts.post_uri as uri,
         posts.last_observed_at
     from {{ ref('int_posts') }} as posts
-    inner join spoken_of
-        on posts.post_sort_key = {{ uri_sort_key('spoken_of.uri') }} and posts.post_uri = spoken_of.uri
-    where spoken_of.collection = 'app.bsky.feed.post'
+    where
+        posts.post_sort_key in (
+            select {{ uri_sort_key('spoken_of.uri') }} from spoken_of
+            where spoken_of.collection = 'app.bsky.feed.post'
+        )
     union all
     select
         items.item_uri as uri,
@@ -34,4 +36,6 @@ select
     uri,
     max(last_observed_at) as last_shown_at
 from sightings
+-- By the URI, too: a number may be another post's.
+where uri in (select spoken_of.uri from spoken_of)
 group by uri
